@@ -1,0 +1,39 @@
+"""Pure rules about patients: no database, no clock, no Django."""
+
+from careloop.patients.rules.data import (
+    DELETE,
+    AllergyData,
+    Change,
+    ContactData,
+    Delete,
+    DiagnosisData,
+    DocumentData,
+    IdentifierData,
+    MedicationData,
+    ObservationData,
+    PersonData,
+    ProcedureData,
+    RelatedPersonData,
+    VisitData,
+    VisitEvent,
+    changed,
+)
+
+__all__ = [
+    "DELETE",
+    "AllergyData",
+    "Change",
+    "ContactData",
+    "Delete",
+    "DiagnosisData",
+    "DocumentData",
+    "IdentifierData",
+    "MedicationData",
+    "ObservationData",
+    "PersonData",
+    "ProcedureData",
+    "RelatedPersonData",
+    "VisitData",
+    "VisitEvent",
+    "changed",
+]
