@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 Value = TypeVar("Value")
@@ -27,7 +27,7 @@ class Delete(Enum):
 
 DELETE: Final = Delete.DELETE
 
-Change = Value | Delete | None
+Change: TypeAlias = Value | Delete | None
 """A new value, DELETE, or None for "nothing was said"."""
 
 
