@@ -1,0 +1,147 @@
+"""Why a task stands where it stands: points that add up, each with a reason a nurse can read.
+
+The points are data (`content/priority.json`), versioned; a reason is a key with parameters, worded by the page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+Risk = str  # none | ok | watch | high | critical
+
+CONTENT = Path(__file__).resolve().parent.parent / "content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """The points of one version of the priority file."""
+
+    version: str
+    points: Mapping[str, int]
+    self_report: Mapping[str, int]
+    risk: Mapping[str, int]
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityFacts:
+    """What is known about a task when it is weighed. Absent facts add nothing."""
+
+    due_at: datetime
+    promised_at: datetime | None = None
+    window_ends_at: datetime | None = None
+    risk: Risk = "none"
+    self_report: Risk | None = None
+    discharged_at: datetime | None = None
+    contacted_since_discharge: bool = True
+    best_hour: int | None = None  # 0–23, local
+    answered_partly: bool = False
+    tries_today: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One reason: a key, its points, and the figures that belong into the sentence."""
+
+    key: str
+    points: int
+    params: Mapping[str, int | str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """For the stored `priority_reasons`."""
+        return {"key": self.key, "points": self.points, "params": dict(self.params)}
+
+
+def parse_weights(text: str) -> Weights:
+    """Read a priority file. A missing entry is an error here, not a silent zero at night."""
+    data = json.loads(text)
+    points = {key: value for key, value in data["points"].items() if isinstance(value, int)}
+    return Weights(
+        version=data["version"],
+        points=points,
+        self_report=data["points"]["self-report"],
+        risk=data["points"]["risk"],
+        limits=data["limits"],
+    )
+
+
+@cache
+def shipped_weights() -> Weights:
+    """The priority file that comes with this version."""
+    return parse_weights((CONTENT / "priority.json").read_text(encoding="utf-8"))
+
+
+def explain(facts: PriorityFacts, *, at: datetime, weights: Weights | None = None) -> tuple[Term, ...]:
+    """Every term that moved this task, strongest first. `at` in the hospital's own time zone."""
+    weights = weights or shipped_weights()
+    terms = [
+        *_promise(facts, at, weights),
+        *_reports(facts, weights),
+        *_lateness(facts, at, weights),
+        *_first_contact(facts, at, weights),
+        *_reachability(facts, at, weights),
+    ]
+    return tuple(sorted(terms, key=lambda term: (-term.points, term.key)))
+
+
+def score(terms: tuple[Term, ...]) -> int:
+    """The number the list is ordered by: nothing but the sum of the terms shown."""
+    return sum(term.points for term in terms)
+
+
+def _promise(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[Term]:
+    if facts.promised_at is None:
+        return
+    minutes = int((facts.promised_at - at).total_seconds() // 60)
+    if minutes <= 0:
+        yield Term("promise-due", weights.points["promise-due"], {"minutes": -minutes})
+    elif minutes <= weights.limits["promise-soon-minutes"]:
+        yield Term("promise-soon", weights.points["promise-soon"], {"minutes": minutes})
+
+
+def _reports(facts: PriorityFacts, weights: Weights) -> Iterator[Term]:
+    if facts.self_report in weights.self_report:
+        yield Term("self-report", weights.self_report[facts.self_report], {"severity": facts.self_report})
+    points = weights.risk.get(facts.risk, 0)
+    if points:
+        yield Term("risk", points, {"risk": facts.risk})
+    if facts.answered_partly:
+        yield Term("answered-partly", weights.points["answered-partly"])
+
+
+def _lateness(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[Term]:
+    days = days_overdue(due_at=facts.due_at, at=at)
+    if days > 0:
+        counted = min(days, weights.points["overdue-days-counted"])
+        yield Term("overdue", counted * weights.points["overdue-per-day"], {"days": days})
+    ends = facts.window_ends_at
+    if ends is not None and at <= ends <= at + timedelta(hours=weights.limits["window-ends-hours"]):
+        yield Term("window-ends", weights.points["window-ends"], {"hours": int((ends - at).total_seconds() // 3600)})
+
+
+def _first_contact(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[Term]:
+    if facts.discharged_at is None or facts.contacted_since_discharge:
+        return
+    hours_left = weights.limits["first-contact-hours"] - int((at - facts.discharged_at).total_seconds() // 3600)
+    if hours_left < 0:
+        return
+    last_day = hours_left <= weights.limits["first-contact-last-hours"]
+    key = "first-contact-last-day" if last_day else "first-contact"
+    yield Term(key, weights.points[key], {"hours": hours_left})
+
+
+def _reachability(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[Term]:
+    if facts.best_hour is not None and facts.best_hour == at.hour:
+        yield Term("best-hour", weights.points["best-hour"], {"hour": facts.best_hour})
+    if facts.tries_today > 0:
+        yield Term("tried-today", facts.tries_today * weights.points["tried-today"], {"times": facts.tries_today})
+
+
+def days_overdue(*, due_at: datetime, at: datetime) -> int:
+    """Whole calendar days after the due day in the zone of `at`. Due today is not overdue."""
+    return (at.date() - due_at.astimezone(at.tzinfo).date()).days
