@@ -1,0 +1,1 @@
+"""When which patient is followed up, and why: plan content, enrolment, schedule, calendar, endings. Pure."""

@@ -1,0 +1,76 @@
+"""The channel ladder: WeChat, then an SMS with a link, then a person on the phone, with waits between (A16, A17)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from careloop.plans.rules.content import Channel, Rung
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A rung that was used for this task."""
+
+    channel: Channel
+    at: datetime
+    has_failed: bool = False  # not delivered, and it never will be
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send on this channel now."""
+
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before this time."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallNow:
+    """A person takes over: into the call queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Every channel was tried and the ladder has no phone rung: the task stays open for whoever owns it."""
+
+
+Move = Send | Wait | CallNow | Exhausted
+
+
+def next_move(
+    ladder: Sequence[Rung], tried: Sequence[Tried], *, usable: Collection[Channel], starts_at: datetime, at: datetime
+) -> Move:
+    """What to do for a task that is not answered yet. A channel that is not usable or has failed costs no waiting."""
+    if at < starts_at:
+        return Wait(starts_at)
+    used = {entry.channel: entry for entry in tried}
+    for rung in ladder:
+        if rung.channel is Channel.PHONE:
+            return CallNow()
+        entry = used.get(rung.channel)
+        if entry is None:
+            if rung.channel in usable:
+                return Send(rung.channel)
+            continue
+        waits_until = entry.at + timedelta(hours=rung.wait_hours)
+        if not entry.has_failed and at < waits_until:
+            return Wait(waits_until)
+    return Exhausted()
+
+
+def hours_before_phone(ladder: Sequence[Rung]) -> int | None:
+    """How long the messages take before a person calls, or None when nobody does."""
+    hours = 0
+    for rung in ladder:
+        if rung.channel is Channel.PHONE:
+            return hours
+        hours += rung.wait_hours
+    return None
