@@ -1,0 +1,73 @@
+"""What happens to alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from careloop.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaised(Event):
+    alert_id: UUID
+    severity: str
+    rule_code: str
+    owner_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSeen(Event):
+    alert_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAccepted(Event):
+    alert_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertHandedOver(Event):
+    alert_id: UUID
+    to_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertActed(Event):
+    alert_id: UUID
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertClosed(Event):
+    alert_id: UUID
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStepUndone(Event):
+    alert_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEscalated(Event):
+    alert_id: UUID
+    level: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyPhoneRung(Event):
+    alert_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyChanged(Event):
+    organization_id: UUID
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsenceChanged(Event):
+    practitioner_id: UUID

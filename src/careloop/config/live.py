@@ -1,0 +1,291 @@
+"""Live events for browsers: one stream each, server-sent, without a thread or a database connection per stream.
+
+One background connection per process LISTENs on `careloop_live`. A payload carries ids only; what it is about is read
+by the page through its usual, scoped door. After the connection was lost, what happened meanwhile is read again; a
+browser that may have missed something is told to `resync`, which means: fetch your fragments anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from careloop.config.bridge import Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+CHANNEL: Final = "careloop_live"
+REMEMBERED: Final = 4096
+BACKLOG: Final = 200
+HEARTBEAT: Final = b": here\n\n"
+RESYNC: Final = b"event: resync\ndata: {}\n\n"
+END: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who listens, as far as filtering needs it."""
+
+    practitioner_id: UUID | None
+    departments: frozenset[UUID]
+    hospital_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """One thing that happened, by ids. `departments` and `people` say who may be told."""
+
+    id: str
+    topic: str
+    departments: frozenset[UUID]
+    people: frozenset[UUID]
+    data: str
+
+    @classmethod
+    def parse(cls, payload: str) -> LiveEvent:
+        """Read a notification. Raises ValueError or KeyError for anything that is not one of ours."""
+        found = json.loads(payload)
+        return cls(
+            id=str(found["id"]),
+            topic=str(found["topic"]),
+            departments=frozenset(UUID(item) for item in found.get("departments", ()) if item),
+            people=frozenset(UUID(item) for item in found.get("people", ()) if item),
+            data=json.dumps(found.get("data", {}), separators=(",", ":")),
+        )
+
+    def is_for(self, audience: Audience) -> bool:
+        """Whether this listener may be told."""
+        if audience.hospital_wide or not self.departments.isdisjoint(audience.departments):
+            return True
+        return audience.practitioner_id is not None and audience.practitioner_id in self.people
+
+    def frame(self) -> bytes:
+        """As a server-sent event."""
+        return f"id: {self.id}\nevent: {self.topic}\ndata: {self.data}\n\n".encode()
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One open stream."""
+
+    audience: Audience
+    queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
+
+    def offer(self, frame: bytes) -> None:
+        """Never waits. A browser that cannot keep up is told to read everything again; an end is an end."""
+        if self.queue.full():
+            waiting = [frame]
+            while not self.queue.empty():
+                waiting.append(self.queue.get_nowait())
+            frame = END if END in waiting else RESYNC
+        self.queue.put_nowait(frame)
+
+
+class Hub:
+    """Knows who listens and what was said lately."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Listener] = set()
+        self._said: OrderedDict[str, LiveEvent] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def join(self, listener: Listener, *, last_event_id: str = "") -> None:
+        """Add a listener; one that comes back is given what it missed, or told to resync when we no longer know."""
+        self._listeners.add(listener)
+        if not last_event_id:
+            return
+        if last_event_id not in self._said:
+            listener.offer(RESYNC)
+            return
+        for event in self._after(last_event_id):
+            if event.is_for(listener.audience):
+                listener.offer(event.frame())
+
+    def _after(self, event_id: str) -> Iterable[LiveEvent]:
+        seen = False
+        for key, event in self._said.items():
+            if seen:
+                yield event
+            seen = seen or key == event_id
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a listener."""
+        self._listeners.discard(listener)
+
+    def tell(self, event: LiveEvent) -> None:
+        """Pass an event on to everybody it is for; the second time it is not news."""
+        if event.id in self._said:
+            return
+        self._said[event.id] = event
+        while len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        frame = event.frame()
+        for listener in self._listeners:
+            if event.is_for(listener.audience):
+                listener.offer(frame)
+
+    def tell_all(self, frame: bytes) -> None:
+        """The same frame to every stream (heartbeat, resync)."""
+        for listener in self._listeners:
+            listener.offer(frame)
+
+
+Authenticate = Callable[[str], Awaitable[Audience | None]]
+Notifications = Callable[[], AsyncIterator[str]]
+Missed = Callable[[], Awaitable[Iterable[str]]]
+
+
+class LiveApp:
+    """The ASGI application behind /live/."""
+
+    def __init__(
+        self,
+        *,
+        authenticate: Authenticate,
+        notifications: Notifications,
+        missed: Missed,
+        heartbeat: float = 15.0,
+        lifetime: float = 300.0,
+    ) -> None:
+        self.hub = Hub()
+        self._authenticate = authenticate
+        self._notifications = notifications
+        self._missed = missed
+        self._heartbeat = heartbeat
+        self._lifetime = lifetime
+        self._background: list[asyncio.Task[None]] = []
+
+    # --- the two background tasks of a process
+
+    def start(self) -> None:
+        """Begin to listen. Called by the server's start, or by the first stream if the server has none."""
+        if not self._background:
+            self._background = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+
+    async def stop(self) -> None:
+        """End every stream and give the connection back."""
+        self.hub.tell_all(END)
+        for task in self._background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._background = []
+
+    async def _listen(self) -> None:
+        wait = 0.5
+        while True:
+            try:
+                async with aclosing(self._notifications()) as stream:  # type: ignore[type-var]
+                    async for payload in stream:
+                        wait = 0.5
+                        if payload:
+                            self._tell(payload)
+                        else:  # connected (again): what was said meanwhile was not heard
+                            await self._read_missed()
+            except (OSError, RuntimeError, ConnectionError) as error:
+                log.warning("live events: connection lost (%s), again in %.1f s", type(error).__name__, wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 10.0)
+
+    async def _read_missed(self) -> None:
+        for payload in await self._missed():
+            self._tell(payload)
+
+    def _tell(self, payload: str) -> None:
+        try:
+            self.hub.tell(LiveEvent.parse(payload))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.error("live events: a notification could not be read (%d characters)", len(payload))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat)
+            self.hub.tell_all(HEARTBEAT)
+
+    # --- one stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            await _answer(send, 405)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        audience = await self._authenticate(headers.get(b"cookie", ""))
+        if audience is None:
+            await _answer(send, 401)
+            return
+        self.start()
+        await self._stream(audience, headers.get(b"last-event-id", ""), receive, send)
+
+    async def _stream(self, audience: Audience, last_event_id: str, receive: Receive, send: Send) -> None:
+        listener = Listener(audience)
+        self.hub.join(listener, last_event_id=last_event_id)
+        loop = asyncio.get_running_loop()
+        gone = asyncio.ensure_future(_until_gone(receive, listener))
+        # A stream ends after a while and the browser comes back by itself: rights are checked again that way.
+        end = loop.call_later(self._lifetime, listener.offer, END)
+        try:
+            await _start(send)
+            while (frame := await listener.queue.get()) != END:
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (OSError, RuntimeError):
+            pass  # the browser has gone in the middle of a frame
+        finally:
+            self.hub.leave(listener)
+            end.cancel()
+            gone.cancel()
+
+
+async def _until_gone(receive: Receive, listener: Listener) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    listener.offer(END)
+
+
+async def _start(send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"retry: 2000\n\n", "more_body": True})
+
+
+async def _answer(send: Send, status: int) -> None:
+    message: Message = {"type": "http.response.start", "status": status, "headers": [(b"cache-control", b"no-store")]}
+    await send(message)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def notifications_of(connect: Callable[[], dict[str, Any]]) -> Notifications:
+    """What PostgreSQL says on our channel; an empty string first, each time a connection stands."""
+    import psycopg
+
+    async def stream() -> AsyncIterator[str]:
+        try:
+            connection = await psycopg.AsyncConnection.connect(**connect(), autocommit=True)
+        except psycopg.Error as error:
+            raise ConnectionError(type(error).__name__) from error
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            yield ""
+            while True:
+                async for notice in connection.notifies(timeout=30):
+                    yield notice.payload
+                await connection.execute("SELECT 1")  # a silent half-minute: is anybody still there?
+        except psycopg.Error as error:
+            raise ConnectionError(type(error).__name__) from error
+        finally:
+            await connection.close()
+
+    return stream
