@@ -1,0 +1,318 @@
+"""Every write about people, rights and sessions."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts import events
+from careloop.accounts.models import (
+    LoginAttempt,
+    Organization,
+    OrganizationCode,
+    Practitioner,
+    Role,
+    RoleAssignment,
+    StaffSession,
+)
+from careloop.accounts.reads import account_hash, failures, key_hash
+from careloop.accounts.rules import PROFILES, PasswordProfile, is_throttled, password_faults
+from careloop.audit.record import record
+from careloop.kernel.actions import action, ledger
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+
+SHIPPED_ROLES = Path(__file__).parent / "content" / "roles.json"
+# Verified when the name is unknown, so that both ways take the same time (A24).
+_DUMMY_HASH = make_password("no such person")
+
+
+class PasswordTooWeak(Refused):
+    code = "password-too-weak"
+    message = _("Choose a longer password that mixes letters, digits and signs and does not contain your name.")
+
+
+class PasswordUsedBefore(Refused):
+    code = "password-used-before"
+    message = _("You used this password before. Choose another one.")
+
+
+class WrongPassword(Refused):
+    code = "wrong-password"
+    message = _("The current password is not right.")
+
+
+class SeparatedDuties(Refused):
+    code = "separated-duties"
+    message = _("System, security and audit administration must be three different people, without access to patients.")
+
+
+class OwnRights(Refused):
+    code = "own-rights"
+    message = _("Nobody may change their own rights.")
+
+
+class OrganizationExists(Refused):
+    code = "organization-exists"
+    message = _("There is already a department with this code.")
+
+
+@action
+def sign_in(*, username: str, password: str, ip: str, at: datetime, by: Viewer) -> Practitioner | None:
+    """The person, or None for every kind of failure alike. The attempt is kept for the throttle."""
+    person = Practitioner.objects.filter(username=username.strip()).first()
+    of_account, of_address = failures(username=username, ip=ip, at=at)
+    throttled = is_throttled(account_failures=of_account, address_failures=of_address)
+    right = check_password(password, person.password if person else _DUMMY_HASH)
+    succeeded = bool(person and person.is_active and right and not throttled)
+    LoginAttempt.objects.bulk_create(
+        [LoginAttempt(at=at, account_hash=account_hash(username), ip=ip, succeeded=succeeded)]
+    )
+    if not succeeded or person is None:
+        why = "throttled" if throttled else "disabled" if person and right else "unknown-or-wrong"
+        record(events.SignInFailed(why=why, practitioner_id=person.pk if person else None), by=by)
+        return None
+    record(events.SignedIn(practitioner_id=person.pk), by=by)
+    return person
+
+
+@action
+def open_session(
+    *, practitioner: Practitioner, session_key: str, ip: str, user_agent: str, at: datetime, by: Viewer
+) -> StaffSession:
+    """Remember this browser as signed in."""
+    session = StaffSession.objects.create(
+        practitioner=practitioner,
+        key_hash=key_hash(session_key),
+        started_at=at,
+        last_seen_at=at,
+        ip=ip,
+        user_agent=user_agent[:200],
+    )
+    record(events.SignedIn(practitioner_id=practitioner.pk), by=by)
+    return session
+
+
+@action
+def end_session(*, session: StaffSession, why: str, at: datetime, by: Viewer) -> None:
+    """End one session. Ending it again changes nothing."""
+    ended = StaffSession.objects.filter(pk=session.pk, ended_at__isnull=True).update(ended_at=at, ended_reason=why)
+    if ended:
+        record(events.SignedOut(practitioner_id=session.practitioner_id, why=why), by=by)
+
+
+@action
+def end_sessions(
+    *, practitioner: Practitioner, why: str, at: datetime, by: Viewer, except_for: StaffSession | None = None
+) -> int:
+    """End all sessions of a person: after a password or role change, when disabled, or by hand."""
+    running = StaffSession.objects.filter(practitioner=practitioner, ended_at__isnull=True)
+    if except_for is not None:
+        running = running.exclude(pk=except_for.pk)
+    count = running.update(ended_at=at, ended_reason=why)
+    if count:
+        record(events.SessionsEnded(practitioner_id=practitioner.pk, count=count, why=why), by=by)
+    return count
+
+
+@action
+def set_language(*, practitioner: Practitioner, language: str, by: Viewer) -> None:
+    """Chinese or English for this person."""
+    practitioner.language = language
+    practitioner.save(update_fields=["language", "updated_at"])
+    record(events.PractitionerChanged(practitioner_id=practitioner.pk, what="language"), by=by)
+
+
+@action
+def change_password(*, practitioner: Practitioner, current: str, new: str, at: datetime, by: Viewer) -> None:
+    """A person's own new password. Refused when the current one is wrong, or the new one is weak or was used before."""
+    if not check_password(current, practitioner.password):
+        raise WrongPassword
+    _set_password(practitioner, new, at=at, must_change=False)
+    record(events.PasswordChanged(practitioner_id=practitioner.pk), by=by)
+
+
+@action
+def issue_password(*, practitioner: Practitioner, at: datetime, by: Viewer) -> str:
+    """A random one-time password, shown once; it must be changed at the first sign-in. Ends all sessions."""
+    password = f"{secrets.token_urlsafe(9)}aA7-"
+    practitioner.password = make_password(password)
+    practitioner.must_change_password = True
+    practitioner.password_changed_at = at
+    practitioner.save(update_fields=["password", "must_change_password", "password_changed_at", "updated_at"])
+    end_sessions(practitioner=practitioner, why="password", at=at, by=by)
+    record(events.PasswordChanged(practitioner_id=practitioner.pk), by=by)
+    return password
+
+
+def _profile() -> PasswordProfile:
+    return PROFILES[settings.ENV.password_profile]
+
+
+def _set_password(practitioner: Practitioner, new: str, *, at: datetime, must_change: bool) -> None:
+    profile = _profile()
+    if password_faults(new, profile=profile, username=practitioner.username or "", names=[practitioner.name]):
+        raise PasswordTooWeak
+    remembered = [practitioner.password, *practitioner.password_history][: profile.remembered]
+    if any(old and check_password(new, old) for old in remembered):
+        raise PasswordUsedBefore
+    practitioner.password_history = remembered
+    practitioner.password = make_password(new)
+    practitioner.password_changed_at = at
+    practitioner.must_change_password = must_change
+    practitioner.save()
+
+
+@action
+def create_organization(
+    *, code: str, name: str, kind: str, parent: Organization | None, by: Viewer, name_en: str = "", phone: str = ""
+) -> Organization:
+    """Add a hospital (without parent) or a part of one. Refused when the code is taken."""
+    if Organization.objects.filter(code=code).exists():
+        raise OrganizationExists
+    path = f"{parent.path if parent else '/'}{code}/"
+    made = Organization.objects.create(
+        code=code, name=name, name_en=name_en, kind=kind, parent=parent, path=path, phone=phone
+    )
+    record(events.OrganizationChanged(organization_id=made.pk, what="created"), by=by)
+    return made
+
+
+@action
+def map_organization_code(*, system: str, value: str, organization: Organization, by: Viewer) -> OrganizationCode:
+    """Say which department a sender's code means. Saying it again with another department changes it."""
+    mapped, _created = OrganizationCode.objects.update_or_create(
+        system=system, value=value, defaults={"organization": organization}
+    )
+    record(events.OrganizationCodeMapped(organization_id=organization.pk, system=system, value=value), by=by)
+    return mapped
+
+
+@action
+def create_practitioner(
+    *,
+    name: str,
+    by: Viewer,
+    username: str | None = None,
+    staff_number: str | None = None,
+    title: str = "",
+    organization: Organization | None = None,
+    phone: str = "",
+    daily_capacity: int = 40,
+) -> Practitioner:
+    """A person. Without a username (known from messages only) nobody can sign in as them."""
+    person = Practitioner(
+        name=name,
+        username=username,
+        staff_number=staff_number,
+        title=title,
+        organization=organization,
+        phone=phone,
+        daily_capacity=daily_capacity,
+        password=make_password(None),
+    )
+    person.save()
+    record(events.PractitionerChanged(practitioner_id=person.pk, what="created"), by=by)
+    return person
+
+
+@action
+def disable_practitioner(*, practitioner: Practitioner, at: datetime, by: Viewer) -> None:
+    """Close an account at once, with its sessions. People are disabled, never deleted."""
+    practitioner.is_active = False
+    practitioner.save(update_fields=["is_active", "updated_at"])
+    end_sessions(practitioner=practitioner, why="disabled", at=at, by=by)
+    record(events.PractitionerChanged(practitioner_id=practitioner.pk, what="disabled"), by=by)
+
+
+@action
+def enable_practitioner(*, practitioner: Practitioner, by: Viewer) -> None:
+    """Open a disabled account again."""
+    practitioner.is_active = True
+    practitioner.save(update_fields=["is_active", "updated_at"])
+    record(events.PractitionerChanged(practitioner_id=practitioner.pk, what="enabled"), by=by)
+
+
+@action
+def grant_role(
+    *,
+    practitioner: Practitioner,
+    role: Role,
+    organization: Organization,
+    valid_from: datetime,
+    by: Viewer,
+    valid_to: datetime | None = None,
+    reason: str = "",
+) -> RoleAssignment:
+    """Give a role somewhere, for a time. Refused for oneself, and when it would mix separated duties."""
+    if by.practitioner_id == practitioner.pk:
+        raise OwnRights
+    _refuse_mixed_duties(practitioner, role, at=valid_from)
+    given = RoleAssignment.objects.create(
+        practitioner=practitioner,
+        role=role,
+        organization=organization,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        granted_by_id=by.practitioner_id,
+        reason=reason,
+    )
+    record(
+        events.RoleGranted(
+            assignment_id=given.pk, practitioner_id=practitioner.pk, role=role.code, organization_id=organization.pk
+        ),
+        by=by,
+    )
+    return given
+
+
+def _refuse_mixed_duties(practitioner: Practitioner, role: Role, *, at: datetime) -> None:
+    """GB/T 22239 8.1.5: an administrator of one kind is nothing else, and nobody else is an administrator."""
+    held = RoleAssignment.objects.filter(practitioner=practitioner, valid_from__lte=at).exclude(valid_to__lte=at)
+    if any(duty != role.separated_duty for duty in held.values_list("role__separated_duty", flat=True)):
+        raise SeparatedDuties
+
+
+@action
+def revoke_role(*, assignment: RoleAssignment, at: datetime, by: Viewer) -> None:
+    """End an assignment now; it stays in the history."""
+    if by.practitioner_id == assignment.practitioner_id:
+        raise OwnRights
+    assignment.valid_to = max(at, assignment.valid_from + timedelta(seconds=1))
+    assignment.save()
+    record(
+        events.RoleRevoked(assignment_id=assignment.pk, practitioner_id=assignment.practitioner_id), by=by
+    )
+
+
+@action
+def load_shipped_roles(*, by: Viewer) -> int:
+    """Bring the shipped roles up to date with content/roles.json. A hospital's own roles are not touched."""
+    shipped = json.loads(SHIPPED_ROLES.read_text())["roles"]
+    for role in shipped:
+        made, created = Role.objects.update_or_create(
+            code=role["code"],
+            defaults={
+                "name": role["name"]["zh"],
+                "name_en": role["name"]["en"],
+                "permissions": sorted(role["permissions"]),
+                "own_only": role.get("own_only", False),
+                "separated_duty": role.get("separated_duty", ""),
+                "is_shipped": True,
+            },
+        )
+        record(events.RoleChanged(role_id=made.pk, what="created" if created else "updated"), by=by)
+    return len(shipped)
+
+
+@action
+def touch_session(*, session: StaffSession, at: datetime, by: Viewer) -> None:
+    """Note that somebody is still there. Written at most once a minute by the middleware."""
+    StaffSession.objects.filter(pk=session.pk).update(last_seen_at=at)
+    ledger("StaffSession").records += 1  # a heartbeat is no fact worth an audit row

@@ -1,0 +1,87 @@
+"""Who may do what where, as one query per request."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from careloop.accounts.models import LoginAttempt, Practitioner, StaffSession
+from careloop.accounts.rules import THROTTLE_WINDOW
+from careloop.kernel.viewer import Viewer
+
+SENSITIVE = "patients.see-sensitive"
+
+# A running assignment gives its role's permissions, and its organization with everything below it.
+_RIGHTS = """
+SELECT
+  coalesce(array_agg(DISTINCT permission) FILTER (WHERE permission IS NOT NULL), '{}'),
+  coalesce(bool_or(here.kind = 'hospital'), false),
+  coalesce(bool_and(role.own_only), false),
+  coalesce((SELECT array_agg(DISTINCT below.id) FROM accounts_organization below WHERE EXISTS (
+    SELECT 1 FROM accounts_roleassignment a JOIN accounts_organization root ON root.id = a.organization_id
+    WHERE a.practitioner_id = %(who)s AND a.valid_from <= %(at)s AND (a.valid_to IS NULL OR a.valid_to > %(at)s)
+      AND root.kind <> 'hospital' AND below.path LIKE root.path || '%%')), '{}')
+FROM accounts_roleassignment given
+JOIN accounts_role role ON role.id = given.role_id
+JOIN accounts_organization here ON here.id = given.organization_id
+LEFT JOIN LATERAL unnest(role.permissions) AS permission ON true
+WHERE given.practitioner_id = %(who)s AND given.valid_from <= %(at)s
+  AND (given.valid_to IS NULL OR given.valid_to > %(at)s)
+"""
+
+
+def viewer_for(
+    practitioner: Practitioner, *, at: datetime, session_id: UUID | None = None, ip: str = "", request_id: str = ""
+) -> Viewer:
+    """The rights of this moment: a grant that ended a second ago is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RIGHTS, {"who": practitioner.pk, "at": at})
+        permissions, hospital_wide, own_only, departments = cursor.fetchone()
+    return Viewer(
+        actor=f"staff:{practitioner.pk}",
+        practitioner_id=practitioner.pk,
+        name=practitioner.name,
+        organization_id=practitioner.organization_id,
+        permissions=frozenset(permissions) | {"accounts.self"},
+        departments=frozenset(departments),
+        hospital_wide=hospital_wide,
+        own_only=own_only,
+        may_see_sensitive=SENSITIVE in permissions,
+        session_id=session_id,
+        ip=ip,
+        request_id=request_id,
+    )
+
+
+def account_hash(username: str) -> str:
+    """What the throttle remembers instead of the typed name."""
+    return hmac.new(settings.SECRET_KEY.encode(), username.strip().lower().encode(), hashlib.sha256).hexdigest()
+
+
+def key_hash(session_key: str) -> str:
+    """What the session list keeps instead of the cookie."""
+    return hashlib.sha256(session_key.encode()).hexdigest()
+
+
+def failures(*, username: str, ip: str, at: datetime) -> tuple[int, int]:
+    """Failed attempts within the throttle window: for this account since its last success, and for this address."""
+    recent = LoginAttempt.objects.filter(at__gt=at - THROTTLE_WINDOW)
+    account = recent.filter(account_hash=account_hash(username))
+    last_success = account.filter(succeeded=True).order_by("-at").values_list("at", flat=True).first()
+    if last_success:
+        account = account.filter(at__gt=last_success)
+    return account.filter(succeeded=False).count(), recent.filter(ip=ip, succeeded=False).count()
+
+
+def open_session(session_key: str) -> StaffSession | None:
+    """The signed-in session of this cookie with its person, if it is still open."""
+    return (
+        StaffSession.objects.select_related("practitioner__organization")
+        .filter(key_hash=key_hash(session_key), ended_at__isnull=True, practitioner__is_active=True)
+        .first()
+    )

@@ -1,0 +1,1 @@
+"""What happened, who did it, who looked. Append-only in the database itself."""

@@ -1,0 +1,27 @@
+"""Facts about looking: reading is an act too."""
+
+from dataclasses import dataclass
+
+from careloop.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSeen(Event):
+    """Somebody opened a patient's record or a part of it (`what` is the page's code)."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSeen(Event):
+    """Somebody saw a list of patients (`what`), with these ids on it."""
+
+    what: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessDenied(Event):
+    """Somebody asked for what is not theirs (`what` is the route)."""
+
+    what: str

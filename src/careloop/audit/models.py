@@ -1,0 +1,29 @@
+"""The audit trail. No foreign keys, so it never blocks or follows live data."""
+
+from django.db import models
+
+
+class AuditEvent(models.Model):
+    """What happened, who did it, about whom, from where. Ids and codes only (FHIR AuditEvent)."""
+
+    class Outcome(models.TextChoices):
+        SUCCESS = "success"
+        DENIED = "denied"
+        FAILED = "failed"
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=80)
+    name = models.CharField(max_length=80)
+    patient_id = models.UUIDField(null=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.SUCCESS)
+    ip = models.CharField(max_length=45, blank=True, default="")
+    request_id = models.CharField(max_length=40, blank=True, default="")
+    payload = models.JSONField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["patient_id", "at"], name="audit_by_patient"),
+            models.Index(fields=["actor", "at"], name="audit_by_actor"),
+            models.Index(fields=["name", "at"], name="audit_by_name"),
+        ]

@@ -1,0 +1,73 @@
+"""record() is the one line that says: this happened. It audits, and it starts whatever must follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from careloop.audit.events import AccessDenied, ListSeen, RecordSeen
+from careloop.audit.models import AuditEvent
+from careloop.kernel.actions import action, ledger
+from careloop.kernel.events import Event
+from careloop.kernel.viewer import Viewer
+
+
+def record(event: Event, *, by: Viewer) -> None:
+    """Write the fact and queue what must follow, in the running action's transaction."""
+    record_all([event], by=by)
+
+
+def record_all(events: Iterable[Event], *, by: Viewer) -> None:
+    """Many facts in one statement. Each fact's reactions are queued as rows of the same transaction."""
+    facts = list(events)
+    if not facts:
+        return
+    ledger(facts[0].name()).records += len(facts)
+    AuditEvent.objects.bulk_create([_row(fact, by) for fact in facts])
+    for fact in facts:
+        for job in _reactions()[type(fact)]:
+            job.defer(event=fact.payload())  # rolled back together, run after commit
+
+
+@action
+def seen(*, patient_id: UUID, what: str, by: Viewer) -> None:
+    """Reading one patient's record is an act too."""
+    record(RecordSeen(patient_id=patient_id, what=what), by=by)
+
+
+@action
+def list_seen(*, what: str, ids: Iterable[UUID], by: Viewer) -> None:
+    """One row for a list, with the ids shown."""
+    record(ListSeen(what=what, ids=tuple(str(i) for i in ids)), by=by)
+
+
+@action
+def denied(*, what: str, by: Viewer) -> None:
+    """Somebody asked for what is not theirs."""
+    record(AccessDenied(what=what), by=by)
+
+
+def _row(event: Event, by: Viewer) -> AuditEvent:
+    outcome = AuditEvent.Outcome.DENIED if isinstance(event, AccessDenied) else AuditEvent.Outcome.SUCCESS
+    payload = event.payload()
+    payload.pop("patient_id")
+    return AuditEvent(
+        actor=by.actor,
+        name=event.name(),
+        patient_id=event.patient_id,
+        outcome=outcome,
+        ip=by.ip,
+        request_id=by.request_id,
+        payload=payload,
+    )
+
+
+@cache
+def _reactions() -> dict[type[Event], tuple[Any, ...]]:
+    reactions: dict[type[Event], tuple[Any, ...]] = import_string(settings.REACTIONS)
+    return reactions

@@ -1,0 +1,69 @@
+"""The command `careloop`: every process and tool of the product starts here.
+
+A subcommand is one line in COMMANDS: name → (help, import path of a function that takes the remaining arguments and
+returns an exit code). Django is set up, and the embedded database runs, before the function is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from careloop.config import env
+from careloop.kernel import postgres
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "manage": ("Django's management commands", "careloop.config.commands:manage"),
+    "migrate": ("create or update the tables, rights and shipped content", "careloop.config.commands:migrate"),
+    "web": ("staff site", "careloop.config.commands:web"),
+    "portal": ("patient portal", "careloop.config.commands:portal"),
+    "worker": ("background jobs", "careloop.config.commands:worker"),
+    "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
+}
+# Started as the role that owns the tables; everything else runs as the application's own role.
+AS_OWNER = frozenset({"migrate", "manage"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in {"-h", "--help"}:
+        print(usage())
+        return 0
+    name, *rest = given
+    if name not in COMMANDS:
+        print(f"careloop: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    prepare(owner=name in AS_OWNER, database=name != "db")
+    return int(_function(COMMANDS[name][1])(rest) or 0)
+
+
+def usage() -> str:
+    """The list of commands."""
+    lines = [f"  {name:<14} {text}" for name, (text, _) in COMMANDS.items()]
+    return "usage: careloop COMMAND …\n\n" + "\n".join(lines)
+
+
+def prepare(*, owner: bool = False, database: bool = True) -> None:
+    """Point Django at the settings and the database; start the embedded server when no address is given."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
+    if owner:
+        os.environ["CARELOOP_DATABASE_ROLE"] = "owner"
+    if database and not os.environ.get("CARELOOP_DATABASE_URL"):
+        embedded = postgres.cluster(env.load().data_dir)
+        postgres.start(embedded)
+        postgres.ensure_database(embedded)
+        os.environ["CARELOOP_DATABASE_URL"] = embedded.url()
+        os.environ["CARELOOP_DATABASE_OWNER_URL"] = embedded.url(postgres.OWNER)
+
+
+def _function(path: str) -> Callable[[list[str]], int | None]:
+    if path != "careloop.config.commands:db":
+        import django  # noqa: PLC0415  (settings must be in the environment first)
+
+        django.setup()
+    module, name = path.split(":")
+    found: Callable[[list[str]], int | None] = getattr(importlib.import_module(module), name)
+    return found

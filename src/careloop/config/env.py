@@ -1,0 +1,81 @@
+"""The one settings file: every CARELOOP_* variable, typed and explained. docs/operate/settings.md lists them (a test checks)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+
+class BadSetting(ValueError):
+    """A variable's value cannot be understood; the message says which and what would be right."""
+
+
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Env:
+    """Values after parsing. The variable of `data_dir` is CARELOOP_DATA_DIR, and so on."""
+
+    mode: str = _setting("demo", "production | demo | dev | test. Production refuses to start with example secrets.")
+    surface: str = _setting("web", "web (staff, intranet) or portal (patients, the only public door).")
+    secret_key: str = _setting("", "Signs sessions and patient links; at least 50 random characters. Made and kept in the data directory outside production.")
+    database_url: str = _setting("", "postgresql://… of a PostgreSQL ≥ 16. Empty: an embedded server in the data directory.")
+    database_owner_url: str = _setting("", "Address of the role that owns the tables, for migrate. Empty: same as database_url.")
+    data_dir: Path = _setting(Path(".data"), "Where the embedded database and generated secrets live.")
+    shared_data: Path = _setting(Path("../shared/data"), "Folder with code tables (ICD-10, operations, counties) for the simulator.")
+    allowed_hosts: str = _setting("localhost,127.0.0.1,[::1]", "Host names this server answers to, separated by commas.")
+    public_url: str = _setting("http://localhost:8001", "Address of the patient portal, used in messages. Never taken from a request.")
+    staff_url: str = _setting("http://localhost:8000", "Address of the staff site.")
+    behind_https: bool = _setting(False, "True behind a TLS proxy: secure cookies and HSTS.")
+    trusted_proxies: int = _setting(0, "Number of proxies in front whose X-Forwarded-For entries may be believed.")
+    time_zone: str = _setting("Asia/Shanghai", "The hospital's time zone.")
+    hospital_name: str = _setting("", "Name on pages and messages. Empty: the name of the root organization.")
+    web_host: str = _setting("127.0.0.1", "Address web and portal listen on.")
+    web_port: int = _setting(8000, "Port of the staff site.")
+    portal_port: int = _setting(8001, "Port of the patient portal.")
+    web_workers: int = _setting(1, "Server processes of each surface.")
+    web_threads: int = _setting(8, "Threads per server process.")
+    hl7_host: str = _setting("127.0.0.1", "Address the HL7 gateway listens on.")
+    hl7_port: int = _setting(2575, "Port of the HL7 gateway (MLLP).")
+    hl7_peers: str = _setting("", "Addresses allowed to send HL7, separated by commas. Empty: any that can connect.")
+    hl7_charset: str = _setting("gb18030", "Character set tried after UTF-8 for messages of this site.")
+    hl7_unknown_department: str = _setting("dead", "dead: an unknown department code parks the message for mapping. keep: the text is kept.")
+    sms_gateway_url: str = _setting("", "Address of the SMS gateway (HTTP contract in docs/integrate). Empty: no SMS is sent.")
+    sms_gateway_secret: str = _setting("", "Shared secret that signs delivery receipts.")
+    smtp_url: str = _setting("", "smtp://user:password@host:port for e-mail. Empty: no e-mail is sent.")
+    idle_minutes: int = _setting(15, "A staff session ends after this many minutes without a click.")
+    absolute_hours: int = _setting(12, "A staff session ends after this many hours in any case.")
+    password_profile: str = _setting("dengbao", "dengbao: ≥10 characters, 3 classes, 90 days, last 5. asvs: ≥15 characters, no rotation.")
+    log_level: str = _setting("INFO", "Level of the application log. Logs never hold names, numbers or answers.")
+
+
+PREFIX = "CARELOOP_"
+
+
+def load(variables: Mapping[str, str] = os.environ) -> Env:
+    """Read the environment. Unknown CARELOOP_* names and unreadable values raise BadSetting."""
+    hints = get_type_hints(Env)
+    known = {f"{PREFIX}{f.name.upper()}": f.name for f in fields(Env)}
+    given = {name: value for name, value in variables.items() if name.startswith(PREFIX)}
+    unknown = sorted(set(given) - set(known) - PROCESS_ONLY)
+    if unknown:
+        raise BadSetting(f"unknown setting {', '.join(unknown)}; docs/operate/settings.md lists those that exist")
+    return Env(**{known[name]: _parse(name, value, hints[known[name]]) for name, value in given.items() if name in known})
+
+
+# Read by tests and tools before settings exist.
+PROCESS_ONLY = frozenset({"CARELOOP_TEST_DB", "CARELOOP_DATABASE_ROLE"})
+
+
+def _parse(name: str, value: str, kind: type) -> Any:
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[value.lower()]
+        return kind(value)
+    except (ValueError, KeyError):
+        raise BadSetting(f"{name}={value!r} is not a {kind.__name__}") from None

@@ -1,0 +1,29 @@
+"""Pages for what went wrong: what it means and what to do next, without a trace of the inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from careloop.kernel.pages import public_page, render
+
+
+@public_page("error page")
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/404.html", {}, status=404)
+
+
+@public_page("error page")
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/403.html", {}, status=403)
+
+
+@public_page("error page")
+def failed(request: HttpRequest) -> HttpResponse:
+    return render(request, "ui/500.html", {}, status=500)
+
+
+@public_page("error page")
+def csrf_failed(request: HttpRequest, reason: str = "", **_: Any) -> HttpResponse:
+    return render(request, "ui/403.html", {"csrf": True}, status=403)

@@ -1,0 +1,78 @@
+"""The staff menu (ux §2.1): one level of groups, one level of pages; a role sees only what it may open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+# (group, ((url name, icon, label, permission), …)). A page whose room is not there yet simply does not appear.
+MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]], ...] = (
+    (
+        _("Workbench"),
+        (
+            ("workbench:today", "calendar-check", _("Follow-up today"), "tasks.work"),
+            ("alerts:board", "alert-triangle", _("Alerts"), "alerts.view"),
+        ),
+    ),
+    (
+        _("Patients and follow-up"),
+        (
+            ("workbench:patients", "users", _("Patients"), "patients.view"),
+            ("plans:list", "route", _("Follow-up plans"), "plans.view"),
+            ("plans:decisions", "list-check", _("Enrolment decisions"), "plans.view"),
+        ),
+    ),
+    (
+        _("Reach and content"),
+        (
+            ("messaging:list", "message", _("Messages"), "messaging.view"),
+            ("questionnaires:list", "forms", _("Questionnaires"), "questionnaires.view"),
+        ),
+    ),
+    (
+        _("Insight"),
+        (
+            ("reports:hospital", "chart-bar", _("Hospital dashboard"), "reports.hospital"),
+            ("reports:department", "building-hospital", _("Department dashboard"), "reports.department"),
+        ),
+    ),
+    (
+        _("Administration"),
+        (
+            ("integration:overview", "plug-connected", _("Data connections"), "integration.view"),
+            ("console:people", "sitemap", _("Organization and rights"), "accounts.view"),
+            ("console:audit", "history", _("Audit log"), "audit.view"),
+            ("console:health", "activity", _("System health"), "console.health"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups this viewer sees; `active` marks the page the request is on."""
+    viewer = request.viewer  # type: ignore[attr-defined]
+    groups = []
+    for label, entries in MENU:
+        items = [
+            {"url": address, "icon": icon, "label": text, "active": _is_on(request.path, address), "count": None, "hot": False}
+            for name, icon, text, permission in entries
+            if viewer.can(permission) and (address := _address(name))
+        ]
+        if items:
+            groups.append({"label": label, "items": items})
+    return groups
+
+
+def _is_on(path: str, address: str) -> bool:
+    return path == address or (address != "/" and path.startswith(address))
+
+
+def _address(name: str) -> str | None:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class IntegrationConfig(AppConfig):
+    name = "careloop.integration"

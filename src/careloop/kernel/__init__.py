@@ -1,0 +1,1 @@
+"""The mechanisms every room stands on: actions, doors, scopes, jobs, facts. Knows no medicine and has no tables."""

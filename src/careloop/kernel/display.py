@@ -1,0 +1,62 @@
+"""How dates and numbers look on screen (ux §5.6). Filters for templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+
+def _local(value: date | datetime) -> date | datetime:
+    return timezone.localtime(value) if isinstance(value, datetime) else value
+
+
+def day_short(value: date | datetime | None) -> str:
+    """11-20, for tables."""
+    return f"{_local(value):%m-%d}" if value else "–"
+
+
+def day_full(value: date | datetime | None) -> str:
+    """2026-11-20, for banners and print."""
+    return f"{_local(value):%Y-%m-%d}" if value else "–"
+
+
+def clock(value: datetime | None) -> str:
+    """20:14."""
+    return f"{_local(value):%H:%M}" if value else "–"
+
+
+def moment(value: datetime | None) -> str:
+    """Today and yesterday in words, else 11-20 20:14."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value)
+    days = (timezone.localdate() - local.date()).days
+    if days == 0:
+        return _("Today %(time)s") % {"time": f"{local:%H:%M}"}
+    if days == 1:
+        return _("Yesterday %(time)s") % {"time": f"{local:%H:%M}"}
+    return f"{local:%m-%d %H:%M}" if local.year == timezone.localdate().year else f"{local:%Y-%m-%d}"
+
+
+def number(value: float | int | None, digits: int = 0) -> str:
+    """12,486 with `digits` decimals."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share 0–1 as 93.4."""
+    return "–" if value is None else f"{value * 100:.{digits}f}"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "day_short": day_short,
+    "day_full": day_full,
+    "clock": clock,
+    "moment": moment,
+    "number": number,
+    "percent": percent,
+}

@@ -1,0 +1,163 @@
+"""What every table of ours has, and the rule that no query runs until someone says who is looking."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+from careloop.kernel.actions import ledger
+from careloop.kernel.viewer import Viewer
+
+M = TypeVar("M", bound=models.Model)
+
+PRIVACY_CLASSES = frozenset({"direct", "quasi", "clinical", "none"})
+
+
+class UnscopedQuery(RuntimeError):
+    """A query about patients was about to run although nobody said who is looking."""
+
+
+def uuid7() -> uuid.UUID:
+    """A time-ordered identifier (RFC 9562 §5.7): new rows land at the end of the index, not all over it."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return uuid.UUID(int=value)
+
+
+class WatchedQuerySet(models.QuerySet[M]):
+    """Bulk writes count as writes too."""
+
+    def update(self, **values: Any) -> int:
+        mine = ledger(self.model.__name__)
+        changed = super().update(**values)
+        mine.writes += changed
+        return changed
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        mine = ledger(self.model.__name__)
+        gone = super().delete()
+        mine.writes += gone[0]
+        return gone
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        mine = ledger(self.model.__name__)
+        made = super().bulk_create(objs, *args, **kwargs)
+        mine.writes += len(made)
+        return made
+
+
+class ScopedQuerySet(WatchedQuerySet[M]):
+    """Refuses to run until `.visible_to(viewer)` or `.unscoped(why)` was said."""
+
+    _open = False
+
+    def visible_to(self, viewer: Viewer) -> Self:
+        """Only what this viewer may see."""
+        opened = self.unscoped("narrowed on the next line")
+        return opened if viewer.everything else opened.filter(self.model.scope(viewer))  # type: ignore[attr-defined]
+
+    def unscoped(self, why: str) -> Self:
+        """Everything, for a reason that stands in the code."""
+        if not why:
+            raise ValueError("say why this query needs no viewer")
+        opened = self._chain()  # type: ignore[attr-defined]
+        opened._open = True
+        return opened  # type: ignore[no-any-return]
+
+    def _clone(self) -> Self:
+        clone = super()._clone()  # type: ignore[misc]
+        clone._open = self._open
+        return clone  # type: ignore[no-any-return]
+
+    def _refuse_if_unscoped(self) -> None:
+        reached_from_a_row_already_held = "instance" in self._hints  # type: ignore[attr-defined]
+        if not (self._open or reached_from_a_row_already_held):
+            raise UnscopedQuery(f"{self.model.__name__}: say .visible_to(viewer) or .unscoped(why)")
+
+    def _merge_sanity_check(self, other: Any) -> None:  # a | b, a & b: both sides must have said it
+        other._refuse_if_unscoped()
+        super()._merge_sanity_check(other)  # type: ignore[misc]
+
+    def _combinator_query(self, combinator: str, *others: Any, all: bool = False) -> Any:
+        for other in others:
+            other._refuse_if_unscoped()
+        return super()._combinator_query(combinator, *others, all=all)  # type: ignore[misc]
+
+    def raw(self, *args: Any, **kwargs: Any) -> Any:
+        raise UnscopedQuery("raw SQL about patients belongs in reads, behind a viewer")
+
+    def _fetch_all(self) -> None:
+        self._refuse_if_unscoped()
+        super()._fetch_all()  # type: ignore[misc]
+
+    def iterator(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_if_unscoped()
+        return super().iterator(*args, **kwargs)
+
+    def count(self) -> int:
+        self._refuse_if_unscoped()
+        return super().count()
+
+    def exists(self) -> bool:
+        self._refuse_if_unscoped()
+        return super().exists()
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._refuse_if_unscoped()
+        return super().aggregate(*args, **kwargs)
+
+    def update(self, **values: Any) -> int:
+        self._refuse_if_unscoped()
+        return super().update(**values)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        self._refuse_if_unscoped()
+        return super().delete()
+
+
+class BaseModel(models.Model):
+    """Every table of ours: a time-ordered id, and writes only inside an action."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = WatchedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        mine = ledger(type(self).__name__)
+        super().save(*args, **kwargs)
+        mine.writes += 1  # counted after: a lost race wrote nothing
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        mine = ledger(type(self).__name__)
+        gone = super().delete(*args, **kwargs)
+        mine.writes += gone[0]
+        return gone
+
+
+class ScopedModel(BaseModel):
+    """A row about a patient. Says itself who may see it, and classes each of its columns."""
+
+    privacy: ClassVar[dict[str, str]] = {}
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def scope(cls, viewer: Viewer) -> Q:
+        """The rows this viewer may see."""
+        raise NotImplementedError

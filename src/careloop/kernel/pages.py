@@ -1,0 +1,111 @@
+"""Doors. Every view declares what it takes to come in; a view that declares nothing is shut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils.http import urlencode
+
+from careloop.kernel.access import Permission
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+
+View = Callable[..., HttpResponse]
+
+
+class PageRequest(HttpRequest):
+    """A request after the middleware: it knows its viewer."""
+
+    viewer: Viewer
+
+
+class QueryInTemplate(RuntimeError):
+    """A template asked the database. The view fetches; the template shows."""
+
+
+def page(permission: Permission, *, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
+    """A staff page or fragment. Not signed in → login; signed in without the permission → 403; other method → 405."""
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.viewer.is_staff and not request.viewer.everything:
+                return _to_login(request)
+            if not request.viewer.can(permission):
+                raise PermissionDenied
+            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
+                return HttpResponse(status=405)
+            return view(request, *args, **kwargs)
+
+        guarded.permission = permission.code  # type: ignore[attr-defined]
+        guarded.methods = methods  # type: ignore[attr-defined]
+        return guarded
+
+    return declare
+
+
+def public_page(why: str, *, methods: tuple[str, ...] = ("GET", "POST")) -> Callable[[View], View]:
+    """A door without a permission, for a reason that stands in the code."""
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
+                return HttpResponse(status=405)
+            return view(request, *args, **kwargs)
+
+        guarded.permission = f"public: {why}"  # type: ignore[attr-defined]
+        guarded.methods = methods  # type: ignore[attr-defined]
+        return guarded
+
+    return declare
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    """htmx follows a redirect inside the fragment, so it is told to load the whole page instead."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=401, headers={"HX-Redirect": settings.LOGIN_URL})
+    return HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}")
+
+
+def refuse_undeclared_views(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
+    """Middleware: an undeclared view is shut, and a Refused becomes words on the page."""
+
+    class Middleware:
+        def __call__(self, request: HttpRequest) -> HttpResponse:
+            return get_response(request)
+
+        def process_view(self, request: HttpRequest, view: View, args: Any, kwargs: Any) -> None:
+            namespace = request.resolver_match.namespace if request.resolver_match else ""
+            if namespace.startswith("api-"):  # each operation has its own Door
+                return
+            if not hasattr(view, "permission"):
+                name = getattr(view, "__name__", repr(view))
+                raise ImproperlyConfigured(f"{view.__module__}.{name} declares no @page permission")
+
+        def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+            if isinstance(error, Refused):
+                context = {"message": str(error), "code": error.code}
+                return render(request, "ui/_refused.html", context, status=error.status)
+            return None
+
+    return Middleware()
+
+
+def render(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+    """Render a page or fragment. In development and tests a query inside the template raises QueryInTemplate."""
+    if not settings.FORBID_QUERIES_IN_TEMPLATES:
+        return HttpResponse(render_to_string(template, context, request), status=status)
+    with connection.execute_wrapper(_refuse_query):
+        return HttpResponse(render_to_string(template, context, request), status=status)
+
+
+def _refuse_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    raise QueryInTemplate(f"fetch it in the view (select_related / prefetch_related / reads.py): {sql[:200]}")

@@ -1,0 +1,549 @@
+"""The patient and everything known about the patient. Names are FHIR's."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization, Practitioner
+from careloop.kernel.models import ScopedModel
+from careloop.kernel.viewer import Viewer
+
+
+class Risk(models.TextChoices):
+    """How worried we are. Always shown as icon + word + colour (ux R15)."""
+
+    NONE = "none", _("Not assessed")
+    OK = "ok", _("Stable")
+    WATCH = "watch", _("Watch")
+    HIGH = "high", _("High risk")
+    CRITICAL = "critical", _("Critical")
+
+
+class Sex(models.TextChoices):
+    """GB/T 2261.1, FHIR administrative-gender."""
+
+    MALE = "male", _("Male")
+    FEMALE = "female", _("Female")
+    OTHER = "other", _("Other")
+    UNKNOWN = "unknown", _("Unknown")
+
+
+def patient_scope(viewer: Viewer, path: str = "patient") -> Q:
+    """Which patients a viewer may see, as a condition on a table whose foreign key is `path` ("" on Patient itself).
+
+    Own / departments / hospital by care relationship, plus running grants; sensitive records need their own permission.
+    """
+    pk = f"{path}_id" if path else "pk"
+    if viewer.patient_id:
+        return Q(**{pk: viewer.patient_id})
+    if not viewer.is_staff:
+        return Q(pk__in=[])
+    allowed = Q() if viewer.hospital_wide else Q(Exists(_relationships(viewer, pk)))
+    if not viewer.may_see_sensitive:
+        allowed &= Q(**{f"{path}__sensitivity" if path else "sensitivity": Patient.Sensitivity.NORMAL})
+    if not viewer.hospital_wide or not viewer.may_see_sensitive:
+        allowed |= Q(Exists(_grants(viewer, pk)))
+    return allowed
+
+
+def _relationships(viewer: Viewer, pk: str) -> models.QuerySet[CareRelationship]:
+    mine = CareRelationship.objects.unscoped("this is the scope itself").filter(patient_id=OuterRef(pk))
+    if viewer.own_only:
+        return mine.filter(practitioner_id=viewer.practitioner_id)
+    return mine.filter(department_id__in=viewer.departments)
+
+
+def _grants(viewer: Viewer, pk: str) -> models.QuerySet[AccessGrant]:
+    return AccessGrant.objects.unscoped("this is the scope itself").filter(
+        patient_id=OuterRef(pk), practitioner_id=viewer.practitioner_id, valid_from__lte=Now(), valid_to__gt=Now()
+    )
+
+
+class PatientRow(ScopedModel):
+    """A row that belongs to one patient and is visible with that patient."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def scope(cls, viewer: Viewer) -> Q:
+        return patient_scope(viewer)
+
+
+class Patient(ScopedModel):
+    """A person we follow up (FHIR Patient). A merged patient stays as a tombstone that points to the survivor."""
+
+    class Sensitivity(models.TextChoices):
+        NORMAL = "normal", _("Normal")
+        RESTRICTED = "restricted", _("Restricted")
+
+    name = models.CharField(max_length=120)
+    name_pinyin = models.CharField(max_length=240, blank=True, default="")  # sort key: "zhou guo qiang"
+    name_initials = models.CharField(max_length=60, blank=True, default="")  # search: "zgq"
+    sex = models.CharField(max_length=8, choices=Sex, default=Sex.UNKNOWN)
+    birth_date = models.DateField(null=True)
+    deceased = models.BooleanField(default=False)
+    deceased_at = models.DateTimeField(null=True)
+    address = models.CharField(max_length=300, blank=True, default="")
+    employer = models.CharField(max_length=200, blank=True, default="")
+    ethnicity = models.CharField(max_length=40, blank=True, default="")
+    language = models.CharField(max_length=40, blank=True, default="")
+    marital_status = models.CharField(max_length=20, blank=True, default="")
+    insurance = models.CharField(max_length=60, blank=True, default="")
+    sensitivity = models.CharField(max_length=12, choices=Sensitivity, default=Sensitivity.NORMAL)
+    risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
+    risk_reason = models.CharField(max_length=120, blank=True, default="")  # code of the rule that set it
+    risk_at = models.DateTimeField(null=True)
+    do_not_contact = models.BooleanField(default=False)
+    active = models.BooleanField(default=True)
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="tombstones")
+    data_conflicts = models.JSONField(default=list)  # [{"code": "birth-date-differs", …}] shown, never blocking
+
+    privacy = {
+        "name": "direct", "name_pinyin": "direct", "name_initials": "direct", "birth_date": "quasi",
+        "deceased": "clinical", "deceased_at": "clinical", "address": "direct", "employer": "quasi",
+        "ethnicity": "quasi", "language": "quasi", "marital_status": "quasi", "insurance": "quasi",
+        "risk_reason": "clinical", "risk_at": "clinical", "do_not_contact": "none", "active": "none",
+        "data_conflicts": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            GinIndex(fields=["name"], name="patient_name_trgm", opclasses=["gin_trgm_ops"]),
+            models.Index(fields=["name_initials", "id"], name="patient_initials", opclasses=["varchar_pattern_ops", "uuid_ops"]),
+            models.Index(fields=["name", "id"], name="patient_name_prefix", opclasses=["varchar_pattern_ops", "uuid_ops"]),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(active=False) | Q(merged_into__isnull=True), name="patient_tombstone"),
+            models.CheckConstraint(condition=Q(deceased=True) | Q(deceased_at__isnull=True), name="patient_death_has_flag"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Patient {self.pk}"
+
+    @classmethod
+    def scope(cls, viewer: Viewer) -> Q:
+        return patient_scope(viewer, "")
+
+
+class CareRelationship(PatientRow):
+    """Which department (and person) cares for a patient. Written from encounters and plans; it is what scopes look at."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="care_relationships")
+    department = models.ForeignKey(Organization, models.PROTECT)
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, null=True)
+    since = models.DateTimeField()
+
+    privacy = {"since": "quasi"}
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["patient", "department", "practitioner"], name="care_relationship_once", nulls_distinct=False
+            )
+        ]
+        indexes = [
+            models.Index(fields=["department", "patient"], name="care_by_department"),
+            models.Index(fields=["practitioner", "patient"], name="care_by_practitioner"),
+        ]
+
+
+class PatientIdentifier(PatientRow):
+    """One number of a patient: system (assigning authority or sending facility), type and value."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="identifiers")
+    system = models.CharField(max_length=160)
+    type = models.CharField(max_length=12)  # HL7 table 0203: MR, PI, NI (identity number), SS, VN …
+    value = models.CharField(max_length=80)
+    is_suspect = models.BooleanField(default=False)
+    suspect_reason = models.CharField(max_length=40, blank=True, default="")
+    source = models.CharField(max_length=80, blank=True, default="")
+
+    privacy = {
+        "system": "none", "type": "none", "value": "direct", "is_suspect": "none", "suspect_reason": "none",
+        "source": "none",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["system", "type", "value"], name="identifier_once")]
+        indexes = [
+            models.Index(fields=["value"], name="identifier_value", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["patient"], name="identifier_patient"),
+        ]
+
+
+class RelatedPerson(PatientRow):
+    """A relative or other contact (FHIR RelatedPerson). `relation` is GB/T 4761 or the sender's word."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="related_persons")
+    name = models.CharField(max_length=120)
+    relation = models.CharField(max_length=40, blank=True, default="")
+    may_answer = models.BooleanField(default=False)  # an informed relative, allowed to answer for the patient
+    may_receive = models.BooleanField(default=False)
+    is_emergency = models.BooleanField(default=False)
+    active = models.BooleanField(default=True)
+    source = models.CharField(max_length=80, blank=True, default="")
+
+    privacy = {
+        "name": "direct", "relation": "quasi", "may_answer": "none", "may_receive": "none", "is_emergency": "none",
+        "active": "none", "source": "none",
+    }  # fmt: skip
+
+
+class ContactPoint(PatientRow):
+    """One number or address, as evidence: whose, from where, verified how, what happened last (B07–B09)."""
+
+    class System(models.TextChoices):
+        PHONE = "phone", _("Phone")
+        EMAIL = "email", _("E-mail")
+        WECHAT = "wechat", "WeChat"
+
+    class Result(models.TextChoices):
+        NONE = "", _("Never tried")
+        REACHED = "reached", _("Reached")
+        NO_ANSWER = "no-answer", _("No answer")
+        BUSY = "busy", _("Busy")
+        OFF = "off", _("Powered off")
+        EMPTY = "empty-number", _("Number not in service")
+        WRONG = "wrong-person", _("Wrong person")
+        UNDELIVERABLE = "undeliverable", _("Message not deliverable")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="contact_points")
+    related_person = models.ForeignKey(RelatedPerson, models.PROTECT, null=True, related_name="contact_points")
+    system = models.CharField(max_length=8, choices=System, default=System.PHONE)
+    value = models.CharField(max_length=120)  # E.164 for phones that parse, else as written
+    raw = models.CharField(max_length=200, blank=True, default="")
+    last4 = models.CharField(max_length=4, blank=True, default="")
+    is_mobile = models.BooleanField(default=False)
+    is_valid = models.BooleanField(default=True)  # false: it cannot be a number (fake, too short)
+    invalid_reason = models.CharField(max_length=40, blank=True, default="")
+    use = models.CharField(max_length=12, blank=True, default="")  # home | work | mobile | temp
+    rank = models.PositiveSmallIntegerField(default=9)
+    source = models.CharField(max_length=80, blank=True, default="")  # admission-form, nursing-assessment, patient …
+    owner_note = models.CharField(max_length=60, blank=True, default="")  # "女儿" as written beside the number
+    verified_at = models.DateTimeField(null=True)
+    verified_how = models.CharField(max_length=30, blank=True, default="")
+    verified_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    knows_condition = models.BooleanField(null=True)
+    last_result = models.CharField(max_length=16, choices=Result, default=Result.NONE, blank=True)
+    last_result_at = models.DateTimeField(null=True)
+    failures = models.PositiveSmallIntegerField(default=0)  # in a row
+    best_hour = models.PositiveSmallIntegerField(null=True)  # local hour of the last success
+    active = models.BooleanField(default=True)
+
+    privacy = {
+        "value": "direct", "raw": "direct", "last4": "direct", "is_mobile": "none", "is_valid": "none",
+        "invalid_reason": "none", "use": "none", "rank": "none", "source": "none", "owner_note": "direct",
+        "verified_at": "none", "verified_how": "none", "knows_condition": "none", "last_result_at": "quasi",
+        "failures": "none", "best_hour": "quasi", "active": "none",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "system", "value"], name="contact_point_once")]
+        indexes = [models.Index(fields=["last4"], name="contact_last4", condition=~Q(last4=""))]
+
+
+class Encounter(PatientRow):
+    """One visit or stay (FHIR Encounter). The key is the visit number of its sender."""
+
+    class Class(models.TextChoices):
+        INPATIENT = "IMP", _("Inpatient")
+        OUTPATIENT = "AMB", _("Outpatient")
+        EMERGENCY = "EMER", _("Emergency")
+        DAY = "SS", _("Day case")
+        EXAMINATION = "EXAM", _("Physical examination")
+        OTHER = "OTH", _("Other")
+
+    class Status(models.TextChoices):
+        PLANNED = "planned", _("Planned")
+        IN_PROGRESS = "in-progress", _("In progress")
+        FINISHED = "finished", _("Finished")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="encounters")
+    system = models.CharField(max_length=160)
+    visit_number = models.CharField(max_length=80)
+    class_code = models.CharField(max_length=6, choices=Class, default=Class.OTHER)
+    status = models.CharField(max_length=12, choices=Status)
+    department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="encounters")
+    department_text = models.CharField(max_length=120, blank=True, default="")
+    bed = models.CharField(max_length=40, blank=True, default="")
+    attending = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="attended_encounters")
+    nurse = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="nursed_encounters")
+    reason = models.CharField(max_length=300, blank=True, default="")
+    admitted_at = models.DateTimeField(null=True)
+    discharged_at = models.DateTimeField(null=True)
+    disposition = models.CharField(max_length=20, blank=True, default="")  # home, against-advice, transferred, died …
+    discharge_cycle = models.PositiveSmallIntegerField(default=0)  # +1 with each discharge: a later A03 is a new cycle
+    source = models.CharField(max_length=80, blank=True, default="")
+
+    privacy = {
+        "system": "none", "visit_number": "direct", "department_text": "quasi", "bed": "quasi", "reason": "clinical",
+        "admitted_at": "quasi", "discharged_at": "quasi", "disposition": "clinical", "discharge_cycle": "none",
+        "source": "none",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["system", "visit_number"], name="encounter_once"),
+            models.CheckConstraint(
+                condition=~Q(status="finished") | Q(discharged_at__isnull=False), name="encounter_finished_has_time"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["patient", "-admitted_at"], name="encounter_of_patient"),
+            models.Index(fields=["department", "-discharged_at"], name="encounter_discharges", condition=Q(status="finished")),
+        ]
+
+
+class Condition(PatientRow):
+    """A diagnosis (FHIR Condition). `code_key` is the normalised code that rules match by prefix."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="conditions")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="conditions")
+    system = models.CharField(max_length=60, blank=True, default="")
+    code = models.CharField(max_length=40, blank=True, default="")
+    code_key = models.CharField(max_length=20, blank=True, default="")
+    text = models.CharField(max_length=300, blank=True, default="")
+    use = models.CharField(max_length=12, blank=True, default="")  # admitting | working | final
+    rank = models.PositiveSmallIntegerField(default=9)  # 1 = main diagnosis
+    recorded_at = models.DateTimeField(null=True)
+    active = models.BooleanField(default=True)
+
+    privacy = {
+        "system": "none", "code": "clinical", "code_key": "clinical", "text": "clinical", "use": "none", "rank": "none",
+        "recorded_at": "quasi", "active": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["encounter", "rank"], name="condition_of_encounter"),
+            models.Index(fields=["patient"], name="condition_of_patient"),
+            models.Index(fields=["code_key"], name="condition_key", opclasses=["varchar_pattern_ops"], condition=Q(active=True)),
+        ]
+
+
+class Procedure(PatientRow):
+    """An operation or procedure (FHIR Procedure), ICD-9-CM-3 as sent."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="procedures")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="procedures")
+    system = models.CharField(max_length=60, blank=True, default="")
+    code = models.CharField(max_length=40, blank=True, default="")
+    code_key = models.CharField(max_length=20, blank=True, default="")
+    text = models.CharField(max_length=300, blank=True, default="")
+    rank = models.PositiveSmallIntegerField(default=9)
+    performed_at = models.DateTimeField(null=True)
+    performer_text = models.CharField(max_length=120, blank=True, default="")
+    active = models.BooleanField(default=True)
+
+    privacy = {
+        "system": "none", "code": "clinical", "code_key": "clinical", "text": "clinical", "rank": "none",
+        "performed_at": "quasi", "performer_text": "quasi", "active": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["encounter", "rank"], name="procedure_of_encounter"),
+            models.Index(fields=["patient"], name="procedure_of_patient"),
+        ]
+
+
+class Observation(PatientRow):
+    """A result or measurement (FHIR Observation). Numbers stay exact; what is no number stays text."""
+
+    class Status(models.TextChoices):
+        PRELIMINARY = "preliminary", _("Preliminary")
+        FINAL = "final", _("Final")
+        CORRECTED = "corrected", _("Corrected")
+        ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="observations")
+    key = models.CharField(max_length=200, unique=True)  # what makes this the same result when it comes again
+    system = models.CharField(max_length=60, blank=True, default="")
+    code = models.CharField(max_length=60)
+    text = models.CharField(max_length=200, blank=True, default="")
+    value_number = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+    comparator = models.CharField(max_length=2, blank=True, default="")
+    value_text = models.TextField(blank=True, default="")
+    unit = models.CharField(max_length=40, blank=True, default="")  # UCUM where it could be mapped
+    unit_original = models.CharField(max_length=40, blank=True, default="")
+    reference_range = models.CharField(max_length=80, blank=True, default="")
+    interpretation = models.CharField(max_length=10, blank=True, default="")  # H L HH LL A N
+    status = models.CharField(max_length=18, choices=Status, default=Status.FINAL)
+    effective_at = models.DateTimeField()
+    category = models.CharField(max_length=20, blank=True, default="")  # laboratory | vital-signs | survey
+    source = models.CharField(max_length=80, blank=True, default="")  # lab, patient, device, call …
+
+    privacy = {
+        "key": "none", "system": "none", "code": "clinical", "text": "clinical", "value_number": "clinical",
+        "comparator": "clinical", "value_text": "clinical", "unit": "clinical", "unit_original": "clinical",
+        "reference_range": "clinical", "interpretation": "clinical", "effective_at": "quasi", "category": "none",
+        "source": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["patient", "code", "-effective_at"], name="observation_of_patient")]
+
+
+class MedicationStatement(PatientRow):
+    """A medicine the patient takes or was sent home with (FHIR MedicationStatement)."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Taking")
+        STOPPED = "stopped", _("Stopped")
+        COMPLETED = "completed", _("Finished")
+        ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="medications")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="medications")
+    key = models.CharField(max_length=200, unique=True)
+    code = models.CharField(max_length=60, blank=True, default="")
+    system = models.CharField(max_length=60, blank=True, default="")
+    text = models.CharField(max_length=200)
+    dose = models.CharField(max_length=80, blank=True, default="")
+    route = models.CharField(max_length=40, blank=True, default="")
+    frequency = models.CharField(max_length=80, blank=True, default="")
+    status = models.CharField(max_length=18, choices=Status, default=Status.ACTIVE)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    privacy = {
+        "key": "none", "code": "clinical", "system": "none", "text": "clinical", "dose": "clinical",
+        "route": "clinical", "frequency": "clinical", "started_at": "quasi", "ended_at": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["patient", "-started_at"], name="medication_of_patient")]
+
+
+class AllergyIntolerance(PatientRow):
+    """An allergy (FHIR AllergyIntolerance), shown in the banner of every page about the patient."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="allergies")
+    code = models.CharField(max_length=60, blank=True, default="")
+    text = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, blank=True, default="")  # drug | food | environment | other
+    criticality = models.CharField(max_length=20, blank=True, default="")
+    recorded_at = models.DateTimeField(null=True)
+    active = models.BooleanField(default=True)
+
+    privacy = {
+        "code": "clinical", "text": "clinical", "kind": "clinical", "criticality": "clinical", "recorded_at": "quasi",
+        "active": "none",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "code", "text"], name="allergy_once")]
+
+
+class DocumentReference(PatientRow):
+    """A document about the patient (FHIR DocumentReference): discharge summary, operation note."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="documents")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="documents")
+    key = models.CharField(max_length=200, unique=True)
+    type = models.CharField(max_length=60, blank=True, default="")
+    title = models.CharField(max_length=200, blank=True, default="")
+    status = models.CharField(max_length=20, blank=True, default="")
+    content_type = models.CharField(max_length=60, default="text/plain")
+    text = models.TextField(blank=True, default="")
+    authored_at = models.DateTimeField(null=True)
+    author_text = models.CharField(max_length=120, blank=True, default="")
+    replaces_key = models.CharField(max_length=200, blank=True, default="")
+
+    privacy = {
+        "key": "none", "type": "clinical", "title": "clinical", "status": "none", "content_type": "none",
+        "text": "clinical", "authored_at": "quasi", "author_text": "quasi", "replaces_key": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["patient", "-authored_at"], name="document_of_patient")]
+
+
+class Consent(PatientRow):
+    """What the patient allows, as a history: the newest row of a scope counts (FHIR Consent)."""
+
+    class Decision(models.TextChoices):
+        PERMIT = "permit", _("Allowed")
+        DENY = "deny", _("Refused")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="consents")
+    consent_scope = models.CharField(max_length=30)  # contact-phone | contact-sms | contact-wechat | contact | research …
+    decision = models.CharField(max_length=6, choices=Decision)
+    decided_at = models.DateTimeField()
+    how = models.CharField(max_length=40)  # paper, call, sms-reply, portal
+    recorded_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    privacy = {"consent_scope": "none", "decided_at": "quasi", "how": "none"}
+
+    class Meta:
+        indexes = [models.Index(fields=["patient", "consent_scope", "-decided_at"], name="consent_of_patient")]
+
+
+class AccessLink(PatientRow):
+    """A link sent to a patient. The token is derived from the id with a secret; only its hash is kept here."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="access_links")
+    token_hash = models.CharField(max_length=64, unique=True)
+    purpose = models.CharField(max_length=20)  # questionnaire | home | verify
+    task_id = models.UUIDField(null=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    first_opened_at = models.DateTimeField(null=True)
+    passed_at = models.DateTimeField(null=True)  # second factor first passed
+    failures = models.PositiveSmallIntegerField(default=0)
+
+    privacy = {
+        "token_hash": "none", "purpose": "none", "task_id": "none", "expires_at": "none", "revoked_at": "none",
+        "first_opened_at": "quasi", "passed_at": "quasi", "failures": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["patient"], name="link_of_patient")]
+
+
+class AccessGrant(PatientRow):
+    """A temporary right to one patient: granted by a supervisor, or taken in an emergency (break-glass) and reviewed."""
+
+    class Kind(models.TextChoices):
+        TEMPORARY = "temporary", _("Temporary access")
+        BREAK_GLASS = "break-glass", _("Emergency access")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="access_grants")
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=Kind)
+    reason = models.CharField(max_length=300)
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField()
+    granted_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    reviewed_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    privacy = {"reason": "none", "valid_from": "none", "valid_to": "none", "reviewed_at": "none"}
+
+    class Meta:
+        indexes = [models.Index(fields=["practitioner", "patient"], name="grant_of_practitioner")]
+        constraints = [
+            models.CheckConstraint(condition=Q(valid_to__gt=models.F("valid_from")), name="grant_period"),
+            models.CheckConstraint(condition=~Q(reason=""), name="grant_has_reason"),
+        ]
+
+
+class PatientMerge(PatientRow):
+    """Two records became one. `moved` lists what moved, table by table, so that it can be undone exactly."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="merges")  # the survivor
+    gone = models.ForeignKey(Patient, models.PROTECT, related_name="+")
+    merged_at = models.DateTimeField()
+    moved = models.JSONField(default=dict)
+    source = models.CharField(max_length=80, blank=True, default="")
+    undone_at = models.DateTimeField(null=True)
+    undone_reason = models.CharField(max_length=200, blank=True, default="")
+
+    privacy = {"merged_at": "none", "moved": "none", "source": "none", "undone_at": "none", "undone_reason": "none"}

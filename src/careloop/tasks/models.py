@@ -1,0 +1,160 @@
+"""Task: one thing for one person to do by a time. Follow-up calls, alerts, revisits and work orders are all tasks."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization, Practitioner
+from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, patient_scope
+
+
+class TaskQuerySet(ScopedQuerySet["Task"]):
+    """The verbs of lists."""
+
+    def open(self) -> Self:
+        return self.filter(status=Task.Status.REQUESTED)
+
+    def overdue(self, *, at: object) -> Self:
+        return self.open().filter(due_at__lt=at)
+
+
+class Task(ScopedModel):
+    """One thing to do (FHIR Task). Whether it is scheduled, due or snoozed follows from its times: see rules.state_of."""
+
+    class Kind(models.TextChoices):
+        FOLLOW_UP = "follow-up", _("Follow-up")
+        ALERT = "alert", _("Alert")
+        REVISIT = "revisit", _("Return visit")
+        EDUCATION = "education", _("Education")
+        REMINDER = "reminder", _("Reminder")
+        CONTACT_CHECK = "contact-check", _("Check contact data")
+        MESSAGE = "message", _("Message from patient")
+        WORK_ORDER = "work-order", _("Work order")
+
+    class Status(models.TextChoices):
+        REQUESTED = "requested", _("To do")
+        COMPLETED = "completed", _("Done")
+        CANCELLED = "cancelled", _("Closed")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="tasks")
+    department = models.ForeignKey(Organization, models.PROTECT)
+    key = models.CharField(max_length=160, unique=True)  # what makes this the same task when asked again
+    kind = models.CharField(max_length=14, choices=Kind)
+    status = models.CharField(max_length=10, choices=Status, default=Status.REQUESTED)
+    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="owned_tasks")
+    owner_role = models.CharField(max_length=40, blank=True, default="")  # who should do it while nobody owns it
+
+    encounter_id = models.UUIDField(null=True)
+    care_plan_id = models.UUIDField(null=True)  # plans live on a higher floor: an id, not a key
+    step_code = models.CharField(max_length=40, blank=True, default="")
+    occurrence = models.PositiveSmallIntegerField(default=0)
+    focus_id = models.UUIDField(null=True)  # what it is about when kind says so: the alert, the message
+    questionnaire_url = models.CharField(max_length=200, blank=True, default="")
+
+    plan_title = models.CharField(max_length=120, blank=True, default="")
+    step_title = models.CharField(max_length=120, blank=True, default="")
+    diagnosis_text = models.CharField(max_length=200, blank=True, default="")
+    risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
+    priority = models.IntegerField(default=0)
+    priority_reasons = models.JSONField(default=list)  # [{"code": …, "points": …, …}]: why it stands where it stands
+
+    available_at = models.DateTimeField()  # the window opens: before, the task is scheduled
+    due_at = models.DateTimeField()
+    window_ends_at = models.DateTimeField(null=True)
+    snoozed_until = models.DateTimeField(null=True)
+    snooze_reason = models.CharField(max_length=20, blank=True, default="")
+    promised_at = models.DateTimeField(null=True)  # a time agreed with the patient; never moves due_at
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_attempt_at = models.DateTimeField(null=True)
+    last_outcome = models.CharField(max_length=30, blank=True, default="")
+    message_state = models.CharField(max_length=20, blank=True, default="")  # sent | opened | answered | none
+    outcome = models.CharField(max_length=30, blank=True, default="")
+    closed_reason = models.CharField(max_length=40, blank=True, default="")
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    claimed_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="claimed_tasks")
+    claimed_until = models.DateTimeField(null=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    privacy = {
+        "key": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",
+        "occurrence": "none", "focus_id": "none", "questionnaire_url": "clinical", "plan_title": "clinical",
+        "step_title": "clinical", "diagnosis_text": "clinical", "priority": "clinical", "priority_reasons": "clinical",
+        "available_at": "quasi", "due_at": "quasi", "window_ends_at": "quasi", "snoozed_until": "quasi",
+        "snooze_reason": "none", "promised_at": "quasi", "attempts": "none", "last_attempt_at": "quasi",
+        "last_outcome": "clinical", "message_state": "none", "outcome": "clinical", "closed_reason": "clinical",
+        "ended_at": "quasi", "claimed_until": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["department", "due_at", "id"], name="task_open_department", condition=Q(status="requested")),
+            models.Index(fields=["owner", "due_at", "id"], name="task_open_owner", condition=Q(status="requested")),
+            models.Index(fields=["patient", "-due_at"], name="task_of_patient"),
+            models.Index(fields=["care_plan_id"], name="task_of_plan"),
+            models.Index(fields=["department", "ended_at"], name="task_ended", condition=~Q(status="requested")),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(status="requested") ^ Q(ended_at__isnull=False), name="task_end_has_time"),
+            models.CheckConstraint(condition=~Q(status="cancelled") | ~Q(closed_reason=""), name="task_closed_has_reason"),
+            models.CheckConstraint(condition=~Q(status="completed") | ~Q(outcome=""), name="task_done_has_outcome"),
+            models.CheckConstraint(condition=Q(due_at__gte=F("available_at")), name="task_due_after_available"),
+        ]
+
+    @classmethod
+    def scope(cls, viewer: Viewer) -> Q:
+        """Staff see the tasks of their departments (or their own), and the tasks of every patient they may see."""
+        if viewer.patient_id or viewer.hospital_wide or not viewer.is_staff:
+            return patient_scope(viewer)
+        mine = Q(owner_id=viewer.practitioner_id)
+        here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
+        if not viewer.may_see_sensitive:
+            here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
+        return here
+
+
+class ContactAttempt(PatientRow):
+    """One try to reach somebody: the evidence behind every 'not reached' (J26, pain 20)."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="contact_attempts")
+    task = models.ForeignKey(Task, models.PROTECT, related_name="contact_attempts")
+    contact_point = models.ForeignKey(ContactPoint, models.PROTECT, null=True, related_name="attempts")
+    channel = models.CharField(max_length=12, default="phone")
+    outcome = models.CharField(max_length=30)
+    by_practitioner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=300, blank=True, default="")
+    undone_at = models.DateTimeField(null=True)
+
+    privacy = {
+        "channel": "none", "outcome": "clinical", "started_at": "quasi", "ended_at": "quasi", "note": "clinical",
+        "undone_at": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["task", "-started_at"], name="attempt_of_task"),
+            models.Index(fields=["patient", "-started_at"], name="attempt_of_patient"),
+            models.Index(fields=["by_practitioner", "-started_at"], name="attempt_of_practitioner"),
+        ]
+
+
+class SavedFilter(BaseModel):
+    """A view of the queue somebody keeps."""
+
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="saved_filters")
+    name = models.CharField(max_length=40)
+    query = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["practitioner", "name"], name="saved_filter_once")]
