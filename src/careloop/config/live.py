@@ -2,7 +2,7 @@
 
 One background connection per process LISTENs on `careloop_live`. A payload carries ids only; what it is about is read
 by the page through its usual, scoped door. After the connection was lost, what happened meanwhile is read again; a
-browser that may have missed something is told to `resync`, which means: fetch your fragments anew.
+browser that may have missed something is told to `poll`, which means: fetch your fragments anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHANNEL: Final = "careloop_live"
 REMEMBERED: Final = 4096
 BACKLOG: Final = 200
 HEARTBEAT: Final = b": here\n\n"
-RESYNC: Final = b"event: resync\ndata: {}\n\n"
+RESYNC: Final = b'data: {"type":"poll"}\n\n'
 END: Final = b""
 
 
@@ -57,7 +57,7 @@ class LiveEvent:
             topic=str(found["topic"]),
             departments=frozenset(UUID(item) for item in found.get("departments", ()) if item),
             people=frozenset(UUID(item) for item in found.get("people", ()) if item),
-            data=json.dumps(found.get("data", {}), separators=(",", ":")),
+            data=json.dumps({"type": found["topic"], **found.get("data", {})}, separators=(",", ":")),
         )
 
     def is_for(self, audience: Audience) -> bool:
@@ -68,7 +68,7 @@ class LiveEvent:
 
     def frame(self) -> bytes:
         """As a server-sent event."""
-        return f"id: {self.id}\nevent: {self.topic}\ndata: {self.data}\n\n".encode()
+        return f"id: {self.id}\ndata: {self.data}\n\n".encode()
 
 
 @dataclass(slots=True, eq=False)

@@ -45,7 +45,7 @@ def test_who_is_told(audience, departments, people, told):
 
 def test_a_frame_is_one_event_with_its_id():
     event = LiveEvent.parse(payload(event_id="e1", alert="x", kind="raised"))
-    assert event.frame() == b'id: e1\nevent: alert\ndata: {"alert":"x","kind":"raised"}\n\n'
+    assert event.frame() == b'id: e1\ndata: {"type":"alert","alert":"x","kind":"raised"}\n\n'
 
 
 @pytest.mark.parametrize("junk", ["", "x", "[]", "{}", '{"id":1,"topic":"a","departments":["no"]}'])
