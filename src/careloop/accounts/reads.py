@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from careloop.accounts.models import LoginAttempt, Practitioner, StaffSession
-from careloop.accounts.rules import THROTTLE_WINDOW
+from careloop.accounts.rules import THROTTLE_WINDOW, session_end
 from careloop.kernel.viewer import Viewer
 
 SENSITIVE = "patients.see-sensitive"
@@ -56,6 +56,21 @@ def viewer_for(
         ip=ip,
         request_id=request_id,
     )
+
+
+def live_viewer(session_key: str, *, at: datetime) -> Viewer | None:
+    """The viewer behind a cookie, for a live stream: the session's ages are checked but nothing is written."""
+    session = open_session(session_key)
+    if session is None:
+        return None
+    why = session_end(
+        started_at=session.started_at,
+        last_seen_at=session.last_seen_at,
+        at=at,
+        idle=timedelta(minutes=settings.ENV.idle_minutes),
+        absolute=timedelta(hours=settings.ENV.absolute_hours),
+    )
+    return None if why else viewer_for(session.practitioner, at=at, session_id=session.pk)
 
 
 def account_hash(username: str) -> str:

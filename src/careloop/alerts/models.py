@@ -140,7 +140,7 @@ class Alert(ScopedModel):
 
     @classmethod
     def scope(cls, viewer: Viewer) -> Q:
-        """Staff see the alerts of their departments, their own, and those of every patient they may see."""
+        """Staff see the alerts of their departments and those they own, stand in for or are copied on."""
         if viewer.patient_id or viewer.hospital_wide or not viewer.is_staff:
             return patient_scope(viewer)
         who = viewer.practitioner_id
@@ -204,7 +204,7 @@ class AlertAction(PatientRow):
     class Meta:
         indexes = [
             models.Index(fields=["alert", "at", "id"], name="action_of_alert"),
-            models.Index(fields=["at"], name="alert_action_time"),
+            models.Index(fields=["created_at"], name="alert_action_written"),
         ]
 
 

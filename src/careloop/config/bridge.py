@@ -196,7 +196,7 @@ class _Exchange:
         if exc_info is not None:
             exc_info = None
         self._status = int(status.split(" ", 1)[0])
-        self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._headers = [(name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers]
         return _no_write
 
 

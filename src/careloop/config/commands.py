@@ -7,6 +7,7 @@ import sys
 
 from careloop.config import env
 from careloop.kernel import postgres
+from careloop.kernel.assets import DIST
 
 
 def manage(arguments: list[str]) -> int:
@@ -44,9 +45,12 @@ def portal(arguments: list[str]) -> int:
 def _serve(surface: str, target: str, port: int) -> int:
     settings = env.load()
     os.environ["CARELOOP_SURFACE"] = surface
+    DIST.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", settings.web_host, "--port", str(port),
-        "--workers", str(settings.web_workers), "--log-level", "warning", "--no-access-log", target,
+        "--workers", str(settings.web_workers), "--log-level", "warning", "--no-access-log",
+        "--backpressure", "8192",  # each open live stream counts as a request
+        "--static-path-route", "/static", "--static-path-mount", str(DIST.parent), target,
     ]  # fmt: skip
     os.execv(sys.executable, command)
 

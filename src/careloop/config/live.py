@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
+
+import psycopg
 
 from careloop.config.bridge import Message, Receive, Scope, Send
 
@@ -24,6 +27,9 @@ log = logging.getLogger(__name__)
 CHANNEL: Final = "careloop_live"
 REMEMBERED: Final = 4096
 BACKLOG: Final = 200
+OVERLAP: Final = 60.0  # seconds: longer than any transaction that may still be about to commit
+CONNECTED: Final = ""
+STILL_THERE: Final = "."
 HEARTBEAT: Final = b": here\n\n"
 RESYNC: Final = b'data: {"type":"poll"}\n\n'
 END: Final = b""
@@ -141,7 +147,7 @@ class Hub:
 
 Authenticate = Callable[[str], Awaitable[Audience | None]]
 Notifications = Callable[[], AsyncIterator[str]]
-Missed = Callable[[], Awaitable[Iterable[str]]]
+Missed = Callable[[float], Awaitable[Iterable[str]]]
 
 
 class LiveApp:
@@ -163,6 +169,7 @@ class LiveApp:
         self._heartbeat = heartbeat
         self._lifetime = lifetime
         self._background: list[asyncio.Task[None]] = []
+        self._heard_at: float | None = None
 
     # --- the two background tasks of a process
 
@@ -187,17 +194,20 @@ class LiveApp:
                 async with aclosing(self._notifications()) as stream:  # type: ignore[type-var]
                     async for payload in stream:
                         wait = 0.5
-                        if payload:
-                            self._tell(payload)
-                        else:  # connected (again): what was said meanwhile was not heard
+                        if payload == CONNECTED:  # what was said meanwhile was not heard
                             await self._read_missed()
+                        elif payload != STILL_THERE:
+                            self._tell(payload)
+                        self._heard_at = time.monotonic()
             except (OSError, RuntimeError, ConnectionError) as error:
                 log.warning("live events: connection lost (%s), again in %.1f s", type(error).__name__, wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, 10.0)
 
     async def _read_missed(self) -> None:
-        for payload in await self._missed():
+        """From a while before the connection was last known to be alive; at the start, a little way back."""
+        silent = 0.0 if self._heard_at is None else time.monotonic() - self._heard_at
+        for payload in await self._missed(silent + OVERLAP):
             self._tell(payload)
 
     def _tell(self, payload: str) -> None:
@@ -268,8 +278,7 @@ async def _answer(send: Send, status: int) -> None:
 
 
 def notifications_of(connect: Callable[[], dict[str, Any]]) -> Notifications:
-    """What PostgreSQL says on our channel; an empty string first, each time a connection stands."""
-    import psycopg
+    """What PostgreSQL says on our channel; CONNECTED first, each time a connection stands."""
 
     async def stream() -> AsyncIterator[str]:
         try:
@@ -278,11 +287,12 @@ def notifications_of(connect: Callable[[], dict[str, Any]]) -> Notifications:
             raise ConnectionError(type(error).__name__) from error
         try:
             await connection.execute(f"LISTEN {CHANNEL}")
-            yield ""
+            yield CONNECTED
             while True:
-                async for notice in connection.notifies(timeout=30):
+                async for notice in connection.notifies(timeout=15):
                     yield notice.payload
-                await connection.execute("SELECT 1")  # a silent half-minute: is anybody still there?
+                await connection.execute("SELECT 1")  # a quarter of a minute of silence: is anybody still there?
+                yield STILL_THERE
         except psycopg.Error as error:
             raise ConnectionError(type(error).__name__) from error
         finally:

@@ -203,14 +203,12 @@ def get(url, data=None):
         return answer.read()
 
 
-@pytest.mark.enable_socket
 def test_real_server_upload_and_download(server):
     data = os.urandom(5 * 1024 * 1024)
     assert get(f"http://{server}/hash", data).decode().split(" ")[0] == hashlib.sha256(data).hexdigest()
     assert len(get(f"http://{server}/download")) == 200 * 65536
 
 
-@pytest.mark.enable_socket
 def test_real_server_chunked_upload(server):
     host, port = server.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as line:
@@ -224,7 +222,6 @@ def test_real_server_chunked_upload(server):
     assert hashlib.sha256(b"hello world").hexdigest().encode() + b" 11" in answer
 
 
-@pytest.mark.enable_socket
 def test_real_server_client_abort_frees_the_thread(server):
     host, port = server.split(":")
     before = int(get(f"http://{server}/state").split()[0])

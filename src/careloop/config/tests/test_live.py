@@ -162,7 +162,8 @@ class Database:
                 raise ConnectionError
             yield found
 
-    async def missed(self):
+    async def missed(self, seconds):
+        assert seconds >= live.OVERLAP
         return list(self.said)
 
     def say(self, text):
