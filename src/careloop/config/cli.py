@@ -15,6 +15,8 @@ from careloop.config import env
 from careloop.kernel import postgres
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("a whole demo hospital in one terminal [--reset] [--dev]", "careloop.config.demo:demo"),
+    "simulate": ("play a hospital over real sockets", "careloop.simulation.run:main"),
     "manage": ("Django's management commands", "careloop.config.commands:manage"),
     "migrate": ("create or update the tables, rights and shipped content", "careloop.config.commands:migrate"),
     "web": ("staff site", "careloop.config.commands:web"),
@@ -24,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.
 AS_OWNER = frozenset({"migrate", "manage"})
+# These look after the database themselves, before Django.
+BARE = frozenset({"db", "demo"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"careloop: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
         return 2
-    prepare(owner=name in AS_OWNER, database=name != "db")
-    return int(_function(COMMANDS[name][1])(rest) or 0)
+    prepare(owner=name in AS_OWNER, database=name not in BARE)
+    return int(_function(COMMANDS[name][1], bare=name in BARE)(rest) or 0)
 
 
 def usage() -> str:
@@ -59,8 +63,8 @@ def prepare(*, owner: bool = False, database: bool = True) -> None:
         os.environ["CARELOOP_DATABASE_OWNER_URL"] = embedded.url(postgres.OWNER)
 
 
-def _function(path: str) -> Callable[[list[str]], int | None]:
-    if path != "careloop.config.commands:db":
+def _function(path: str, *, bare: bool) -> Callable[[list[str]], int | None]:
+    if not bare:
         import django  # noqa: PLC0415  (settings must be in the environment first)
 
         django.setup()

@@ -68,8 +68,8 @@ def load(variables: Mapping[str, str] = os.environ) -> Env:
     return Env(**{known[name]: _parse(name, value, hints[known[name]]) for name, value in given.items() if name in known})
 
 
-# Read by tests and tools before settings exist.
-PROCESS_ONLY = frozenset({"CARELOOP_TEST_DB", "CARELOOP_DATABASE_ROLE"})
+# Not settings of a site: read by tests, migrations and simulations before settings exist.
+PROCESS_ONLY = frozenset({"CARELOOP_TEST_DB", "CARELOOP_DATABASE_ROLE", "CARELOOP_CLOCK_FILE"})
 
 
 def _parse(name: str, value: str, kind: type) -> Any:

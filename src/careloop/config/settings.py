@@ -9,12 +9,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from careloop.config import clock as _clock
 from careloop.config import env as _env
 from careloop.config.secrets import secret_key
 
 ENV = _env.load()
 BASE_DIR = Path(__file__).resolve().parent.parent
 IN_PRODUCTION = ENV.mode == "production"
+_clock.install(ENV.mode)
 
 ROOMS = (
     "kernel", "audit", "accounts", "patients", "tasks", "messaging", "questionnaires", "alerts", "appointments",

@@ -1,0 +1,164 @@
+"""`careloop demo`: a whole demo hospital in one terminal. The second run goes on with the same data."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from careloop.config import env
+from careloop.config.supervisor import Process, Supervisor
+from careloop.kernel import postgres
+
+GATEWAY_PORT = 8002
+READY_SECONDS = 60.0
+HISTORY = ("--days", "90", "--discharges-per-day", "3", "--seed", "7", "--people-file")
+
+
+def demo(arguments: list[str]) -> int:
+    """careloop demo [--reset] [--dev]"""
+    settings = env.load()
+    cluster = postgres.cluster(settings.data_dir)
+    if "--reset" in arguments:
+        return reset(cluster, settings.data_dir)
+    started = time.monotonic()
+    os.environ.update(demo_environment(settings))
+    people = settings.data_dir / "demo-people.json"
+    with Step("Database"):
+        mine = postgres.start(cluster)
+        postgres.ensure_database(cluster)
+        os.environ["CARELOOP_DATABASE_URL"] = cluster.url()
+        os.environ["CARELOOP_DATABASE_OWNER_URL"] = cluster.url(postgres.OWNER)
+    supervisor = None
+    try:
+        with Step("Tables and shipped content"):
+            careloop("migrate")
+        if not people.exists():
+            print("  Demo hospital: 90 days of history, every message over a real socket …", flush=True)
+            careloop("simulate", *HISTORY, str(people), show=True)
+        supervisor = Supervisor(processes(settings.data_dir, dev="--dev" in arguments))
+        with Step("Web, portal, worker, gateways"):
+            supervisor.start()
+            wait_until_ready(settings)
+        announce(settings, json.loads(people.read_text()), seconds=time.monotonic() - started)
+        supervisor.watch()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        print("\nStopping …", flush=True)
+        if supervisor:
+            supervisor.stop()
+        if mine:
+            postgres.stop(cluster)
+    return 0
+
+
+class Step:
+    """One line of progress: what happens, then how long it took."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+        print(f"  {self.text} …", end="", flush=True)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        print(" failed" if kind else f" {time.monotonic() - self.started:.1f} s", flush=True)
+
+
+def demo_environment(settings: env.Env) -> dict[str, str]:
+    """Settings of the demo that the user did not set: the demo SMS gateway and its secret."""
+    kept = settings.data_dir / "sms-secret"
+    if not kept.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        kept.write_text(secrets.token_urlsafe(32))
+        kept.chmod(0o600)
+    given = {
+        "CARELOOP_DATA_DIR": str(settings.data_dir.resolve()),
+        "CARELOOP_SMS_GATEWAY_URL": f"http://127.0.0.1:{GATEWAY_PORT}",
+        "CARELOOP_SMS_GATEWAY_SECRET": kept.read_text(),
+    }
+    return {name: os.environ.get(name, value) for name, value in given.items()}
+
+
+def careloop(*arguments: str, show: bool = False) -> None:
+    """Run a subcommand to its end; its output is shown only when asked for or when it failed."""
+    done = subprocess.run([sys.executable, "-m", "careloop", *arguments], capture_output=not show, check=False)
+    if done.returncode:
+        if not show:
+            sys.stderr.write((done.stdout + done.stderr).decode(errors="replace"))
+        raise SystemExit(f"careloop {arguments[0]} failed")
+
+
+def processes(data: Path, *, dev: bool) -> list[Process]:
+    """Everything a hospital would run, plus the demo SMS gateway that plays the telephone network."""
+    logs = data / "logs"
+    logs.mkdir(exist_ok=True)
+    wanted: list[tuple[str, tuple[str, ...], dict[str, str]]] = [
+        ("sms gateway", ("demo-gateway", "--port", str(GATEWAY_PORT)), {}),
+        ("web", ("web",), {}),
+        ("portal", ("portal",), {"CARELOOP_SURFACE": "portal"}),
+        ("worker", ("worker",), {}),
+        ("sweeper", ("sweeper",), {}),
+        ("hl7 gateway", ("hl7", "listen"), {}),
+    ]
+    if dev:
+        wanted = [(n, a, {**e, "CARELOOP_MODE": "dev"}) for n, a, e in wanted]
+    return [Process(name, arguments, environment, logs / f"{name.replace(' ', '-')}.log") for name, arguments, environment in wanted]
+
+
+def wait_until_ready(settings: env.Env) -> None:
+    """Until staff site and portal answer, or a clear word about which does not."""
+    for name, port, path in (("staff site", settings.web_port, "/login/"), ("portal", settings.portal_port, "/")):
+        _until(lambda port=port, path=path: _answers(f"http://127.0.0.1:{port}{path}"), f"the {name} on port {port} does not answer; see {settings.data_dir}/logs")
+
+
+def _until(ready: Callable[[], bool], complaint: str) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while not ready():
+        if time.monotonic() > until:
+            raise SystemExit(complaint)
+        time.sleep(0.1)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2):
+            return True
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500
+    except OSError:
+        return False
+
+
+def announce(settings: env.Env, people: dict[str, list[dict[str, str]]], *, seconds: float) -> None:
+    """Addresses and one-time passwords."""
+    print(f"\nCareLoop 随访云 runs ({seconds:.0f} s).  Ctrl-C stops everything; `make demo` goes on with the same data.\n")
+    for label, address in (
+        ("Staff site   员工端", settings.staff_url),
+        ("Patient site 患者端", settings.public_url),
+        ("Phone inbox  演示手机", f"http://localhost:{GATEWAY_PORT}"),
+        ("HL7 (MLLP)", f"{settings.hl7_host}:{settings.hl7_port}"),
+    ):
+        print(f"  {label:<22} {address}")
+    print("\n  Sign in with (one-time password, changed at first sign-in):")
+    for person in people["people"]:
+        print(f"    {person['username']:<12} {person['password']:<20} {person['role']} {person['name']}")
+    print(flush=True)
+
+
+def reset(cluster: postgres.Cluster, data: Path) -> int:
+    """Delete the demo's database and everything it generated."""
+    postgres.destroy(cluster)
+    shutil.rmtree(data, ignore_errors=True)
+    print("The demo hospital is gone; `make demo` builds a new one.")
+    return 0
