@@ -5,6 +5,8 @@ fact → the jobs that follow it, in the same commit. `()` means: nothing follow
 
 import careloop.accounts.events as accounts
 import careloop.audit.events as audit
+import careloop.tasks.events as tasks
+import careloop.tasks.jobs as tasks_jobs
 
 REACTIONS = {
     audit.RecordSeen: (),
@@ -21,4 +23,19 @@ REACTIONS = {
     accounts.RoleChanged: (),
     accounts.RoleGranted: (),
     accounts.RoleRevoked: (),
+    tasks.TasksRequested: (tasks_jobs.weigh_requested,),
+    tasks.TaskCompleted: (),
+    tasks.TaskClosed: (),
+    tasks.TaskReopened: (),
+    tasks.TaskSnoozed: (),
+    tasks.CallPromised: (),
+    tasks.AttemptRecorded: (),
+    tasks.TaskClaimed: (),
+    tasks.ClaimsReleased: (),
+    tasks.TasksAssigned: (),
+    tasks.PrioritiesRefreshed: (),
+    tasks.SelfReportFlagged: (),
+    tasks.NumberRevealed: (),
+    tasks.FilterSaved: (),
+    tasks.FilterRemoved: (),
 }

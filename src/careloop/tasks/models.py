@@ -13,6 +13,9 @@ from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, patient_scope
 
+# The kinds that stand on the calling list. Alerts, messages and work orders have lists of their own.
+QUEUE_KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
+
 
 class TaskQuerySet(ScopedQuerySet["Task"]):
     """The verbs of lists."""
@@ -42,12 +45,13 @@ class Task(ScopedModel):
         COMPLETED = "completed", _("Done")
         CANCELLED = "cancelled", _("Closed")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="tasks")
-    department = models.ForeignKey(Organization, models.PROTECT)
+    # The indexes below begin with these columns; each further one would cost every write (performance.md, 3).
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="tasks", db_index=False)
+    department = models.ForeignKey(Organization, models.PROTECT, db_index=False)
     key = models.CharField(max_length=160, unique=True)  # what makes this the same task when asked again
     kind = models.CharField(max_length=14, choices=Kind)
     status = models.CharField(max_length=10, choices=Status, default=Status.REQUESTED)
-    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="owned_tasks")
+    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="owned_tasks", db_index=False)
     owner_role = models.CharField(max_length=40, blank=True, default="")  # who should do it while nobody owns it
 
     encounter_id = models.UUIDField(null=True)
@@ -61,6 +65,8 @@ class Task(ScopedModel):
     step_title = models.CharField(max_length=120, blank=True, default="")
     diagnosis_text = models.CharField(max_length=200, blank=True, default="")
     risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
+    self_report = models.CharField(max_length=10, blank=True, default="")  # severity of the patient's own answers
+    discharged_at = models.DateTimeField(null=True)  # of the stay it follows up: the 72 hours count from here
     priority = models.IntegerField(default=0)
     priority_reasons = models.JSONField(default=list)  # [{"code": …, "points": …, …}]: why it stands where it stands
 
@@ -78,9 +84,11 @@ class Task(ScopedModel):
     outcome = models.CharField(max_length=30, blank=True, default="")
     closed_reason = models.CharField(max_length=40, blank=True, default="")
     ended_at = models.DateTimeField(null=True)
-    ended_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    ended_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+", db_index=False)
 
-    claimed_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="claimed_tasks")
+    claimed_by = models.ForeignKey(
+        Practitioner, models.PROTECT, null=True, related_name="claimed_tasks", db_index=False
+    )
     claimed_until = models.DateTimeField(null=True)
 
     objects = TaskQuerySet.as_manager()
@@ -88,7 +96,8 @@ class Task(ScopedModel):
     privacy = {
         "key": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",
         "occurrence": "none", "focus_id": "none", "questionnaire_url": "clinical", "plan_title": "clinical",
-        "step_title": "clinical", "diagnosis_text": "clinical", "priority": "clinical", "priority_reasons": "clinical",
+        "step_title": "clinical", "diagnosis_text": "clinical", "self_report": "clinical",
+        "discharged_at": "quasi", "priority": "clinical", "priority_reasons": "clinical",
         "available_at": "quasi", "due_at": "quasi", "window_ends_at": "quasi", "snoozed_until": "quasi",
         "snooze_reason": "none", "promised_at": "quasi", "attempts": "none", "last_attempt_at": "quasi",
         "last_outcome": "clinical", "message_state": "none", "outcome": "clinical", "closed_reason": "clinical",
@@ -97,15 +106,22 @@ class Task(ScopedModel):
 
     class Meta:
         indexes = [
-            models.Index(fields=["department", "due_at", "id"], name="task_open_department", condition=Q(status="requested")),
+            models.Index(
+                fields=["department", "due_at", "id"], name="task_open_department", condition=Q(status="requested")
+            ),
             models.Index(fields=["owner", "due_at", "id"], name="task_open_owner", condition=Q(status="requested")),
             models.Index(fields=["patient", "-due_at"], name="task_of_patient"),
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
+            models.Index(fields=["claimed_by"], name="task_in_hand", condition=Q(claimed_by__isnull=False)),
             models.Index(fields=["department", "ended_at"], name="task_ended", condition=~Q(status="requested")),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(status="requested") ^ Q(ended_at__isnull=False), name="task_end_has_time"),
-            models.CheckConstraint(condition=~Q(status="cancelled") | ~Q(closed_reason=""), name="task_closed_has_reason"),
+            models.CheckConstraint(
+                condition=Q(status="requested") ^ Q(ended_at__isnull=False), name="task_end_has_time"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="cancelled") | ~Q(closed_reason=""), name="task_closed_has_reason"
+            ),
             models.CheckConstraint(condition=~Q(status="completed") | ~Q(outcome=""), name="task_done_has_outcome"),
             models.CheckConstraint(condition=Q(due_at__gte=F("available_at")), name="task_due_after_available"),
         ]
@@ -135,10 +151,11 @@ class ContactAttempt(PatientRow):
     ended_at = models.DateTimeField(null=True)
     note = models.CharField(max_length=300, blank=True, default="")
     undone_at = models.DateTimeField(null=True)
+    before = models.JSONField(default=dict)  # task id -> its fields before this attempt, so that undo is exact
 
     privacy = {
         "channel": "none", "outcome": "clinical", "started_at": "quasi", "ended_at": "quasi", "note": "clinical",
-        "undone_at": "none",
+        "undone_at": "none", "before": "clinical",
     }  # fmt: skip
 
     class Meta:

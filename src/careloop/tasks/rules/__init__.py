@@ -23,6 +23,7 @@ from careloop.tasks.rules.priority import (
     score,
     shipped_weights,
 )
+from careloop.tasks.rules.request import TaskRequest
 from careloop.tasks.rules.state import STATES, State, state_of, wakes_at
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "PriorityFacts",
     "Share",
     "State",
+    "TaskRequest",
     "Term",
     "Try",
     "Unit",

@@ -1,4 +1,4 @@
-"""Who calls whom today. Deterministic, within each person's capacity, the same nurse for the same patient if it is fair.
+"""Who calls whom today. Deterministic, within capacity, the same nurse for the same patient where it is fair.
 
 Fair first: the share of each person is settled before continuity is looked at, so nobody drowns in old acquaintances
 and nobody starves.
@@ -113,7 +113,7 @@ def _swappable(unit: Unit, wanted: UUID, holder: Mapping[UUID, UUID], unit_of: M
         if worker_id == wanted and unit_of[other].last_worker != wanted and may(unit_of[other], here)
     ]
     best = [other for other in candidates if unit_of[other].last_worker == here]
-    return (best or candidates or [None])[0]
+    return next(iter(best or candidates), None)
 
 
 def spread(counts: Sequence[int]) -> int:

@@ -154,9 +154,7 @@ def rounds(tries: Sequence[Try]) -> int:
     return len([t for t in counted if OUTCOMES[t.outcome].effect == "retry"])
 
 
-def _try_again(
-    outcome: str, numbers: Sequence[Number], tries: Sequence[Try], at: datetime, ladder: Ladder
-) -> Decision:
+def _try_again(outcome: str, numbers: Sequence[Number], tries: Sequence[Try], at: datetime, ladder: Ladder) -> Decision:
     wait = ladder.after.get(outcome, Wait(kind="other-band"))
     last = tries[-1].number_id if tries else None
     used_up = last is not None and _tries_on(last, tries) >= ladder.tries_per_number

@@ -35,15 +35,11 @@ def _table(*outcomes: Outcome) -> dict[str, Outcome]:
 
 
 OUTCOMES: dict[str, Outcome] = _table(
-    Outcome(
-        code="reached-patient", effect="complete", reached=True, final=True, number_result="reached-patient", key="1"
-    ),
+    Outcome(code="reached-patient", effect="complete", reached=True, final=True, number_result="reached", key="1"),
     Outcome(code="reached-informed-relative", effect="complete", reached=True, final=True, number_result="reached"),
     Outcome(code="reached-uninformed", effect="retry", number_result="reached"),
     Outcome(code="answered-online", effect="complete", reached=True, final=True),
-    Outcome(
-        code="call-later", effect="promise", reached=True, needs_time=True, number_result="reached", key="2"
-    ),
+    Outcome(code="call-later", effect="promise", reached=True, needs_time=True, number_result="reached", key="2"),
     Outcome(code="no-answer", effect="retry", number_result="no-answer"),
     Outcome(code="busy", effect="retry", number_result="busy"),
     Outcome(code="off", effect="retry", number_result="off"),
@@ -52,7 +48,11 @@ OUTCOMES: dict[str, Outcome] = _table(
     Outcome(code="wrong-person", effect="retry", number_result="wrong-person", number_failed=True, key="4"),
     Outcome(code="refused", effect="close", reached=True, final=True, number_result="reached", key="3"),
     Outcome(
-        code="refused-for-ever", effect="end-contact", reached=True, final=True, number_result="reached",
+        code="refused-for-ever",
+        effect="end-contact",
+        reached=True,
+        final=True,
+        number_result="reached",
         ends_contact=True,
     ),
     Outcome(code="language-barrier", effect="close", reached=True, final=True, number_result="reached"),
@@ -60,9 +60,7 @@ OUTCOMES: dict[str, Outcome] = _table(
     Outcome(code="moved", effect="close", reached=True, final=True, number_result="reached"),
     Outcome(code="transferred", effect="close", reached=True, final=True, number_result="reached"),
     Outcome(code="readmitted", effect="close", reached=True, final=True, number_result="reached"),
-    Outcome(
-        code="died", effect="end-contact", reached=True, final=True, number_result="reached", ends_contact=True
-    ),
+    Outcome(code="died", effect="end-contact", reached=True, final=True, number_result="reached", ends_contact=True),
 )
 
 RESULT_BAR: tuple[str, ...] = tuple(

@@ -1,6 +1,6 @@
 """Why a task stands where it stands: points that add up, each with a reason a nurse can read.
 
-The points are data (`content/priority.json`), versioned; a reason is a key with parameters, worded by the page.
+The points are data (`content/priority.json`), versioned; a reason is a code with parameters, worded by the page.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class PriorityFacts:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One reason: a key, its points, and the figures that belong into the sentence."""
+    """One reason: a code, its points, and the figures that belong into the sentence."""
 
-    key: str
+    code: str
     points: int
     params: Mapping[str, int | str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """For the stored `priority_reasons`."""
-        return {"key": self.key, "points": self.points, "params": dict(self.params)}
+        return {"code": self.code, "points": self.points, "params": dict(self.params)}
 
 
 def parse_weights(text: str) -> Weights:
@@ -86,7 +86,7 @@ def explain(facts: PriorityFacts, *, at: datetime, weights: Weights | None = Non
         *_first_contact(facts, at, weights),
         *_reachability(facts, at, weights),
     ]
-    return tuple(sorted(terms, key=lambda term: (-term.points, term.key)))
+    return tuple(sorted(terms, key=lambda term: (-term.points, term.code)))
 
 
 def score(terms: tuple[Term, ...]) -> int:
@@ -105,7 +105,7 @@ def _promise(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[T
 
 
 def _reports(facts: PriorityFacts, weights: Weights) -> Iterator[Term]:
-    if facts.self_report in weights.self_report:
+    if facts.self_report is not None and facts.self_report in weights.self_report:
         yield Term("self-report", weights.self_report[facts.self_report], {"severity": facts.self_report})
     points = weights.risk.get(facts.risk, 0)
     if points:

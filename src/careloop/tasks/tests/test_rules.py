@@ -108,7 +108,7 @@ def facts(**given_facts):
     ],
 )
 def test_each_reason_appears_when_it_holds(known, keys):
-    found = [t.key for t in rules.explain(facts(**{"risk": "ok", **known}), at=AT)]
+    found = [t.code for t in rules.explain(facts(**{"risk": "ok", **known}), at=AT)]
     assert found == keys or (known == {"risk": "none"} and found == ["risk"])
 
 

@@ -1,0 +1,47 @@
+"""Every write on work."""
+
+from careloop.tasks.actions.assigning import assign_tasks, distribute_tasks
+from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, keep_claim, release_claims
+from careloop.tasks.actions.contact import (
+    AttemptResult,
+    PromiseNeedsTime,
+    TooLateToUndo,
+    promise_call,
+    record_attempt,
+    snooze_task,
+    undo_attempt,
+)
+from careloop.tasks.actions.filters import FilterNeedsName, remove_filter, save_filter
+from careloop.tasks.actions.finishing import TaskNeedsReason, TaskNotOpen, UnknownOutcome, close_tasks, complete_task
+from careloop.tasks.actions.requesting import request_tasks
+from careloop.tasks.actions.weighing import flag_self_report, refresh_priorities
+from careloop.tasks.rules import TaskRequest
+
+__all__ = [
+    "AttemptResult",
+    "FilterNeedsName",
+    "PromiseNeedsTime",
+    "TaskNeedsReason",
+    "TaskNotOpen",
+    "TaskRequest",
+    "TaskTaken",
+    "TooLateToUndo",
+    "UnknownOutcome",
+    "assign_tasks",
+    "claim_next",
+    "claim_task",
+    "close_tasks",
+    "complete_task",
+    "distribute_tasks",
+    "flag_self_report",
+    "keep_claim",
+    "promise_call",
+    "record_attempt",
+    "refresh_priorities",
+    "release_claims",
+    "remove_filter",
+    "request_tasks",
+    "save_filter",
+    "snooze_task",
+    "undo_attempt",
+]

@@ -1,0 +1,287 @@
+"""What came out of a try to reach somebody, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import ContactPoint
+from careloop.tasks import reads, rules
+from careloop.tasks.actions.finishing import (
+    TaskNotOpen,
+    UnknownOutcome,
+    close_tasks,
+    complete_task,
+    locked_open,
+    write,
+)
+from careloop.tasks.actions.requesting import request_tasks
+from careloop.tasks.events import AttemptRecorded, CallPromised, TaskReopened, TaskSnoozed
+from careloop.tasks.models import ContactAttempt, Task
+from careloop.tasks.rules import Decision, Outcome, TaskRequest
+
+UNDO_WITHIN = timedelta(seconds=10)
+UNDO_SLACK = timedelta(seconds=20)  # the toast pauses while it is hovered or focused, and the network takes its time
+_UNDOABLE = (
+    "status", "outcome", "closed_reason", "ended_at", "ended_by_id", "snoozed_until", "snooze_reason", "promised_at",
+    "attempts", "last_attempt_at", "last_outcome", "claimed_by_id", "claimed_until",
+)  # fmt: skip
+
+
+class PromiseNeedsTime(Refused):
+    """A promised call without a time to call is no promise."""
+
+    code = "promise-needs-time"
+    message = _("Say when to call again.")
+
+
+class TooLateToUndo(Refused):
+    """The undo time is over."""
+
+    code = "too-late-to-undo"
+    message = _("The time to undo is over.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptResult:
+    """What record_attempt did: the evidence, and what the ladder said."""
+
+    attempt: ContactAttempt
+    decision: Decision | None = None
+
+
+@action
+def record_attempt(
+    *,
+    task: Task,
+    contact_point_id: UUID | None,
+    outcome: str,
+    at: datetime,
+    by: Viewer,
+    note: str = "",
+    started_at: datetime | None = None,
+    promised_at: datetime | None = None,
+    channel: str = "phone",
+) -> AttemptResult:
+    """Write down one try and do what its outcome calls for: done, another time, another number, promise or end.
+
+    Refused: an unknown outcome, a promise without a time, a task that is no longer open.
+    """
+    known = rules.outcome_of(outcome)
+    if known is None:
+        raise UnknownOutcome
+    if known.needs_time and promised_at is None:
+        raise PromiseNeedsTime
+    locked = locked_open(task, by)
+    attempt = ContactAttempt(
+        patient_id=locked.patient_id, task=locked, contact_point_id=contact_point_id, channel=channel,
+        outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at, note=note[:300],
+        before=_snapshot(locked, by, at),
+    )  # fmt: skip
+    attempt.save(force_insert=True)
+    _tell_number(attempt, known, at, by)
+    decision = _after(attempt, locked, known, promised_at, at, by)
+    record(
+        AttemptRecorded(
+            task_id=locked.pk,
+            patient_id=locked.patient_id,
+            attempt_id=attempt.pk,
+            outcome=outcome,
+            move=decision.move if decision else "",
+            send_message=bool(decision and decision.send_message),
+        ),
+        by=by,
+    )
+    return AttemptResult(attempt=attempt, decision=decision)
+
+
+@action
+def snooze_task(*, task: Task, until: datetime, reason: str, at: datetime, by: Viewer) -> None:
+    """Put off. The due date stays; the task comes back by itself."""
+    held = locked_open(task, by)
+    write(held, at, snoozed_until=until, snooze_reason=reason[:20], claimed_by=None, claimed_until=None)
+    record(TaskSnoozed(task_id=task.pk, patient_id=task.patient_id, until=until, reason=reason[:20]), by=by)
+
+
+@action
+def promise_call(*, task: Task, promised_at: datetime, at: datetime, by: Viewer) -> None:
+    """The patient was told when the next call comes. Kept apart from the due date, so neither is lost."""
+    held = locked_open(task, by)
+    write(held, at, promised_at=promised_at, snoozed_until=None, claimed_by=None, claimed_until=None)
+    record(CallPromised(task_id=task.pk, patient_id=task.patient_id, promised_at=promised_at), by=by)
+
+
+@action
+def undo_attempt(*, attempt: ContactAttempt, at: datetime, by: Viewer) -> Task:
+    """Take back the last result: the task and those that went with it stand as before.
+
+    Only the person who recorded it, within ten seconds. What already went out (an alert, a message) stays.
+    """
+    task = Task.objects.visible_to(by).select_for_update(of=("self",), no_key=True).filter(pk=attempt.task_id).first()
+    if task is None or attempt.by_practitioner_id != by.practitioner_id:
+        raise TaskNotOpen
+    recorded_at = attempt.ended_at or attempt.started_at
+    taken = (
+        ContactAttempt.objects.visible_to(by)
+        .filter(pk=attempt.pk, undone_at__isnull=True, ended_at__gte=at - UNDO_WITHIN - UNDO_SLACK)
+        .update(undone_at=at)
+    )
+    if not taken or recorded_at > at:
+        raise TooLateToUndo
+    _put_back(attempt.before, at, by)
+    _untell_number(attempt, at, by)
+    record(TaskReopened(task_id=task.pk, patient_id=task.patient_id, undone=attempt.outcome), by=by)
+    task.refresh_from_db()
+    return task
+
+
+def _snapshot(task: Task, by: Viewer, at: datetime) -> dict[str, Any]:
+    """How the task and its companions of the same call stand now, so that undo is exact."""
+    return {
+        str(one.pk): {name: _plain(getattr(one, name)) for name in _UNDOABLE}
+        for one in [task, *_companions(task, by, at)]
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _companions(task: Task, by: Viewer, at: datetime) -> list[Task]:
+    """The patient's other tasks that are in the same hands: one call is one call for all of them."""
+    if by.practitioner_id is None:
+        return []
+    others = (
+        Task.objects.visible_to(by)
+        .open()
+        .filter(patient_id=task.patient_id, claimed_by=by.practitioner_id, claimed_until__gt=at)
+    )
+    return list(others.exclude(pk=task.pk).order_by("pk"))
+
+
+def _tell_number(attempt: ContactAttempt, outcome: Outcome, at: datetime, by: Viewer) -> None:
+    from careloop.patients import actions as patients
+
+    if attempt.contact_point_id is None or outcome.number_result is None:
+        return
+    point = (
+        ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id, patient_id=attempt.patient_id).first()
+    )
+    if point is not None:
+        patients.report_contact_result(contact_point=point, result=outcome.number_result, at=at, by=by)
+
+
+def _untell_number(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
+    """The number gets back the result it had before, as far as earlier attempts tell."""
+    from careloop.patients import actions as patients
+
+    if attempt.contact_point_id is None:
+        return
+    earlier = (
+        ContactAttempt.objects.visible_to(by)
+        .filter(contact_point_id=attempt.contact_point_id, undone_at__isnull=True)
+        .exclude(pk=attempt.pk)
+        .order_by("-started_at", "-pk")
+        .first()
+    )
+    known = rules.outcome_of(earlier.outcome) if earlier else None
+    point = ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id).first()
+    if point is not None:
+        result = known.number_result if known and known.number_result else ""
+        patients.report_contact_result(contact_point=point, result=result, at=at, by=by)
+
+
+def _after(
+    attempt: ContactAttempt, task: Task, outcome: Outcome, promised_at: datetime | None, at: datetime, by: Viewer
+) -> Decision | None:
+    write(task, at, attempts=task.attempts + 1, last_attempt_at=at, last_outcome=outcome.code)
+    if outcome.effect == "complete":
+        complete_task(task=task, outcome=outcome.code, at=at, by=by)
+    elif outcome.effect == "promise" and promised_at is not None:
+        _promise_all(task, promised_at, at, by)
+    elif outcome.effect in ("close", "end-contact"):
+        _end(task, outcome, at, by)
+    elif outcome.effect == "retry":
+        return _climb(task, outcome, at, by)
+    return None
+
+
+def _promise_all(task: Task, promised_at: datetime, at: datetime, by: Viewer) -> None:
+    for one in [task, *_companions(task, by, at)]:
+        promise_call(task=one, promised_at=promised_at, at=at, by=by)
+
+
+def _end(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> None:
+    from careloop.patients import actions as patients
+
+    ending = [task.pk]
+    if outcome.ends_contact:
+        whole = Task.objects.visible_to(by).open().filter(patient_id=task.patient_id)
+        ending = list(whole.order_by("pk").values_list("pk", flat=True))
+    close_tasks(task_ids=ending, reason=outcome.code, outcome=outcome.code, at=at, by=by)
+    if outcome.code == "died":
+        patients.record_death(patient=task.patient, deceased_at=None, source="call", at=at, by=by)
+    elif outcome.ends_contact:
+        patients.set_consent(patient=task.patient, scope="contact", decision="deny", how="call", at=at, by=by)
+
+
+def _climb(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> Decision:
+    """The next step of the retry ladder, for this task and those of the same call."""
+    decision = rules.decide(
+        outcome=outcome.code,
+        numbers=reads.numbers_of(task.patient_id, viewer=by),
+        tries=reads.tries_of(task.pk, viewer=by),
+        at=timezone.localtime(at),
+    )
+    until = decision.not_before or at
+    for one in [task, *_companions(task, by, at)]:
+        if until > at:
+            snooze_task(task=one, until=until, reason=decision.reason, at=at, by=by)
+    if decision.move in ("contact-check", "review"):
+        request_tasks(requests=[_question_for_a_person(task, decision, at)], by=by)
+    return decision
+
+
+def _question_for_a_person(task: Task, decision: Decision, at: datetime) -> TaskRequest:
+    """No number left, or tried often enough: somebody looks for a number or decides that the patient is lost."""
+    return TaskRequest(
+        key=f"{decision.move}:{task.pk}:{task.attempts}",
+        patient_id=task.patient_id,
+        department_id=task.department_id,
+        kind=Task.Kind.CONTACT_CHECK,
+        encounter_id=task.encounter_id,
+        care_plan_id=task.care_plan_id,
+        step_code=decision.move,
+        focus_id=task.pk,
+        plan_title=task.plan_title,
+        diagnosis_text=task.diagnosis_text,
+        risk=task.risk,
+        available_at=at,
+        due_at=decision.not_before or at,
+    )
+
+
+def _put_back(before: Mapping[str, Mapping[str, Any]], at: datetime, by: Viewer) -> None:
+    for pk, values in before.items():
+        fields = {name: _revived(name, value) for name, value in values.items()}
+        Task.objects.visible_to(by).filter(pk=pk).update(**fields, updated_at=at)
+
+
+def _revived(name: str, value: Any) -> Any:
+    return parse_datetime(value) if value and name in _TIMES else value
+
+
+_TIMES = frozenset({"ended_at", "snoozed_until", "promised_at", "last_attempt_at", "claimed_until"})

@@ -1,0 +1,86 @@
+"""Work ends: done, or closed with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record, record_all
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.tasks import rules
+from careloop.tasks.events import TaskClosed, TaskCompleted
+from careloop.tasks.models import Task
+
+
+class TaskNotOpen(Refused):
+    """The task was done or closed meanwhile, or belongs to somebody else's patient."""
+
+    code = "task-not-open"
+    message = _("This task was already done or closed.")
+
+
+class UnknownOutcome(Refused):
+    """An outcome that is not in the agreed list."""
+
+    code = "unknown-outcome"
+    message = _("This result is not in the list of results.")
+
+
+class TaskNeedsReason(Refused):
+    """Nothing is closed without saying why."""
+
+    code = "task-needs-reason"
+    message = _("Say why the task is closed.")
+
+
+def locked_open(task: Task, by: Viewer) -> Task:
+    """The task as it stands now, held until the end of the action. Refused when it is not open or not to be seen.
+
+    First lock, then look: an UPDATE through a scope that joins the patient becomes `id IN (SELECT …)`, and PostgreSQL
+    does not look into that SELECT again after waiting for the lock.
+    """
+    found = Task.objects.visible_to(by).open().select_for_update(of=("self",), no_key=True).filter(pk=task.pk).first()
+    if found is None:
+        raise TaskNotOpen
+    return found
+
+
+def write(locked: Task, at: datetime, **values: Any) -> None:
+    """Change a row that locked_open() holds."""
+    Task.objects.unscoped("the row just locked for this viewer").filter(pk=locked.pk).update(updated_at=at, **values)
+
+
+@action
+def complete_task(*, task: Task, outcome: str, at: datetime, by: Viewer) -> None:
+    """Done. Refused when the task is no longer open or the outcome is not one that finishes a task."""
+    known = rules.outcome_of(outcome)
+    if known is None or not known.final:
+        raise UnknownOutcome
+    write(
+        locked_open(task, by), at,
+        status=Task.Status.COMPLETED, outcome=outcome, ended_at=at, ended_by=by.practitioner_id, snoozed_until=None,
+        claimed_by=None, claimed_until=None,
+    )  # fmt: skip
+    record(TaskCompleted(task_id=task.pk, patient_id=task.patient_id, outcome=outcome), by=by)
+
+
+@action
+def close_tasks(*, task_ids: Sequence[UUID], reason: str, at: datetime, by: Viewer, outcome: str = "") -> int:
+    """End open tasks without doing them, each with the same reason. Tasks that are not open are left alone."""
+    if not reason:
+        raise TaskNeedsReason
+    open_ones = Task.objects.visible_to(by).open().filter(pk__in=task_ids)
+    # Locked in one order, so that two sweeps over the same tasks wait for each other instead of dead-locking.
+    closing = list(open_ones.select_for_update(of=("self",), no_key=True).only("pk", "patient_id").order_by("pk"))
+    Task.objects.unscoped("the rows just locked for this viewer").filter(pk__in=[one.pk for one in closing]).update(
+        status=Task.Status.CANCELLED, closed_reason=reason, outcome=outcome, ended_at=at,
+        ended_by=by.practitioner_id, snoozed_until=None, claimed_by=None, claimed_until=None, updated_at=at,
+    )  # fmt: skip
+    record_all([TaskClosed(task_id=one.pk, patient_id=one.patient_id, reason=reason) for one in closing], by=by)
+    return len(closing)

@@ -1,0 +1,57 @@
+"""Weigh open tasks: what is known changes with the clock, with answers and with attempts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action, wrote
+from careloop.kernel.viewer import Viewer
+from careloop.tasks import reads, rules
+from careloop.tasks.events import PrioritiesRefreshed, SelfReportFlagged
+from careloop.tasks.models import QUEUE_KINDS, Task
+
+_UPDATE = """
+UPDATE tasks_task SET priority = weighed.priority, priority_reasons = weighed.reasons::jsonb
+FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS weighed (id, priority, reasons)
+WHERE tasks_task.id = weighed.id AND tasks_task.status = 'requested'
+  AND tasks_task.priority_reasons IS DISTINCT FROM weighed.reasons::jsonb
+"""
+
+
+@action
+def refresh_priorities(*, at: datetime, by: Viewer, task_ids: Sequence[UUID] | None = None) -> int:
+    """Weigh the open tasks whose window is open (or only these). Gives back how many moved."""
+    weighed = [(fact.task_id, rules.explain(fact.facts, at=fact.local(at))) for fact in reads.facts(task_ids, at=at)]
+    if not weighed:
+        return 0
+    columns: list[Any] = [
+        [task_id for task_id, _terms in weighed],
+        [rules.score(terms) for _id, terms in weighed],
+        [json.dumps([term.as_json() for term in terms]) for _id, terms in weighed],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_UPDATE, columns)
+        changed = cursor.rowcount
+    wrote("Task", changed)
+    if changed:
+        record(PrioritiesRefreshed(changed=changed, version=rules.shipped_weights().version), by=by)
+    return changed
+
+
+@action
+def flag_self_report(*, patient_id: UUID, severity: str, at: datetime, by: Viewer) -> int:
+    """The patient's own answers were worrying: every open call of this patient says so and moves up."""
+    open_calls = Task.objects.visible_to(by).open().filter(patient_id=patient_id, kind__in=QUEUE_KINDS)
+    ids = tuple(open_calls.exclude(self_report=severity).order_by("pk").values_list("pk", flat=True))
+    if ids:
+        Task.objects.visible_to(by).filter(pk__in=ids).update(self_report=severity, updated_at=at)
+        record(SelfReportFlagged(task_ids=ids, severity=severity, patient_id=patient_id), by=by)
+        refresh_priorities(at=at, by=by, task_ids=ids)
+    return len(ids)

@@ -1,0 +1,39 @@
+"""Background work on tasks: load by id, call one action."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from careloop.kernel.jobs import job, periodic
+from careloop.kernel.viewer import Viewer
+from careloop.tasks import actions
+
+WORRYING = ("critical", "high", "watch")
+
+
+@periodic("*/15 * * * *")
+def refresh_priorities(timestamp: int) -> None:
+    """Days go by, promises fall due, hours of good reach come and go: weigh the open list every quarter of an hour."""
+    actions.refresh_priorities(at=datetime.fromtimestamp(timestamp, UTC), by=Viewer.system("tasks.refresh_priorities"))
+
+
+@job()
+def flag_self_report(*, event: dict[str, Any]) -> None:
+    """After an alert from the patient's own answers: the open calls of this patient say so and move up."""
+    severity = str(event.get("severity", ""))
+    if severity in WORRYING and event.get("patient_id"):
+        actions.flag_self_report(
+            patient_id=UUID(event["patient_id"]), severity=severity, at=timezone.now(),
+            by=Viewer.system("tasks.flag_self_report"),
+        )  # fmt: skip
+
+
+@job()
+def weigh_requested(*, event: dict[str, Any]) -> None:
+    """New tasks whose window is open already get their whole weight at once."""
+    ids = [UUID(task_id) for task_id in event.get("task_ids", ())]
+    actions.refresh_priorities(at=timezone.now(), by=Viewer.system("tasks.weigh_requested"), task_ids=ids)

@@ -1,0 +1,127 @@
+"""What the rules need to know about tasks, numbers and tries, fetched set by set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import ContactPoint
+from careloop.tasks import rules
+from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, Task
+
+REACHED = tuple(code for code, outcome in rules.OUTCOMES.items() if outcome.reached)
+DEAD_RESULTS = (ContactPoint.Result.EMPTY, ContactPoint.Result.WRONG)
+
+_FACTS = """
+SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t.message_state,
+    COALESCE(t.discharged_at, e.discharged_at) AS discharged_at,
+    EXISTS (
+        SELECT 1 FROM tasks_contactattempt a
+        WHERE a.patient_id = t.patient_id AND a.undone_at IS NULL AND a.outcome = ANY(%(reached)s)
+          AND a.started_at >= COALESCE(t.discharged_at, e.discharged_at)
+    ) AS contacted,
+    (
+        SELECT c.best_hour FROM patients_contactpoint c
+        WHERE c.patient_id = t.patient_id AND c.active AND c.best_hour IS NOT NULL
+        ORDER BY c.last_result_at DESC NULLS LAST LIMIT 1
+    ) AS best_hour,
+    (
+        SELECT count(*) FROM tasks_contactattempt a
+        WHERE a.task_id = t.id AND a.undone_at IS NULL AND a.started_at >= %(today)s
+    ) AS tries_today
+FROM tasks_task t
+LEFT JOIN patients_encounter e ON e.id = t.encounter_id
+WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s
+  AND (%(ids)s::uuid[] IS NULL OR t.id = ANY(%(ids)s::uuid[]))
+ORDER BY t.id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedTask:
+    """One open task with what priority is made of."""
+
+    task_id: UUID
+    facts: rules.PriorityFacts
+
+    def local(self, at: datetime) -> datetime:
+        """The moment in the hospital's own time zone, as the rules want it."""
+        return timezone.localtime(at)
+
+
+def facts(task_ids: Sequence[UUID] | None, *, at: datetime) -> list[WeighedTask]:
+    """Facts of the open tasks whose window is open, all of them or only these. For the system: no viewer."""
+    local = timezone.localtime(at)
+    params: dict[str, Any] = {
+        "reached": list(REACHED), "kinds": list(QUEUE_KINDS), "at": at,
+        "today": local.replace(hour=0, minute=0, second=0, microsecond=0),
+        "ids": None if task_ids is None else list(task_ids),
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS, params)
+        return [_weighed(row) for row in cursor.fetchall()]
+
+
+def _weighed(row: tuple[object, ...]) -> WeighedTask:
+    task_id, due_at, promised_at, ends_at, risk, report, message_state, discharged_at, contacted, hour, tries = row
+    return WeighedTask(
+        task_id=task_id,  # type: ignore[arg-type]
+        facts=rules.PriorityFacts(
+            due_at=due_at,  # type: ignore[arg-type]
+            promised_at=promised_at,  # type: ignore[arg-type]
+            window_ends_at=ends_at,  # type: ignore[arg-type]
+            risk=str(risk),
+            self_report=str(report) or None,
+            discharged_at=discharged_at,  # type: ignore[arg-type]
+            contacted_since_discharge=bool(contacted),
+            best_hour=hour,  # type: ignore[arg-type]
+            answered_partly=message_state == "opened",
+            tries_today=int(str(tries)),
+        ),
+    )
+
+
+def numbers_of(patient_id: UUID, *, viewer: Viewer) -> list[rules.Number]:
+    """The patient's phone numbers as the retry ladder sees them, in the file's own order."""
+    points = (
+        ContactPoint.objects.visible_to(viewer)
+        .filter(patient_id=patient_id, system=ContactPoint.System.PHONE, active=True)
+        .order_by("rank", "pk")
+    )
+    return [number(point, order) for order, point in enumerate(points)]
+
+
+def number(point: ContactPoint, order: int) -> rules.Number:
+    """One contact point as the ladder sees it."""
+    reached = point.last_result == ContactPoint.Result.REACHED
+    return rules.Number(
+        id=point.pk,
+        owner="relative" if point.related_person_id else "self",
+        dead=not point.is_valid or point.last_result in DEAD_RESULTS,
+        last_reached_at=point.last_result_at if reached else None,
+        verified=point.verified_at is not None,
+        order=order,
+    )
+
+
+def tries_of(task_id: UUID, *, viewer: Viewer) -> list[rules.Try]:
+    """Every attempt that counts for this task, oldest first."""
+    attempts = (
+        ContactAttempt.objects.visible_to(viewer)
+        .filter(task_id=task_id, undone_at__isnull=True)
+        .order_by("started_at", "pk")
+    )
+    return [rules.Try(number_id=a.contact_point_id, outcome=a.outcome, at=a.started_at) for a in attempts]
+
+
+def still_open(task_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these tasks still want doing. Asked before a message leaves."""
+    open_ones = Task.objects.unscoped("the sender asks on behalf of the system").open().filter(pk__in=list(task_ids))
+    return set(open_ones.values_list("pk", flat=True))

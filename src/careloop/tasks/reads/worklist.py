@@ -1,0 +1,288 @@
+"""The nurse's list: one statement gives the rows of a tab and the exact counts of all tabs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Encounter
+from careloop.tasks import rules
+from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
+
+Tab = Literal["todo", "overdue", "promised", "unreached", "abnormal", "done"]
+TABS: tuple[Tab, ...] = ("todo", "overdue", "promised", "unreached", "abnormal", "done")
+PAGE = 60
+SOON = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """What the list is narrowed to. Everything is optional; the counts follow the same narrowing."""
+
+    tab: Tab = "todo"
+    mine: bool = False
+    department_id: UUID | None = None
+    plan: str = ""
+    risk: str = ""
+    discharged_from: date | None = None
+    discharged_to: date | None = None
+    offset: int = 0
+    limit: int = PAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the list."""
+
+    task_id: UUID
+    patient_id: UUID
+    name: str
+    sex: str
+    birth_date: date | None
+    risk: str
+    self_report: str
+    department: str
+    diagnosis: str
+    plan: str
+    step: str
+    kind: str
+    due_at: datetime
+    promised_at: datetime | None
+    snoozed_until: datetime | None
+    attempts: int
+    last_outcome: str
+    message_state: str
+    priority: int
+    status: str
+    outcome: str
+    ended_at: datetime | None
+    claimed_by: UUID | None
+    doctor: str
+    last_done_at: datetime | None
+    best_hour: int | None
+    section: int
+    late_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Exact numbers of every tab; `patients` = people behind the tab that is shown."""
+
+    todo: int = 0
+    overdue: int = 0
+    promised: int = 0
+    unreached: int = 0
+    abnormal: int = 0
+    done: int = 0
+    snoozed: int = 0
+    patients: int = 0
+
+    def of(self, tab: str) -> int:
+        """The count of one tab by name."""
+        return int(getattr(self, tab))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkList:
+    """The list as one question to the database answered it."""
+
+    counts: Counts
+    rows: list[Row] = field(default_factory=list)
+    more: bool = False
+
+
+# base: what this viewer may see and the chips leave (compiled from the ORM, so the scope cannot be forgotten);
+# told: to which tabs each row belongs; page: the rows of the tab. Joins happen for the rows shown, never for all.
+_LIST = """
+WITH base AS MATERIALIZED ({base}),
+told AS MATERIALIZED (
+    SELECT base.*,
+        status = 'requested' AND (promised_at IS NULL OR promised_at <= %(soon)s)
+            AND (snoozed_until IS NULL OR snoozed_until <= %(at)s) AS is_due,
+        CASE WHEN promised_at <= %(soon)s THEN 0 WHEN priority >= %(first)s THEN 1 ELSE 2 END AS section
+    FROM base
+),
+tabs AS MATERIALIZED (
+    SELECT told.*,
+        is_due AS in_todo,
+        is_due AND due_at < %(today)s AS in_overdue,
+        status = 'requested' AND promised_at < %(tomorrow)s AS in_promised,
+        status = 'requested' AND last_outcome = ANY(%(unreached)s) AS in_unreached,
+        status = 'requested' AND self_report <> '' AS in_abnormal,
+        status = 'completed' AS in_done
+    FROM told
+),
+counts AS (
+    SELECT count(*) FILTER (WHERE in_todo), count(*) FILTER (WHERE in_overdue), count(*) FILTER (WHERE in_promised),
+        count(*) FILTER (WHERE in_unreached), count(*) FILTER (WHERE in_abnormal), count(*) FILTER (WHERE in_done),
+        count(*) FILTER (WHERE status = 'requested' AND NOT is_due),
+        count(DISTINCT patient_id) FILTER (WHERE in_{tab})
+    FROM tabs
+),
+page AS (
+    SELECT tabs.*, row_number() OVER (ORDER BY {order}) AS place
+    FROM tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+)
+SELECT counts.*, page.id, page.patient_id, p.name, p.sex, p.birth_date, page.risk, page.self_report, d.name,
+    page.diagnosis_text, page.plan_title, page.step_title, page.kind, page.due_at, page.promised_at,
+    page.snoozed_until, page.attempts, page.last_outcome, page.message_state, page.priority, page.status,
+    page.outcome, page.ended_at,
+    CASE WHEN page.claimed_until > %(at)s THEN page.claimed_by_id END, COALESCE(doctor.name, ''), before.ended_at,
+    reach.best_hour, page.section
+FROM counts
+LEFT JOIN page ON true
+LEFT JOIN patients_patient p ON p.id = page.patient_id
+LEFT JOIN accounts_organization d ON d.id = page.department_id
+LEFT JOIN patients_encounter e ON e.id = page.encounter_id
+LEFT JOIN accounts_practitioner doctor ON doctor.id = e.attending_id
+LEFT JOIN LATERAL (
+    SELECT t.ended_at FROM tasks_task t
+    WHERE t.patient_id = page.patient_id AND t.status = 'completed' AND t.kind = 'follow-up' AND t.id <> page.id
+    ORDER BY t.due_at DESC LIMIT 1
+) before ON true
+LEFT JOIN LATERAL (
+    SELECT c.best_hour FROM patients_contactpoint c
+    WHERE c.patient_id = page.patient_id AND c.active AND c.best_hour IS NOT NULL
+    ORDER BY c.last_result_at DESC NULLS LAST LIMIT 1
+) reach ON true
+ORDER BY page.place
+"""
+
+_COLUMNS = (
+    "id", "patient_id", "department_id", "encounter_id", "risk", "self_report", "diagnosis_text", "plan_title",
+    "step_title", "kind", "due_at", "promised_at", "snoozed_until", "attempts", "last_outcome", "message_state",
+    "priority", "status", "outcome", "ended_at", "claimed_by_id", "claimed_until",
+)  # fmt: skip
+_ORDERS: dict[str, str] = {
+    "done": "ended_at DESC, id",
+    "promised": "promised_at, priority DESC, id",
+    "overdue": "due_at, priority DESC, id",
+}
+_BY_PRIORITY = "section, CASE WHEN section = 0 THEN promised_at END, priority DESC, due_at, id"
+UNREACHED = sorted(
+    code for code, outcome in rules.OUTCOMES.items() if outcome.effect == "retry" and code != "reached-uninformed"
+)
+
+
+def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
+    """The rows of one tab and the counts of all, as this viewer may see them, in one statement."""
+    base, base_params = _base(query, viewer, at)
+    order = _ORDERS.get(query.tab, _BY_PRIORITY)
+    sql = _LIST.format(base=base, tab=query.tab, order=order)
+    with connection.cursor() as cursor:
+        cursor.execute(*_positional(sql, base_params, _params(query, at)))
+        found = cursor.fetchall()
+    rows = [_row(line[8:], at) for line in found if line[8] is not None]
+    return WorkList(counts=Counts(*found[0][:8]), rows=rows[: query.limit], more=len(rows) > query.limit)
+
+
+def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
+    local = timezone.localtime(at)
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "at": at, "soon": at + SOON, "today": today, "tomorrow": today + timedelta(days=1),
+        "first": rules.shipped_weights().limits["first-section-from"], "unreached": UNREACHED,
+        "limit": query.limit + 1, "offset": query.offset,
+    }  # fmt: skip
+
+
+def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[str, tuple[Any, ...]]:
+    """Open tasks whose window is open, and what was done today. Two index ranges, one scope."""
+    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    visible = narrowed(Task.objects.visible_to(viewer).filter(kind__in=QUEUE_KINDS), query, viewer)
+    waiting = visible.filter(status=Task.Status.REQUESTED, available_at__lte=at)
+    done = visible.filter(status=Task.Status.COMPLETED, ended_at__gte=today)
+    parts = [part.order_by().values_list(*_COLUMNS).query.sql_with_params() for part in (waiting, done)]
+    return " UNION ALL ".join(f"({sql})" for sql, _ in parts), tuple(p for _, params in parts for p in params)
+
+
+def narrowed(tasks: TaskQuerySet, query: ListQuery, viewer: Viewer) -> TaskQuerySet:
+    """The chips above the list."""
+    if query.mine:
+        tasks = tasks.filter(Q(owner=viewer.practitioner_id) | Q(claimed_by=viewer.practitioner_id))
+    if query.department_id:
+        tasks = tasks.filter(department_id=query.department_id)
+    if query.plan:
+        tasks = tasks.filter(plan_title=query.plan)
+    if query.risk:
+        tasks = tasks.filter(risk=query.risk)
+    if query.discharged_from or query.discharged_to:
+        tasks = tasks.filter(encounter_id__in=_discharged(query))
+    return tasks
+
+
+def _discharged(query: ListQuery) -> Any:
+    stays = Encounter.objects.unscoped("narrows tasks that are scoped themselves").filter(
+        status=Encounter.Status.FINISHED
+    )
+    if query.discharged_from:
+        stays = stays.filter(discharged_at__date__gte=query.discharged_from)
+    if query.discharged_to:
+        stays = stays.filter(discharged_at__date__lte=query.discharged_to)
+    return stays.values("pk")
+
+
+def _positional(sql: str, base_params: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The base comes with %s, the rest has names: one numbering, in the order of the text."""
+    params: list[Any] = []
+    pieces: list[str] = []
+    rest = iter(base_params)
+    position = 0
+    while (start := sql.find("%", position)) >= 0:
+        pieces.append(sql[position:start])
+        if sql.startswith("%s", start):
+            params.append(next(rest))
+            position = start + 2
+        elif sql.startswith("%%", start):
+            pieces.append("%%")
+            position = start + 2
+            continue
+        else:
+            end = sql.index(")s", start)
+            params.append(named[sql[start + 2 : end]])
+            position = end + 2
+        pieces.append("%s")
+    return "".join([*pieces, sql[position:]]), params
+
+
+def _row(line: tuple[Any, ...], at: datetime) -> Row:
+    (
+        task_id, patient_id, name, sex, birth_date, risk, self_report, department, diagnosis, plan, step, kind, due_at,
+        promised_at, snoozed_until, attempts, last_outcome, message_state, priority, status, outcome, ended_at,
+        claimed_by, doctor, last_done_at, best_hour, section,
+    ) = line  # fmt: skip
+    return Row(
+        task_id=task_id, patient_id=patient_id, name=name, sex=sex, birth_date=birth_date, risk=risk,
+        self_report=self_report, department=department, diagnosis=diagnosis, plan=plan, step=step, kind=kind,
+        due_at=due_at, promised_at=promised_at, snoozed_until=snoozed_until, attempts=attempts,
+        last_outcome=last_outcome, message_state=message_state, priority=priority, status=status, outcome=outcome,
+        ended_at=ended_at, claimed_by=claimed_by, doctor=doctor, last_done_at=last_done_at, best_hour=best_hour,
+        section=section, late_days=rules.days_overdue(due_at=due_at, at=timezone.localtime(at)),
+    )  # fmt: skip
+
+
+def state_counts(*, viewer: Viewer, at: datetime) -> dict[str, int]:
+    """Every item this viewer may see, by state. Their sum is the number of items: the list's invariant, counted."""
+    base, params = (
+        Task.objects.visible_to(viewer)
+        .order_by()
+        .values_list("status", "available_at", "snoozed_until", "promised_at")
+        .query.sql_with_params()
+    )
+    sql = f"""
+        SELECT CASE
+            WHEN status = 'completed' THEN 'done' WHEN status = 'cancelled' THEN 'closed'
+            WHEN available_at > %s THEN 'scheduled'
+            WHEN GREATEST(snoozed_until, promised_at) > %s THEN 'snoozed' ELSE 'due' END AS state, count(*)
+        FROM ({base}) AS items GROUP BY state"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [at, at, *params])
+        found = dict(cursor.fetchall())
+    return {state: found.get(state, 0) for state in rules.STATES}

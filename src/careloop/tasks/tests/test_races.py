@@ -1,0 +1,102 @@
+"""Many hands at once, on the real database: every patient goes to one nurse, every request makes one task."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from careloop.tasks import actions
+from careloop.tasks.models import Task
+from careloop.tasks.rules import TaskRequest
+from careloop.tasks.tests.factories import make_patient, make_task
+from tests.cast import NOW, SYSTEM, make_cast
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HANDS = 8
+
+
+def in_parallel(work, arguments):
+    def run(argument):
+        try:
+            return work(argument)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(HANDS) as pool:
+        return list(pool.map(run, arguments))
+
+
+def test_two_nurses_never_get_the_same_patient():
+    cast = make_cast()
+    patients = [make_patient(cast) for _n in range(12)]
+    for patient in patients:  # two tasks each: the second must not go to somebody else
+        make_task(cast, patient, priority=5)
+        make_task(cast, patient, priority=1)
+    hands = [cast.viewer(person) for person in (cast.wang, cast.zhao, cast.sun)]
+    got = []
+
+    def call_three(by):
+        mine = []
+        for _n in range(4):
+            task = actions.claim_next(at=NOW, by=by)
+            if task is None:
+                break
+            mine.append((by.practitioner_id, task.patient_id))
+            for own in Task.objects.unscoped("test").filter(patient_id=task.patient_id):
+                assert own.claimed_by_id == by.practitioner_id
+                actions.complete_task(task=own, outcome="reached-patient", at=NOW, by=by)
+        return mine
+
+    for result in in_parallel(call_three, hands):
+        got.extend(result)
+    called = [patient for _nurse, patient in got]
+    assert len(called) == len(set(called)) == 12
+
+
+def test_eight_hands_on_one_patient_only_one_holds_it():
+    cast = make_cast()
+    patient = make_patient(cast)
+    task = make_task(cast, patient)
+    make_task(cast, patient)
+    hands = [cast.viewer(person) for person in (cast.wang, cast.zhao, cast.sun)] * 3
+
+    def take(by):
+        try:
+            actions.claim_task(task=task, at=NOW, by=by)
+        except actions.TaskTaken:
+            return None
+        return by.practitioner_id
+
+    winners = {winner for winner in in_parallel(take, hands[:HANDS]) if winner}
+    assert len(winners) == 1
+    holders = set(Task.objects.unscoped("test").values_list("claimed_by_id", flat=True))
+    assert holders == winners
+
+
+def test_asking_eight_times_at_once_makes_each_task_once():
+    cast = make_cast()
+    wanted = [
+        TaskRequest(
+            key=f"race:{n}", patient_id=cast.zhang.pk, department_id=cast.cardiology.pk, available_at=NOW,
+            due_at=NOW + timedelta(days=1),
+        )
+        for n in range(30)
+    ]  # fmt: skip
+    made = in_parallel(lambda _n: actions.request_tasks(requests=wanted, by=SYSTEM), range(HANDS))
+    assert sum(made) == 30
+    assert Task.objects.unscoped("test").count() == 30
+
+
+def test_completing_eight_times_at_once_completes_once():
+    cast = make_cast()
+    task = make_task(cast)
+
+    def finish(_n):
+        try:
+            actions.complete_task(task=task, outcome="reached-patient", at=NOW, by=cast.as_wang)
+        except actions.TaskNotOpen:
+            return 0
+        return 1
+
+    assert sum(in_parallel(finish, range(HANDS))) == 1

@@ -1,0 +1,222 @@
+"""The list, its exact counts against brute force, and the page that explains it."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from careloop.kernel.actions import seeding
+from careloop.tasks import actions, reads, rules
+from careloop.tasks.models import QUEUE_KINDS, Task
+from careloop.tasks.reads import wording
+from careloop.tasks.reads.worklist import UNREACHED
+from careloop.tasks.tests.factories import make_patient, make_task
+from tests.cast import NOW, SYSTEM
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+def listed(cast, tab="todo", viewer=None, **chips):
+    return reads.work_list(reads.ListQuery(tab=tab, **chips), viewer=viewer or cast.as_wang, at=NOW)
+
+
+def scatter(cast, how_many, seed):
+    """Tasks in every state there is, over two departments."""
+    chance = random.Random(seed)
+    patients = [make_patient(cast) for _n in range(6)] + [make_patient(cast, department=cast.orthopaedics)]
+    rows = []
+    for n in range(how_many):
+        patient = chance.choice(patients)
+        ended = chance.random() < 0.25
+        available = NOW + timedelta(hours=chance.randint(-200, 30))
+        rows.append(
+            Task(
+                patient=patient, key=f"scatter:{seed}:{n}", kind=chance.choice([*QUEUE_KINDS, "alert"]),
+                department=cast.orthopaedics if patient is patients[-1] else cast.cardiology,
+                status=("completed" if chance.random() < 0.7 else "cancelled") if ended else "requested",
+                outcome="reached-patient" if ended else "", closed_reason="x" if ended else "",
+                ended_at=NOW - timedelta(hours=chance.randint(0, 40)) if ended else None,
+                available_at=available, due_at=available + timedelta(hours=chance.randint(0, 60)),
+                snoozed_until=NOW + timedelta(hours=chance.randint(-5, 5)) if chance.random() < 0.3 else None,
+                promised_at=NOW + timedelta(hours=chance.randint(-5, 20)) if chance.random() < 0.3 else None,
+                last_outcome=chance.choice(["", "", "busy", "no-answer", "reached-uninformed"]),
+                self_report=chance.choice(["", "", "", "critical"]), priority=chance.randint(0, 900),
+            )
+        )  # fmt: skip
+    with seeding():
+        Task.objects.bulk_create(rows)
+
+
+def brute_force(viewer):
+    """The definition of each tab in plain Python."""
+    today = timezone.localtime(NOW).replace(hour=0, minute=0, second=0, microsecond=0)
+    soon = NOW + timedelta(minutes=30)
+    tabs = {tab: [] for tab in reads.TABS}
+    for task in Task.objects.visible_to(viewer).filter(kind__in=QUEUE_KINDS):
+        if task.status == "completed" and task.ended_at >= today:
+            tabs["done"].append(task.pk)
+        if task.status != "requested" or task.available_at > NOW:
+            continue
+        held = (task.snoozed_until and task.snoozed_until > NOW) or (task.promised_at and task.promised_at > soon)
+        if not held:
+            tabs["todo"].append(task.pk)
+            if task.due_at < today:
+                tabs["overdue"].append(task.pk)
+        if task.promised_at and task.promised_at < today + DAY:
+            tabs["promised"].append(task.pk)
+        if task.last_outcome in UNREACHED:
+            tabs["unreached"].append(task.pk)
+        if task.self_report:
+            tabs["abnormal"].append(task.pk)
+    return tabs
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_and_counts_equal_brute_force(cast, seed):
+    scatter(cast, 120, seed)
+    for viewer in (cast.as_wang, cast.as_li, cast.as_sun):
+        truth = brute_force(viewer)
+        for tab in reads.TABS:
+            found = listed(cast, tab, viewer, limit=500)
+            assert {row.task_id for row in found.rows} == set(truth[tab])
+            assert {name: found.counts.of(name) for name in reads.TABS} == {k: len(v) for k, v in truth.items()}
+            assert found.counts.patients == len({row.patient_id for row in found.rows})
+
+
+def test_one_statement(cast, django_assert_num_queries):
+    scatter(cast, 80, 1)
+    viewer = cast.as_sun
+    with django_assert_num_queries(1):
+        reads.work_list(reads.ListQuery(), viewer=viewer, at=NOW)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_list_is_ordered_as_claims_are(cast, seed):
+    """What stands on top is what F9 opens."""
+    scatter(cast, 60, seed)
+    rows = listed(cast, limit=500).rows
+    order = [(row.section == 0 and 0 or 1, row.promised_at if row.section == 0 else 0, -row.priority) for row in rows]
+    assert [o[0] for o in order] == sorted(o[0] for o in order)
+    first = actions.claim_next(at=NOW, by=cast.as_wang)
+    top = [row.patient_id for row in rows if row.section == rows[0].section] if rows else []
+    assert (first is None and not rows) or first.patient_id in top
+
+
+def test_sections(cast):
+    promised = make_task(cast, make_patient(cast), promised_at=NOW + timedelta(minutes=6))
+    urgent = make_task(cast, make_patient(cast), priority=400)
+    calm = make_task(cast, make_patient(cast), priority=10)
+    assert [(row.task_id, row.section) for row in listed(cast).rows] == [(promised.pk, 0), (urgent.pk, 1), (calm.pk, 2)]
+
+
+def test_pages(cast):
+    for _n in range(5):
+        make_task(cast)
+    first, rest = listed(cast, limit=3), listed(cast, limit=3, offset=3)
+    assert (len(first.rows), first.more, len(rest.rows), rest.more) == (3, True, 2, False)
+    assert first.counts == rest.counts
+
+
+def test_empty(cast):
+    found = listed(cast)
+    assert (found.rows, found.counts.todo, found.more) == ([], 0, False)
+
+
+def test_chips_narrow_rows_and_counts(cast):
+    wanted = make_task(cast, risk="high", plan_title="Stroke", owner=cast.wang, encounter_id=cast.stay.pk)
+    make_task(cast)
+    with seeding():
+        type(cast.stay).objects.unscoped("test").filter(pk=cast.stay.pk).update(
+            status="finished", discharged_at=NOW - DAY
+        )
+    yesterday = timezone.localtime(NOW - DAY).date()
+    for chips in (
+        {"risk": "high"}, {"plan": "Stroke"}, {"mine": True},
+        {"discharged_from": yesterday, "discharged_to": yesterday},
+    ):  # fmt: skip
+        found = listed(cast, **chips)
+        assert ([row.task_id for row in found.rows], found.counts.todo) == ([wanted.pk], 1), chips
+    assert listed(cast, department_id=cast.orthopaedics.pk).counts.todo == 0
+
+
+def test_li_sees_nothing_of_cardiology(cast):
+    make_task(cast)
+    assert listed(cast, viewer=cast.as_li).counts.todo == 0
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.integers(0, 10_000))
+def test_every_item_is_in_exactly_one_state(cast, seed):
+    """enrolled = Σ states, as the page shows it."""
+    scatter(cast, 30, 100_000 + seed)
+    counts = reads.state_counts(viewer=cast.as_sun, at=NOW)
+    everything = list(Task.objects.visible_to(cast.as_sun))
+    assert sum(counts.values()) == len(everything)
+    for state in rules.STATES:
+        expected = [
+            task for task in everything
+            if rules.state_of(
+                status=task.status, available_at=task.available_at, snoozed_until=task.snoozed_until,
+                promised_at=task.promised_at, at=NOW,
+            ) == state
+        ]  # fmt: skip
+        assert counts[state] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "why"),
+    [
+        ({}, "due", "due"),
+        ({"available_at": NOW + DAY, "due_at": NOW + DAY}, "scheduled", "window-not-open"),
+        ({"snoozed_until": NOW + DAY, "snooze_reason": "busy"}, "snoozed", "busy"),
+        ({"promised_at": NOW + DAY}, "snoozed", "promised"),
+        ({"kind": "alert"}, "due", "other-list"),
+        ({"status": "completed", "outcome": "reached-patient", "ended_at": NOW}, "done", "reached-patient"),
+        ({"status": "cancelled", "closed_reason": "patient-died", "ended_at": NOW}, "closed", "patient-died"),
+    ],
+)
+def test_every_item_explains_itself(cast, values, state, why):
+    make_task(cast, **values)
+    (item,) = reads.explain_patient(cast.zhang.pk, viewer=cast.as_wang, at=NOW)
+    assert (item.state, item.why, item.on_list) == (state, why, why == "due")
+    assert wording.why_label(why) != why
+
+
+def test_the_explanation_names_the_facts(cast):
+    task = make_task(cast)
+    actions.claim_task(task=task, at=NOW, by=cast.as_wang)
+    actions.record_attempt(task=task, contact_point_id=None, outcome="busy", at=NOW, by=cast.as_wang)
+    (item,) = reads.explain_patient(cast.zhang.pk, viewer=cast.as_wang, at=NOW)
+    assert [name for _at, name in item.facts] == ["tasks.TaskClaimed", "tasks.TaskSnoozed", "tasks.AttemptRecorded"]
+    assert reads.explain_patient(cast.zhang.pk, viewer=cast.as_li, at=NOW) == []
+
+
+def test_workload_counts_people(cast):
+    task = make_task(cast, owner=cast.wang)
+    make_task(cast, owner=cast.wang)
+    now = timezone.now()
+    actions.record_attempt(task=task, contact_point_id=None, outcome="reached-patient", at=now, by=cast.as_wang)
+    load = {one.practitioner_id: one for one in reads.workload(at=now)}
+    assert (load[cast.wang.pk].open, load[cast.wang.pk].done, load[cast.wang.pk].reached) == (1, 1, 1)
+    assert load[cast.li.pk].attempts == 0
+    assert cast.he.pk not in load
+
+
+def test_every_outcome_and_reason_has_words():
+    assert set(wording.OUTCOME_LABELS) == set(rules.OUTCOMES)
+    facts = rules.PriorityFacts(
+        due_at=NOW - 3 * DAY, promised_at=NOW, window_ends_at=NOW + DAY, risk="high", self_report="critical",
+        discharged_at=NOW - DAY, contacted_since_discharge=False, best_hour=NOW.hour, answered_partly=True, tries_today=2,
+    )  # fmt: skip
+    for term in rules.explain(facts, at=NOW):
+        assert wording.reason_text(term.as_json()) not in ("", term.code)
+
+
+def test_unknown_numbers_of_a_stranger(cast):
+    assert reads.numbers_of(cast.zhang.pk, viewer=cast.as_li) == []
+    (number,) = reads.numbers_of(cast.zhang.pk, viewer=SYSTEM)
+    assert (number.owner, number.dead) == ("self", False)
