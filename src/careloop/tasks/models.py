@@ -28,7 +28,7 @@ class TaskQuerySet(ScopedQuerySet["Task"]):
 
 
 class Task(ScopedModel):
-    """One thing to do (FHIR Task). Whether it is scheduled, due or snoozed follows from its times: see rules.state_of."""
+    """One thing to do (FHIR Task). Whether it is scheduled, due or snoozed follows from its times (rules.state_of)."""
 
     class Kind(models.TextChoices):
         FOLLOW_UP = "follow-up", _("Follow-up")

@@ -86,7 +86,8 @@ def record_attempt(
     locked = locked_open(task, by)
     attempt = ContactAttempt(
         patient_id=locked.patient_id, task=locked, contact_point_id=contact_point_id, channel=channel,
-        outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at, note=note[:300],
+        outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at,
+        note=note[:300],
         before=_snapshot(locked, by, at),
     )  # fmt: skip
     attempt.save(force_insert=True)

@@ -1,4 +1,4 @@
-"""Why is this patient here, or not here? Every plan item with its state, the rule behind it and the fact it rests on."""
+"""Why is this patient here, or not here? Every item with its state, the rule behind it and the facts it rests on."""
 
 from __future__ import annotations
 
