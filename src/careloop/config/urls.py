@@ -4,6 +4,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("careloop.accounts.urls")),
+    path("console/", include("careloop.console.urls")),
     path("", include("careloop.alerts.urls")),
 ]
 

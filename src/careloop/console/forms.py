@@ -1,0 +1,48 @@
+"""Reading what administrators typed."""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization, Role
+
+
+class PersonForm(forms.Form):
+    """A new person. The user name may stay empty for people who never sign in."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    username = forms.SlugField(label=_("User name"), max_length=60, required=False)
+    staff_number = forms.CharField(label=_("Staff number"), max_length=40, required=False)
+    title = forms.CharField(label=_("Title"), max_length=60, required=False)
+    organization = forms.ModelChoiceField(label=_("Department"), queryset=Organization.objects.filter(is_active=True))
+
+
+class GrantForm(forms.Form):
+    """A role, where, and until when."""
+
+    role = forms.ModelChoiceField(label=_("Role"), queryset=Role.objects.all())
+    organization = forms.ModelChoiceField(label=_("Where"), queryset=Organization.objects.filter(is_active=True))
+    valid_to = forms.DateTimeField(label=_("Until"), required=False)
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+
+class OrganizationForm(forms.Form):
+    """A new part of the hospital."""
+
+    code = forms.SlugField(label=_("Code"), max_length=40)
+    name = forms.CharField(label=_("Name"), max_length=120)
+    name_en = forms.CharField(label=_("English name"), max_length=120, required=False)
+    kind = forms.ChoiceField(label=_("Kind"), choices=Organization.Kind.choices)
+    parent = forms.ModelChoiceField(label=_("Part of"), queryset=Organization.objects.filter(is_active=True))
+
+
+class AuditFilter(forms.Form):
+    """What to look for in the audit log; everything is optional."""
+
+    actor = forms.CharField(label=_("Who"), max_length=80, required=False)
+    name = forms.CharField(label=_("What"), max_length=80, required=False)
+    patient_id = forms.UUIDField(label=_("Patient record"), required=False)
+    outcome = forms.ChoiceField(label=_("Outcome"), required=False, choices=[("", _("All")), ("denied", _("Denied"))])
+    since = forms.DateField(label=_("Since"), required=False)
+    before_id = forms.IntegerField(required=False)
