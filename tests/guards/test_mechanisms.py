@@ -14,7 +14,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.models import UnscopedQuery, uuid7
 from careloop.kernel.pages import page
 from careloop.kernel.viewer import NOBODY, Viewer
-from careloop.patients.access import VIEW
+from careloop.accounts.access import GRANT
 from careloop.patients.models import CareRelationship, Encounter, Patient
 from tests.cast import SYSTEM
 
@@ -118,17 +118,17 @@ def test_fact_and_its_jobs_vanish_with_the_transaction(cast):
 
 
 def test_door_sends_strangers_to_login_and_others_away(cast):
-    @page(VIEW)
+    @page(GRANT)
     def view(request):
         return HttpResponse("in")
 
     request = RequestFactory().get("/x/")
     request.viewer = NOBODY
     assert view(request).status_code == 302
-    request.viewer = cast.as_wang
+    request.viewer = cast.viewer(cast.security_admin)
     assert view(request).content == b"in"
     post = RequestFactory().post("/x/")
-    post.viewer = cast.as_wang
+    post.viewer = cast.viewer(cast.security_admin)
     assert view(post).status_code == 405
     from django.core.exceptions import PermissionDenied
 

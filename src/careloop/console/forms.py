@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Role
 
 
-class PersonForm(forms.Form):
+class FetchedForm(forms.Form):
+    """Asks the database for its choices when it is made, in the view, never while a template renders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.ModelChoiceField):
+                field.choices = list(field.choices)
+
+
+class PersonForm(FetchedForm):
     """A new person. The user name may stay empty for people who never sign in."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
@@ -18,7 +30,7 @@ class PersonForm(forms.Form):
     organization = forms.ModelChoiceField(label=_("Department"), queryset=Organization.objects.filter(is_active=True))
 
 
-class GrantForm(forms.Form):
+class GrantForm(FetchedForm):
     """A role, where, and until when."""
 
     role = forms.ModelChoiceField(label=_("Role"), queryset=Role.objects.all())
@@ -27,7 +39,7 @@ class GrantForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=200)
 
 
-class OrganizationForm(forms.Form):
+class OrganizationForm(FetchedForm):
     """A new part of the hospital."""
 
     code = forms.SlugField(label=_("Code"), max_length=40)
