@@ -102,11 +102,11 @@ class Alert(ScopedModel):
                 name="alert_open_department",
                 condition=~Q(status="closed"),
             ),
-            models.Index(fields=["owner", "-rank", "respond_by"], name="alert_open_owner", condition=~Q(status="closed")),
-            models.Index(fields=["patient", "-raised_at"], name="alert_of_patient"),
             models.Index(
-                fields=["respond_by"], name="alert_unaccepted", condition=Q(status__in=["raised", "seen"])
+                fields=["owner", "-rank", "respond_by"], name="alert_open_owner", condition=~Q(status="closed")
             ),
+            models.Index(fields=["patient", "-raised_at"], name="alert_of_patient"),
+            models.Index(fields=["respond_by"], name="alert_unaccepted", condition=Q(status__in=["raised", "seen"])),
             models.Index(fields=["department", "-closed_at"], name="alert_closed", condition=Q(status="closed")),
         ]
         constraints = [

@@ -77,6 +77,7 @@ class EscalationTable:
     source: str
     verified: bool
     undo_within: timedelta
+    hand_over: timedelta  # the least time a new owner gets
     severities: Mapping[str, Severity]
 
     def ranked(self) -> tuple[Severity, ...]:
@@ -104,6 +105,14 @@ class ClosingTable:
     actions: tuple[Choice, ...]
     closings: tuple[Choice, ...]
 
+    def action(self, code: str) -> Choice | None:
+        """What may be done, by code."""
+        return next((choice for choice in self.actions if choice.code == code), None)
+
+    def closing(self, code: str) -> Choice | None:
+        """How it may end, by code."""
+        return next((choice for choice in self.closings if choice.code == code), None)
+
 
 def parse_escalation(text: str) -> EscalationTable:
     """Read the escalation file. Refuses a ladder that goes down in time or a level without limits."""
@@ -114,6 +123,7 @@ def parse_escalation(text: str) -> EscalationTable:
         source=data["source"],
         verified=bool(data["verified"]),
         undo_within=timedelta(seconds=data["undo_within_seconds"]),
+        hand_over=timedelta(minutes=data["hand_over_minutes"]),
         severities=severities,
     )
 
@@ -219,6 +229,11 @@ def respond_by(severity: Severity, *, raised_at: datetime, minutes: int | None =
 def close_by(severity: Severity, *, raised_at: datetime) -> datetime:
     """When it must be closed."""
     return raised_at + severity.close_within
+
+
+def respond_by_after_hand_over(table: EscalationTable, *, respond_by: datetime, at: datetime) -> datetime:
+    """A new owner gets a little time of their own, but handing over never makes the deadline much later."""
+    return max(respond_by, at + table.hand_over)
 
 
 @dataclass(frozen=True, slots=True)

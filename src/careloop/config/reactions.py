@@ -4,7 +4,9 @@ fact → the jobs that follow it, in the same commit. `()` means: nothing follow
 """
 
 import careloop.accounts.events as accounts
+import careloop.alerts.events as alerts
 import careloop.audit.events as audit
+import careloop.reports.events as reports
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
 
@@ -23,6 +25,17 @@ REACTIONS = {
     accounts.RoleChanged: (),
     accounts.RoleGranted: (),
     accounts.RoleRevoked: (),
+    alerts.AlertRaised: (),
+    alerts.AlertSeen: (),
+    alerts.AlertAccepted: (),
+    alerts.AlertHandedOver: (),
+    alerts.AlertActed: (),
+    alerts.AlertClosed: (),
+    alerts.AlertStepUndone: (),
+    alerts.AlertEscalated: (),
+    alerts.DutyPhoneRung: (),
+    alerts.DutyChanged: (),
+    alerts.AbsenceChanged: (),
     tasks.TasksRequested: (tasks_jobs.weigh_requested,),
     tasks.TaskCompleted: (),
     tasks.TaskClosed: (),
@@ -38,4 +51,7 @@ REACTIONS = {
     tasks.NumberRevealed: (),
     tasks.FilterSaved: (),
     tasks.FilterRemoved: (),
+    reports.RollupFolded: (),
+    reports.RollupChecked: (),
+    reports.DrilledDown: (),
 }

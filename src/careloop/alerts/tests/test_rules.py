@@ -49,7 +49,9 @@ def test_every_choice_has_words_in_both_languages_and_one_code():
     for choices in (CLOSING.actions, CLOSING.closings):
         assert len({choice.code for choice in choices}) == len(choices)
         for choice in choices:
-            assert choice.name("zh-hans") and choice.name("en") and choice.name("zh-hans") != choice.name("en")
+            assert choice.name("zh-hans")
+            assert choice.name("en")
+            assert choice.name("zh-hans") != choice.name("en")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,9 @@ def test_the_ladder_of_a_critical_alert(at, roles, phone):
 
 def test_a_rung_is_climbed_once_and_the_phone_rings_once():
     found = due(minutes(45), level=1, phone=True)
-    assert found.rungs == () and not found.duty_phone and found.level == 1
+    assert found.rungs == ()
+    assert not found.duty_phone
+    assert found.level == 1
 
 
 def test_accepted_or_closed_does_not_escalate():

@@ -133,7 +133,8 @@ def test_a_download_is_streamed_in_order_and_closed_once_in_its_thread(bridge):
     assert whole(sent) == b"".join(bytes([i % 256]) * 65536 for i in range(200))
     assert len(sent) > 100
     assert sent[-1]["more_body"] is False
-    assert len(wsgi_sample.closed) == 1 and wsgi_sample.closed[0].startswith("page")
+    assert len(wsgi_sample.closed) == 1
+    assert wsgi_sample.closed[0].startswith("page")
 
 
 def test_when_the_client_leaves_an_endless_download_ends_and_is_closed(bridge):
@@ -148,7 +149,8 @@ def test_when_the_client_leaves_an_endless_download_ends_and_is_closed(bridge):
 def test_head_and_empty_answers_have_no_body(bridge):
     assert whole(run(bridge, scope("/download", method="HEAD"))) == b""
     sent = run(bridge, scope("/empty"))
-    assert sent[0]["status"] == 204 and whole(sent) == b""
+    assert sent[0]["status"] == 204
+    assert whole(sent) == b""
 
 
 def test_a_bug_is_not_swallowed(bridge):

@@ -24,8 +24,11 @@ def indicator(code):
 def test_every_indicator_says_what_it_counts_in_both_languages():
     for one in ALL.indicators:
         for texts in (one.names, one.numerator_text, one.denominator_text):
-            assert texts["zh"] and texts["en"]
-        assert one.source and one.unit in {"percent", "hours"} and one.better in {"higher", "lower"}
+            assert texts["zh"]
+            assert texts["en"]
+        assert one.source
+        assert one.unit in {"percent", "hours"}
+        assert one.better in {"higher", "lower"}
     assert len({one.code for one in ALL.indicators}) == len(ALL.indicators)
 
 

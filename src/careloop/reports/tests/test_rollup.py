@@ -1,0 +1,378 @@
+"""The roll-up equals the recount after whatever happened to tasks, attempts, alerts and encounters."""
+
+import itertools
+import random
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection, connections, transaction
+
+from careloop.alerts.models import Alert
+from careloop.kernel.actions import seeding
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Encounter
+from careloop.reports import actions, rules
+from careloop.reports.models import FirstContact, Rollup, RollupCheck
+from careloop.tasks.models import ContactAttempt, Task
+from tests.cast import NOW, make_cast
+
+SYSTEM = Viewer.system("tests")
+KEY = ("month", "department_id", "practitioner_id")
+numbers = itertools.count()
+
+
+def summed(table):
+    names = ", ".join(f"sum({name})::bigint" for name in rules.STORED)
+    any_of = " OR ".join(f"sum({name}) <> 0" for name in rules.STORED)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(KEY)}, {names} FROM {table} GROUP BY {', '.join(KEY)} HAVING {any_of}")
+        return {row[:3]: dict(zip(rules.STORED, row[3:], strict=True)) for row in cursor.fetchall()}
+
+
+def assert_equal():
+    assert summed("reports_rollup") == summed("reports_recount")
+
+
+def total():
+    return rules.add(summed("reports_rollup").values())
+
+
+def make_task(cast, **more):
+    due = more.pop("due_at", NOW)
+    values = {
+        "patient": cast.zhang, "department": cast.cardiology, "key": f"t{next(numbers)}", "kind": "follow-up",
+        "available_at": due - timedelta(days=1), "due_at": due, "encounter_id": cast.stay.pk,
+    } | more  # fmt: skip
+    with seeding():
+        return Task.objects.create(**values)
+
+
+def change(model, pk, **values):
+    with seeding():
+        return model.objects.unscoped("test").filter(pk=pk).update(**values)
+
+
+def attempt(task, outcome="no-answer", **more):
+    with seeding():
+        return ContactAttempt.objects.create(
+            patient=task.patient, task=task, outcome=outcome, started_at=more.pop("started_at", NOW), **more
+        )
+
+
+def make_alert(cast, **more):
+    raised = more.pop("raised_at", NOW)
+    with seeding():
+        return Alert.objects.create(
+            patient=cast.zhang, department=more.pop("department", cast.cardiology), key=f"a{next(numbers)}",
+            rule_code="r", severity="critical", rank=3, sentence_zh="x", limits_version="1", wanted_role="head",
+            respond_by=raised + timedelta(minutes=30), close_by=raised + timedelta(hours=4), raised_at=raised, **more,
+        )  # fmt: skip
+
+
+def test_a_follow_up_counts_from_planned_to_effective(cast):
+    task = make_task(cast)
+    assert total() == dict.fromkeys(rules.STORED, 0) | {"planned": 1, "open": 1}
+    attempt(task)
+    change(Task, task.pk, attempts=1)
+    assert total()["attempted"] == 1
+    change(Task, task.pk, status="completed", outcome="reached-patient", ended_at=NOW, ended_by=cast.wang)
+    found = total()
+    assert (found["planned"], found["open"], found["done"], found["followed"], found["effective"]) == (1, 0, 1, 1, 1)
+    assert {key[2] for key in summed("reports_rollup")} >= {cast.wang.pk}
+    assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("reason", "excluded", "followed"),
+    [("died", 1, 0), ("refused", 1, 0), ("transferred", 1, 0), ("readmitted", 0, 1), ("unreachable", 0, 0)],
+)
+def test_what_is_excluded_and_what_counts_as_followed(cast, reason, excluded, followed):
+    task = make_task(cast)
+    change(Task, task.pk, status="cancelled", closed_reason=reason, ended_at=NOW)
+    found = total()
+    assert (found["closed"], found["excluded"], found["followed"]) == (1, excluded, followed)
+    assert_equal()
+
+
+def test_other_kinds_of_tasks_do_not_count(cast):
+    make_task(cast, kind="alert")
+    assert total().get("planned", 0) == 0
+
+
+def test_the_month_is_the_hospitals(cast):
+    make_task(cast, due_at=NOW.replace(day=30, hour=15, minute=59))
+    make_task(cast, due_at=NOW.replace(day=30, hour=16, minute=1))
+    assert sorted(key[0].month for key in summed("reports_rollup")) == [11, 12]
+
+
+def test_calls_and_invalid_numbers_and_undone_calls(cast):
+    task = make_task(cast)
+    attempt(task, "empty-number", by_practitioner=cast.wang)
+    wrong = attempt(task, "wrong-person", by_practitioner=cast.wang)
+    attempt(task, "reached-patient", by_practitioner=cast.wang)
+    attempt(task, "reached-patient", channel="sms")
+    assert (total()["calls"], total()["calls_invalid"], total()["calls_reached"]) == (3, 2, 1)
+    change(ContactAttempt, wrong.pk, undone_at=NOW)
+    assert (total()["calls"], total()["calls_invalid"]) == (2, 1)
+    assert_equal()
+
+
+def test_when_a_task_moves_to_another_department_its_calls_move_too(cast):
+    task = make_task(cast)
+    attempt(task)
+    change(Task, task.pk, department=cast.orthopaedics)
+    by_department = {}
+    for key, counts in summed("reports_rollup").items():
+        by_department[key[1]] = by_department.get(key[1], 0) + counts["calls"]
+    assert by_department.get(cast.cardiology.pk, 0) == 0
+    assert by_department[cast.orthopaedics.pk] == 1
+    assert_equal()
+
+
+def test_alerts_closed_in_time_and_late(cast):
+    quick, late = make_alert(cast), make_alert(cast)
+    for alert, hours in ((quick, 1), (late, 5)):
+        end = NOW + timedelta(hours=hours)
+        change(
+            Alert, alert.pk, status="closed", owner=cast.zhao, accepted_at=NOW, closed_at=end, closing_code="resolved"
+        )
+    found = total()
+    assert (found["alerts"], found["alerts_closed"], found["alerts_closed_in_time"]) == (2, 2, 1)
+    assert found["alert_close_seconds"] == 6 * 3600
+    assert_equal()
+
+
+def discharge(cast, at=NOW, **more):
+    change(Encounter, cast.stay.pk, status="finished", discharged_at=at, disposition="home", **more)
+
+
+def test_first_contact_within_72_hours(cast):
+    task = make_task(cast)
+    discharge(cast)
+    assert (total()["discharges"], total()["contacted_72h"]) == (1, 0)
+    attempt(task, "no-answer", started_at=NOW + timedelta(hours=10))
+    assert total()["contacted_72h"] == 0
+    reached = attempt(task, "reached-patient", started_at=NOW + timedelta(hours=71))
+    assert (total()["contacted_72h"], total()["contacted_14d"]) == (1, 1)
+    change(ContactAttempt, reached.pk, undone_at=NOW)
+    assert (total()["contacted_72h"], FirstContact.objects.count()) == (0, 0)
+    assert_equal()
+
+
+def test_an_online_answer_is_a_first_contact_and_73_hours_are_too_late(cast):
+    task = make_task(cast)
+    discharge(cast)
+    late = NOW + timedelta(hours=73)
+    change(Task, task.pk, status="completed", outcome="answered-online", ended_at=late)
+    assert (total()["contacted_72h"], total()["contacted_14d"], total()["online"]) == (0, 1, 1)
+    discharge(cast, at=NOW + timedelta(hours=2))  # corrected by the HIS: now it was within 72 hours
+    assert total()["contacted_72h"] == 1
+    assert_equal()
+
+
+def test_a_cancelled_discharge_counts_no_more_and_a_death_is_excluded(cast):
+    discharge(cast)
+    change(Encounter, cast.stay.pk, disposition="died")
+    assert (total()["discharges"], total()["discharges_excluded"]) == (1, 1)
+    change(Encounter, cast.stay.pk, status="in-progress", discharged_at=None)
+    assert total().get("discharges", 0) == 0
+    assert_equal()
+
+
+class Chaos:
+    """Random things that happen in a hospital."""
+
+    def __init__(self, cast, seed):
+        self.cast, self.dice = cast, random.Random(seed)
+        self.tasks, self.attempts, self.alerts = [], [], []
+
+    def when(self):
+        return NOW + timedelta(hours=self.dice.randint(-900, 900))
+
+    def person(self):
+        return self.dice.choice([None, self.cast.wang, self.cast.li, self.cast.sun])
+
+    def step(self):
+        self.dice.choice(
+            [
+                self.new_task, self.new_task, self.end_task, self.reopen, self.move, self.call, self.call, self.undo,
+                self.new_alert, self.close_alert, self.discharge, self.readmit, self.bulk,
+            ]
+        )()  # fmt: skip
+
+    def new_task(self):
+        stay = self.dice.choice([self.cast.stay, self.cast.other_stay])
+        self.tasks.append(
+            make_task(
+                self.cast, due_at=self.when(), owner=self.person(), patient=stay.patient, encounter_id=stay.pk,
+                kind=self.dice.choice(["follow-up", "follow-up", "alert"]),
+            )
+        )  # fmt: skip
+
+    def end_task(self):
+        if self.tasks:
+            done = self.dice.random() < 0.6
+            change(
+                Task, self.dice.choice(self.tasks).pk, ended_at=self.when(), ended_by=self.person(),
+                status="completed" if done else "cancelled",
+                outcome=self.dice.choice(["reached-patient", "answered-online"]) if done else "",
+                closed_reason="" if done else self.dice.choice(["died", "refused", "moved", "unreachable"]),
+            )  # fmt: skip
+
+    def reopen(self):
+        if self.tasks:
+            change(
+                Task, self.dice.choice(self.tasks).pk, status="requested", ended_at=None, ended_by=None, outcome="",
+                closed_reason="",
+            )  # fmt: skip
+
+    def move(self):
+        if self.tasks:
+            to = self.dice.choice([self.cast.cardiology, self.cast.orthopaedics])
+            change(Task, self.dice.choice(self.tasks).pk, department=to, owner=self.person())
+
+    def call(self):
+        if self.tasks:
+            outcome = self.dice.choice(["no-answer", "empty-number", "reached-patient", "wrong-person", "busy"])
+            self.attempts.append(
+                attempt(
+                    self.dice.choice(self.tasks), outcome, started_at=self.when(), by_practitioner=self.person(),
+                    channel=self.dice.choice(["phone", "phone", "sms"]),
+                )
+            )  # fmt: skip
+
+    def undo(self):
+        if self.attempts:
+            change(ContactAttempt, self.dice.choice(self.attempts).pk, undone_at=NOW)
+
+    def new_alert(self):
+        self.alerts.append(make_alert(self.cast, raised_at=self.when(), owner=self.person()))
+
+    def close_alert(self):
+        if self.alerts:
+            alert = self.dice.choice(self.alerts)
+            end = alert.raised_at + timedelta(hours=self.dice.randint(0, 9))
+            change(
+                Alert, alert.pk, status="closed", owner=self.cast.zhao, accepted_at=alert.raised_at, closed_at=end,
+                closing_code="resolved",
+            )  # fmt: skip
+
+    def discharge(self):
+        stay = self.dice.choice([self.cast.stay, self.cast.other_stay])
+        change(
+            Encounter, stay.pk, status="finished", discharged_at=self.when(),
+            disposition=self.dice.choice(["home", "home", "died", "against-advice"]),
+        )  # fmt: skip
+
+    def readmit(self):
+        stay = self.dice.choice([self.cast.stay, self.cast.other_stay])
+        change(Encounter, stay.pk, status="in-progress", discharged_at=None)
+
+    def bulk(self):
+        change(Task, uuid4())  # a statement that touches nothing
+        with seeding():
+            Task.objects.unscoped("test").filter(owner=self.cast.wang).update(owner=self.cast.sun, attempts=2)
+            Task.objects.bulk_create(
+                [
+                    Task(
+                        patient=self.cast.ma, department=self.cast.orthopaedics, key=f"b{next(numbers)}", kind="follow-up",
+                        available_at=NOW, due_at=NOW + timedelta(days=n),
+                    )
+                    for n in range(3)
+                ]
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_the_rollup_equals_the_recount(cast, seed):
+    chaos = Chaos(cast, seed)
+    for number in range(120):
+        chaos.step()
+        if number % 20 == 19:
+            assert_equal()
+        if number == 60:
+            actions.fold_rollup(by=SYSTEM)
+    actions.fold_rollup(by=SYSTEM)
+    assert_equal()
+    keys = list(Rollup.objects.values_list(*KEY))
+    assert len(keys) == len(set(keys))
+
+
+def test_departments_make_the_hospital_whatever_happened(cast):
+    chaos = Chaos(cast, 99)
+    for _ in range(80):
+        chaos.step()
+    groups = summed("reports_rollup")
+    by_department = {}
+    for (_month, department, _person), counts in groups.items():
+        by_department[str(department)] = rules.add([by_department.get(str(department), {}), counts])
+    for measure in rules.STORED:
+        assert rules.departments_make_the_hospital(by_department, total(), measure).holds
+    states = {name: total()[name] for name in ("open", "done", "closed")}
+    assert rules.states_make_the_enrolled(states, total()["planned"]).holds
+
+
+def test_a_difference_is_found_written_down_and_put_right(cast):
+    make_task(cast)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE reports_rollup SET done = done + 5")
+    check = actions.check_rollup(at=NOW, by=SYSTEM)
+    assert (check.differing, RollupCheck.objects.count()) == (1, 1)
+    assert_equal()
+    assert actions.check_rollup(at=NOW, by=SYSTEM).differing == 0
+
+
+def test_the_code_lists_in_the_database_are_those_of_the_definitions(cast):
+    from careloop.reports.reads import definitions
+
+    found = definitions()
+    reasons = {reason for one in found.exclusions for reason in one.reasons}
+    dispositions = {code for one in found.exclusions for code in one.dispositions}
+    lists = {
+        "reports_excluded_reason": reasons,
+        "reports_excluded_disposition": dispositions,
+        "reports_contact_made_reason": set(found.contact_made_reasons),
+        "reports_invalid_number": set(found.invalid_number_outcomes),
+        "reports_reached": set(found.reached_outcomes),
+    }
+    with connection.cursor() as cursor:
+        for name, codes in lists.items():
+            cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [name])
+            source = cursor.fetchone()[0]
+            assert {part.strip(" ')") for part in source.split("IN (")[1].split(",")} == codes, name
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_eight_writers_and_a_folder_at_once_lose_nothing():
+    cast = make_cast()
+    stop = threading.Event()
+
+    def write():
+        try:
+            for _ in range(25):
+                with transaction.atomic():
+                    one = make_task(cast)
+                    change(Task, one.pk, status="completed", outcome="reached-patient", ended_at=NOW)
+        finally:
+            connections.close_all()
+
+    def fold():
+        try:
+            while not stop.is_set():
+                actions.fold_rollup(by=SYSTEM)
+        finally:
+            connections.close_all()
+
+    folder = threading.Thread(target=fold)
+    writers = [threading.Thread(target=write) for _ in range(8)]
+    for thread in (*writers, folder):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    folder.join()
+    assert total()["done"] == 200
+    assert_equal()
