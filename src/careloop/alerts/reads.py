@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.alerts import rules
-from careloop.alerts.models import Absence, Duty
+from careloop.alerts.models import Absence, Alert, Duty
 from careloop.patients.models import Encounter
 
 CONTENT = Path(__file__).parent / "content"
@@ -115,6 +115,17 @@ def _with_absences(places: list[tuple[UUID, str]], at: datetime) -> Iterable[rul
         stand_in = away.get(person)
         if stand_in and place in {rules.ATTENDING, rules.NURSE}:
             yield rules.Candidate(stand_in, rules.STAND_IN, available=stand_in in usable and stand_in not in away)
+
+
+# --- escalation ------------------------------------------------------------------------------------------------
+
+
+def unaccepted_ids(*, at: datetime) -> list[UUID]:
+    """Open alerts that nobody has accepted, the longest overdue first. Few at any time: a partial index holds them."""
+    waiting = Alert.objects.unscoped("escalation looks at every department").unaccepted()
+    first_rung = min(severity.duty_phone_after or severity.respond_within for severity in limits().severities.values())
+    due = waiting.filter(Q(respond_by__lte=at) | Q(raised_at__lte=at - first_rung))
+    return list(due.order_by("respond_by", "id").values_list("id", flat=True)[:5000])
 
 
 # --- live streams ----------------------------------------------------------------------------------------------
