@@ -76,7 +76,7 @@ def extract() -> int:
 
 def check() -> int:
     """Every text has Chinese, none is fuzzy, none is left over."""
-    faults = [fault for room in rooms() for fault in faults_of(room)]
+    faults = [fault for room in rooms() for fault in faults_of(room)] + contradictions()
     print("\n".join(faults) or "translations are complete", file=sys.stderr if faults else sys.stdout)
     return 1 if faults else 0
 
@@ -94,6 +94,21 @@ def faults_of(room: Path) -> Iterator[str]:
     for message in known:
         if message.id and now.get(message.id, message.context) is None:
             yield f"{room.name}: stale {message.id!r}"
+
+
+def contradictions() -> list[str]:
+    """All rooms share one catalogue at run time, so one English text must have one Chinese one."""
+    said: dict[tuple[str, str | None], tuple[str, str]] = {}
+    faults = []
+    for room in rooms():
+        for message in load(room):
+            if not message.id or not message.string:
+                continue
+            key = (str(message.id), message.context)
+            first = said.setdefault(key, (room.name, str(message.string)))
+            if first[1] != str(message.string):
+                faults.append(f"{room.name}: {message.id!r} is {message.string!r}, but in {first[0]} it is {first[1]!r}")
+    return faults
 
 
 def compile_all() -> int:
