@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models.functions import Collate, Now, Replace
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
@@ -94,6 +94,9 @@ class Patient(ScopedModel):
     language = models.CharField(max_length=40, blank=True, default="")
     marital_status = models.CharField(max_length=20, blank=True, default="")
     insurance = models.CharField(max_length=60, blank=True, default="")
+    occupation = models.CharField(max_length=60, blank=True, default="")
+    address_code = models.CharField(max_length=12, blank=True, default="")  # GB/T 2260 county
+    family_doctor = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="family_patients")
     sensitivity = models.CharField(max_length=12, choices=Sensitivity, default=Sensitivity.NORMAL)
     risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
     risk_reason = models.CharField(max_length=120, blank=True, default="")  # code of the rule that set it
@@ -107,19 +110,24 @@ class Patient(ScopedModel):
         "name": "direct", "name_pinyin": "direct", "name_initials": "direct", "birth_date": "quasi",
         "deceased": "clinical", "deceased_at": "clinical", "address": "direct", "employer": "quasi",
         "ethnicity": "quasi", "language": "quasi", "marital_status": "quasi", "insurance": "quasi",
+        "occupation": "quasi", "address_code": "quasi",
         "risk_reason": "clinical", "risk_at": "clinical", "do_not_contact": "none", "active": "none",
         "data_conflicts": "quasi",
     }  # fmt: skip
 
     class Meta:
+        # Ordered in the C collation: a prefix and the first page of its matches come from one short index walk.
         indexes = [
             GinIndex(fields=["name"], name="patient_name_trgm", opclasses=["gin_trgm_ops"]),
-            models.Index(fields=["name_initials", "id"], name="patient_initials", opclasses=["varchar_pattern_ops", "uuid_ops"]),
-            models.Index(fields=["name", "id"], name="patient_name_prefix", opclasses=["varchar_pattern_ops", "uuid_ops"]),
+            models.Index(Collate("name_initials", "C"), F("id"), name="patient_initials_c"),
+            models.Index(Collate("name", "C"), F("id"), name="patient_name_c"),
+            models.Index(Collate(Replace("name_pinyin", Value(" "), Value("")), "C"), F("id"), name="patient_pinyin_c"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(active=False) | Q(merged_into__isnull=True), name="patient_tombstone"),
-            models.CheckConstraint(condition=Q(deceased=True) | Q(deceased_at__isnull=True), name="patient_death_has_flag"),
+            models.CheckConstraint(
+                condition=Q(deceased=True) | Q(deceased_at__isnull=True), name="patient_death_has_flag"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -131,7 +139,7 @@ class Patient(ScopedModel):
 
 
 class CareRelationship(PatientRow):
-    """Which department (and person) cares for a patient. Written from encounters and plans; it is what scopes look at."""
+    """Which department (and person) cares for a patient. Written from encounters and plans; scopes look at it."""
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="care_relationships")
     department = models.ForeignKey(Organization, models.PROTECT)
@@ -159,12 +167,14 @@ class PatientIdentifier(PatientRow):
     system = models.CharField(max_length=160)
     type = models.CharField(max_length=12)  # HL7 table 0203: MR, PI, NI (identity number), SS, VN …
     value = models.CharField(max_length=80)
+    last4 = models.CharField(max_length=4, blank=True, default="")  # of an identity number, for search
     is_suspect = models.BooleanField(default=False)
     suspect_reason = models.CharField(max_length=40, blank=True, default="")
     source = models.CharField(max_length=80, blank=True, default="")
 
     privacy = {
-        "system": "none", "type": "none", "value": "direct", "is_suspect": "none", "suspect_reason": "none",
+        "system": "none", "type": "none", "value": "direct", "last4": "direct", "is_suspect": "none",
+        "suspect_reason": "none",
         "source": "none",
     }  # fmt: skip
 
@@ -173,6 +183,7 @@ class PatientIdentifier(PatientRow):
         indexes = [
             models.Index(fields=["value"], name="identifier_value", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["patient"], name="identifier_patient"),
+            models.Index(fields=["last4"], name="identifier_last4", condition=~Q(last4="")),
         ]
 
 
@@ -271,6 +282,10 @@ class Encounter(PatientRow):
     status = models.CharField(max_length=12, choices=Status)
     department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="encounters")
     department_text = models.CharField(max_length=120, blank=True, default="")
+    ward = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="ward_encounters", db_index=False)
+    admission_number = models.CharField(max_length=80, blank=True, default="")  # 住院号, if not the visit number
+    visit_sequence = models.PositiveSmallIntegerField(null=True)  # 住院次数
+    room = models.CharField(max_length=40, blank=True, default="")
     bed = models.CharField(max_length=40, blank=True, default="")
     attending = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="attended_encounters")
     nurse = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="nursed_encounters")
@@ -278,11 +293,15 @@ class Encounter(PatientRow):
     admitted_at = models.DateTimeField(null=True)
     discharged_at = models.DateTimeField(null=True)
     disposition = models.CharField(max_length=20, blank=True, default="")  # home, against-advice, transferred, died …
+    discharged_to = models.CharField(max_length=120, blank=True, default="")
+    last_event_at = models.DateTimeField(null=True)  # of the newest status change: an older message does not undo it
     discharge_cycle = models.PositiveSmallIntegerField(default=0)  # +1 with each discharge: a later A03 is a new cycle
     source = models.CharField(max_length=80, blank=True, default="")
 
     privacy = {
-        "system": "none", "visit_number": "direct", "department_text": "quasi", "bed": "quasi", "reason": "clinical",
+        "system": "none", "visit_number": "direct", "department_text": "quasi", "admission_number": "direct",
+        "visit_sequence": "quasi", "room": "quasi", "bed": "quasi", "reason": "clinical", "discharged_to": "quasi",
+        "last_event_at": "quasi",
         "admitted_at": "quasi", "discharged_at": "quasi", "disposition": "clinical", "discharge_cycle": "none",
         "source": "none",
     }  # fmt: skip
@@ -296,7 +315,16 @@ class Encounter(PatientRow):
         ]
         indexes = [
             models.Index(fields=["patient", "-admitted_at"], name="encounter_of_patient"),
-            models.Index(fields=["department", "-discharged_at"], name="encounter_discharges", condition=Q(status="finished")),
+            models.Index(fields=["visit_number"], name="encounter_number", opclasses=["varchar_pattern_ops"]),
+            models.Index(
+                fields=["admission_number"],
+                name="encounter_admission",
+                opclasses=["varchar_pattern_ops"],
+                condition=~Q(admission_number=""),
+            ),
+            models.Index(
+                fields=["department", "-discharged_at"], name="encounter_discharges", condition=Q(status="finished")
+            ),
         ]
 
 
@@ -323,7 +351,9 @@ class Condition(PatientRow):
         indexes = [
             models.Index(fields=["encounter", "rank"], name="condition_of_encounter"),
             models.Index(fields=["patient"], name="condition_of_patient"),
-            models.Index(fields=["code_key"], name="condition_key", opclasses=["varchar_pattern_ops"], condition=Q(active=True)),
+            models.Index(
+                fields=["code_key"], name="condition_key", opclasses=["varchar_pattern_ops"], condition=Q(active=True)
+            ),
         ]
 
 
@@ -377,18 +407,27 @@ class Observation(PatientRow):
     interpretation = models.CharField(max_length=10, blank=True, default="")  # H L HH LL A N
     status = models.CharField(max_length=18, choices=Status, default=Status.FINAL)
     effective_at = models.DateTimeField()
+    issued_at = models.DateTimeField(null=True)
     category = models.CharField(max_length=20, blank=True, default="")  # laboratory | vital-signs | survey
+    concept = models.CharField(max_length=20, blank=True, default="")  # systolic, ldl-c … the few we draw and judge
+    panel = models.CharField(max_length=120, blank=True, default="")
+    note = models.TextField(blank=True, default="")
     source = models.CharField(max_length=80, blank=True, default="")  # lab, patient, device, call …
 
     privacy = {
         "key": "none", "system": "none", "code": "clinical", "text": "clinical", "value_number": "clinical",
         "comparator": "clinical", "value_text": "clinical", "unit": "clinical", "unit_original": "clinical",
-        "reference_range": "clinical", "interpretation": "clinical", "effective_at": "quasi", "category": "none",
-        "source": "none",
+        "reference_range": "clinical", "interpretation": "clinical", "effective_at": "quasi", "issued_at": "quasi",
+        "category": "none", "concept": "clinical", "panel": "clinical", "note": "clinical", "source": "none",
     }  # fmt: skip
 
     class Meta:
-        indexes = [models.Index(fields=["patient", "code", "-effective_at"], name="observation_of_patient")]
+        indexes = [
+            models.Index(fields=["patient", "-effective_at"], name="observation_by_time"),
+            models.Index(
+                fields=["patient", "concept", "-effective_at"], name="observation_by_concept", condition=~Q(concept="")
+            ),
+        ]
 
 
 class MedicationStatement(PatientRow):
@@ -409,13 +448,18 @@ class MedicationStatement(PatientRow):
     dose = models.CharField(max_length=80, blank=True, default="")
     route = models.CharField(max_length=40, blank=True, default="")
     frequency = models.CharField(max_length=80, blank=True, default="")
+    quantity = models.CharField(max_length=60, blank=True, default="")
+    days = models.PositiveSmallIntegerField(null=True)  # how long the quantity lasts
+    is_discharge = models.BooleanField(default=False)  # taken home (出院带药)
+    note = models.CharField(max_length=300, blank=True, default="")
     status = models.CharField(max_length=18, choices=Status, default=Status.ACTIVE)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
     privacy = {
         "key": "none", "code": "clinical", "system": "none", "text": "clinical", "dose": "clinical",
-        "route": "clinical", "frequency": "clinical", "started_at": "quasi", "ended_at": "quasi",
+        "route": "clinical", "frequency": "clinical", "quantity": "clinical", "days": "clinical",
+        "is_discharge": "none", "note": "clinical", "started_at": "quasi", "ended_at": "quasi",
     }  # fmt: skip
 
     class Meta:
@@ -430,12 +474,14 @@ class AllergyIntolerance(PatientRow):
     text = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, blank=True, default="")  # drug | food | environment | other
     criticality = models.CharField(max_length=20, blank=True, default="")
+    reaction = models.CharField(max_length=200, blank=True, default="")
+    source = models.CharField(max_length=80, blank=True, default="")
     recorded_at = models.DateTimeField(null=True)
     active = models.BooleanField(default=True)
 
     privacy = {
-        "code": "clinical", "text": "clinical", "kind": "clinical", "criticality": "clinical", "recorded_at": "quasi",
-        "active": "none",
+        "code": "clinical", "text": "clinical", "kind": "clinical", "criticality": "clinical", "reaction": "clinical",
+        "source": "none", "recorded_at": "quasi", "active": "none",
     }  # fmt: skip
 
     class Meta:
@@ -453,13 +499,15 @@ class DocumentReference(PatientRow):
     status = models.CharField(max_length=20, blank=True, default="")
     content_type = models.CharField(max_length=60, default="text/plain")
     text = models.TextField(blank=True, default="")
+    content = models.BinaryField(null=True)  # a PDF or picture
     authored_at = models.DateTimeField(null=True)
     author_text = models.CharField(max_length=120, blank=True, default="")
     replaces_key = models.CharField(max_length=200, blank=True, default="")
 
     privacy = {
         "key": "none", "type": "clinical", "title": "clinical", "status": "none", "content_type": "none",
-        "text": "clinical", "authored_at": "quasi", "author_text": "quasi", "replaces_key": "none",
+        "text": "clinical", "content": "clinical", "authored_at": "quasi", "author_text": "quasi",
+        "replaces_key": "none",
     }  # fmt: skip
 
     class Meta:
@@ -474,7 +522,9 @@ class Consent(PatientRow):
         DENY = "deny", _("Refused")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="consents")
-    consent_scope = models.CharField(max_length=30)  # contact-phone | contact-sms | contact-wechat | contact | research …
+    consent_scope = models.CharField(
+        max_length=30
+    )  # contact-phone | contact-sms | contact-wechat | contact | research …
     decision = models.CharField(max_length=6, choices=Decision)
     decided_at = models.DateTimeField()
     how = models.CharField(max_length=40)  # paper, call, sms-reply, portal
@@ -508,8 +558,27 @@ class AccessLink(PatientRow):
         indexes = [models.Index(fields=["patient"], name="link_of_patient")]
 
 
+class DuplicateCandidate(PatientRow):
+    """Two records that may be one person (FHIR link "seealso"): found by a shared number, decided by a person."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("To be checked")
+        DISMISSED = "dismissed", _("Two different people")
+        MERGED = "merged", _("Merged")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="duplicate_candidates")
+    other = models.ForeignKey(Patient, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=40)  # same-identity-number, numbers-of-two-patients
+    status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
+
+    privacy = {"reason": "none"}
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "other"], name="duplicate_once")]
+
+
 class AccessGrant(PatientRow):
-    """A temporary right to one patient: granted by a supervisor, or taken in an emergency (break-glass) and reviewed."""
+    """A temporary right to one patient: granted by a supervisor, or taken in an emergency and then reviewed."""
 
     class Kind(models.TextChoices):
         TEMPORARY = "temporary", _("Temporary access")

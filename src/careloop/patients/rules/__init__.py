@@ -18,6 +18,7 @@ from careloop.patients.rules.data import (
     VisitEvent,
     changed,
 )
+from careloop.patients.rules.links import link_token, token_digest
 
 __all__ = [
     "DELETE",
@@ -36,4 +37,6 @@ __all__ = [
     "VisitData",
     "VisitEvent",
     "changed",
+    "link_token",
+    "token_digest",
 ]

@@ -15,7 +15,7 @@ REACHED: Final = frozenset({
 """Results after which a person of the patient's circle has been spoken to (or a message has arrived) on this number."""
 DEAD: Final = frozenset({"empty-number", "wrong-person"})
 """Results after which the number must not be dialled again for this patient: no subscriber, or a stranger."""
-SILENT: Final = frozenset({"no-answer", "busy", "off", "left-message", "undelivered"})
+SILENT: Final = frozenset({"no-answer", "busy", "off", "left-message", "undeliverable"})
 DOUBT_AFTER: Final = 3
 """Silent tries in a row after which a number is doubtful (pain 7: it goes to the end of the list, not away)."""
 STALE_AFTER: Final = timedelta(days=365)

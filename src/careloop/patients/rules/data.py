@@ -61,7 +61,7 @@ class ContactData:
     value: str
     use: Literal["", "home", "work", "mobile"] = ""
     relation: str = ""
-    """Relation code of the owner (GB/T 4761 as in `RELATIONS`), empty = the patient."""
+    """Relation of the owner as sent (`rules.codes.relation_code` reads it), empty = the patient."""
     owner_name: str = ""
 
 
@@ -98,6 +98,8 @@ class PersonData:
     marital_status: Change[str] = None
     ethnicity: Change[str] = None
     occupation: Change[str] = None
+    employer: Change[str] = None
+    insurance: Change[str] = None
     language: Change[str] = None
     """Preferred language or dialect (BCP 47 where it has one)."""
     is_deceased: bool | None = None
@@ -105,7 +107,7 @@ class PersonData:
     deceased_at: Change[datetime] = None
     """PID-29."""
     sensitivity: Change[str] = None
-    """"", "restricted" or "very-restricted" (PV1-16 or PV1-24, as the site map says)."""
+    """"normal" or "restricted" (PV1-16 or PV1-24, as the site map says)."""
     family_doctor_id: Change[UUID] = None
     """Practitioner known to us (PD1-4), found or created by the interface."""
     active: bool | None = None
@@ -149,6 +151,8 @@ class VisitData:
     department_id: Change[UUID] = None
     """Responsible department (Organization), resolved by the interface through OrganizationCode."""
     ward_id: Change[UUID] = None
+    department_text: Change[str] = None
+    """The sender's own words for the department, kept where its code is not mapped."""
     room: Change[str] = None
     bed: Change[str] = None
     attending_id: Change[UUID] = None
@@ -189,6 +193,7 @@ class ProcedureData:
     performed_at: datetime | None = None
     rank: int | None = None
     performer_id: UUID | None = None
+    performer_text: str = ""
     kind: str = ""
     """PR1-6 as sent (A anaesthesia, P procedure, I invasive, D diagnostic)."""
 

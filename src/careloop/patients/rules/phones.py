@@ -1,4 +1,4 @@
-"""Telephone fields as hospitals write them: several numbers in one field, owners in brackets, fake numbers, extensions."""
+"""Telephone fields as hospitals write them: several in one field, owners in brackets, fakes, extensions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from careloop.patients.rules.codes import Relation, clean, relation_code
 Kind = Literal["mobile", "landline", "service", "foreign", "unknown"]
 Problem = Literal["", "fake", "not-a-number", "too-short", "needs-area-code"]
 
-SEPARATORS: Final = re.compile(r"[/;、,|\n]| {2,}|和|或")
+SEPARATORS: Final = re.compile(r"[/;、,|\n]")
 BRACKETS: Final = re.compile(r"[(\[【<〈{]([^()\[\]【】<>〈〉{}]*)[)\]】>〉}]")
 EXTENSION: Final = re.compile(r"(?:转|分机|ext\.?|x|#)\s*([0-9]{1,6})\s*$", re.IGNORECASE)
 NO_NUMBER: Final = frozenset({"", "无", "没有", "不详", "未知", "-", "--", "/", "none", "null", "n/a"})
@@ -25,7 +25,7 @@ FAKES: Final = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phone:
-    """One number out of a field. `number` is E.164 (`+8613812346721`), empty if we cannot form it; raw is always kept."""
+    """One number out of a field. `number` is E.164 (`+8613812346721`), empty if it cannot be formed; raw is kept."""
 
     raw: str
     number: str = ""

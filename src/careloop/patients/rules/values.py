@@ -1,4 +1,4 @@
-"""Values and units of results: numbers with comparators, words, UCUM units, flags; and the few we draw on the 360 page."""
+"""Values and units of results: numbers, comparators, words, UCUM units, flags; and the few we draw."""
 
 from __future__ import annotations
 
@@ -86,31 +86,30 @@ LOINC_CONCEPTS: Final[dict[str, Concept]] = {
     "8480-6": "systolic", "8462-4": "diastolic", "8867-4": "heart-rate", "29463-7": "weight", "3141-9": "weight",
     "8302-2": "height", "8310-5": "temperature", "59408-5": "spo2", "2708-6": "spo2",
     "14749-6": "glucose", "15074-8": "glucose", "2339-0": "glucose", "2345-7": "glucose", "1558-6": "glucose",
-    "4548-4": "hba1c", "17856-6": "hba1c", "13457-7": "ldl-c", "18262-6": "ldl-c", "22748-8": "ldl-c", "2089-1": "ldl-c",
+    "4548-4": "hba1c", "17856-6": "hba1c", "13457-7": "ldl-c", "18262-6": "ldl-c", "22748-8": "ldl-c",
+    "2089-1": "ldl-c",
     "10230-1": "ejection-fraction", "8806-2": "ejection-fraction", "33762-6": "nt-probnp", "14682-9": "creatinine",
     "2160-0": "creatinine", "33914-3": "egfr", "62238-1": "egfr", "718-7": "haemoglobin", "6301-6": "inr",
 }  # fmt: skip
-WORD_CONCEPTS: Final[tuple[tuple[re.Pattern[str], Concept], ...]] = tuple(
-    (re.compile(pattern, re.IGNORECASE), concept)
-    for pattern, concept in (
-        (r"^(收缩压|高压|sbp|systolic( blood pressure)?|bp sys.*)$", "systolic"),
-        (r"^(舒张压|低压|dbp|diastolic( blood pressure)?|bp dia.*)$", "diastolic"),
-        (r"^(心率|脉搏|脉率|hr|pulse|heart rate)$", "heart-rate"),
-        (r"^(体重|weight|body weight)$", "weight"),
-        (r"^(身高|height|body height)$", "height"),
-        (r"^(体温|temperature|body temperature)$", "temperature"),
-        (r"^(血氧|血氧饱和度|spo2)$", "spo2"),
-        (r"^(空腹血糖|血糖|葡萄糖|glu|glucose|fbg|fpg)$", "glucose"),
-        (r"^(糖化血红蛋白|hba1c|糖化血红蛋白a1c)$", "hba1c"),
-        (r"^(低密度脂蛋白(胆固醇)?|ldl-?c?)$", "ldl-c"),
-        (r"^(左室射血分数|射血分数|lvef|ef)$", "ejection-fraction"),
-        (r"^(nt-?probnp|n末端脑钠肽前体)$", "nt-probnp"),
-        (r"^(肌酐|crea?|creatinine)$", "creatinine"),
-        (r"^(egfr|估算肾小球滤过率)$", "egfr"),
-        (r"^(血红蛋白|hgb|hb|hemoglobin)$", "haemoglobin"),
-        (r"^(inr|国际标准化比值)$", "inr"),
-    )
+CONCEPT_NAMES: Final[tuple[tuple[str, Concept], ...]] = (
+    (r"^(收缩压|高压|sbp|systolic( blood pressure)?|bp sys.*)$", "systolic"),
+    (r"^(舒张压|低压|dbp|diastolic( blood pressure)?|bp dia.*)$", "diastolic"),
+    (r"^(心率|脉搏|脉率|hr|pulse|heart rate)$", "heart-rate"),
+    (r"^(体重|weight|body weight)$", "weight"),
+    (r"^(身高|height|body height)$", "height"),
+    (r"^(体温|temperature|body temperature)$", "temperature"),
+    (r"^(血氧|血氧饱和度|spo2)$", "spo2"),
+    (r"^(空腹血糖|血糖|葡萄糖|glu|glucose|fbg|fpg)$", "glucose"),
+    (r"^(糖化血红蛋白|hba1c|糖化血红蛋白a1c)$", "hba1c"),
+    (r"^(低密度脂蛋白(胆固醇)?|ldl-?c?)$", "ldl-c"),
+    (r"^(左室射血分数|射血分数|lvef|ef)$", "ejection-fraction"),
+    (r"^(nt-?probnp|n末端脑钠肽前体)$", "nt-probnp"),
+    (r"^(肌酐|crea?|creatinine)$", "creatinine"),
+    (r"^(egfr|估算肾小球滤过率)$", "egfr"),
+    (r"^(血红蛋白|hgb|hb|hemoglobin)$", "haemoglobin"),
+    (r"^(inr|国际标准化比值)$", "inr"),
 )
+WORD_CONCEPTS: Final = tuple((re.compile(pattern, re.IGNORECASE), concept) for pattern, concept in CONCEPT_NAMES)
 
 
 def concept_of(*, system: str, code: str, text: str) -> Concept:

@@ -1,0 +1,45 @@
+"""What several actions share: pinyin, changed columns, stable keys."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.models import Model
+from pypinyin import lazy_pinyin
+
+from careloop.patients.rules import names
+
+M = TypeVar("M", bound=Model)
+
+
+def romanised(name: str) -> tuple[str, str]:
+    """Pinyin with spaces and initials, cut to the columns' widths."""
+    parts = names.syllables(name, lambda rest: lazy_pinyin(rest))
+    return " ".join(parts)[:240], names.initials(parts)[:60]
+
+
+def assign(row: Model, values: dict[str, Any]) -> tuple[str, ...]:
+    """Set the columns that differ; their names."""
+    changed = tuple(column for column, value in values.items() if getattr(row, column) != value)
+    for column in changed:
+        setattr(row, column, values[column])
+    return changed
+
+
+def stored_key(source: str, key: str) -> str:
+    """The unique key of something a sender numbered. Long ones are shortened by a hash, never cut."""
+    whole = f"{source}|{key}"
+    return whole if len(whole) <= 200 else f"{whole[:120]}|{hashlib.sha256(whole.encode()).hexdigest()}"
+
+
+def wait_for_turn(*keys: str) -> None:
+    """Hold the named locks until the transaction ends, in one order, so that two creators of one thing take turns."""
+    numbers = sorted(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big", signed=True) for key in keys)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT pg_advisory_xact_lock(k)"
+            " FROM unnest(%s::bigint[]) WITH ORDINALITY u(k, n) ORDER BY n) held",
+            [numbers],
+        )

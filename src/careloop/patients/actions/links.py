@@ -1,0 +1,44 @@
+"""Links for patients. The token is made from the id when a message is sent, and kept nowhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.models import uuid7
+from careloop.kernel.viewer import Viewer
+from careloop.patients import events
+from careloop.patients.models import AccessLink
+from careloop.patients.rules.links import link_token, token_digest
+
+
+@action
+def issue_link(*, patient_id: UUID, purpose: str, task_id: UUID | None, expires_at: datetime, by: Viewer) -> AccessLink:
+    """A link for one purpose and, with `task_id`, one task. A running link for the same is used again.
+
+    The token is `rules.link_token(link.pk, settings.SECRET_KEY)`; the database holds only its SHA-256.
+    """
+    same = AccessLink.objects.visible_to(by).filter(
+        patient_id=patient_id, purpose=purpose, task_id=task_id, revoked_at=None, expires_at__gte=expires_at
+    )
+    running = same.order_by("-expires_at", "id").first() if task_id is not None else None
+    if running is not None:
+        return running
+    pk = uuid7()
+    link = AccessLink.objects.create(
+        id=pk, patient_id=patient_id, purpose=purpose[:20], task_id=task_id, expires_at=expires_at,
+        token_hash=token_digest(link_token(pk, settings.SECRET_KEY)),
+    )  # fmt: skip
+    record(events.LinkIssued(patient_id=patient_id, link_id=link.pk, purpose=purpose), by=by)
+    return link
+
+
+@action
+def revoke_link(*, link: AccessLink, at: datetime, by: Viewer) -> None:
+    """The link opens nothing from now on."""
+    if AccessLink.objects.visible_to(by).filter(pk=link.pk, revoked_at=None).update(revoked_at=at):
+        record(events.LinkRevoked(patient_id=link.patient_id, link_id=link.pk), by=by)

@@ -1,0 +1,333 @@
+"""The person: found or created by numbers, updated, dead, sensitive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record, record_all
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.events import Event
+from careloop.kernel.viewer import Viewer
+from careloop.patients import events
+from careloop.patients.actions._common import assign, romanised, wait_for_turn
+from careloop.patients.actions.contacts import contact_rows, related_rows
+from careloop.patients.models import ContactPoint, DuplicateCandidate, Patient, PatientIdentifier, RelatedPerson
+from careloop.patients.rules import PersonData, changed
+from careloop.patients.rules.codes import sex_code
+from careloop.patients.rules.data import DELETE, Delete
+from careloop.patients.rules.identifiers import IDENTITY, NATIONAL, Identifier, is_key, read_identifier
+from careloop.patients.rules.identity import IdentityNumber, identity_conflicts
+from careloop.patients.rules.names import clean_name
+
+INTERFACE = "an interface knows patients by their numbers, not by who cares for them"
+TEXT_COLUMNS = (
+    "address",
+    "address_code",
+    "marital_status",
+    "ethnicity",
+    "occupation",
+    "employer",
+    "insurance",
+    "language",
+)
+
+
+class NoIdentifier(Refused):
+    code = "patient-without-number"
+    message = _("The message names no patient number, so it cannot be said who is meant.")
+
+
+@action
+def upsert_patient(*, person: PersonData, source: str, at: datetime, by: Viewer) -> Patient:
+    """The patient with these numbers, created or updated. Saying the same twice changes and records nothing.
+
+    Found by any number that identifies (type MR, PI …; see `rules.identifiers.is_key`); a valid identity number finds
+    a patient of the same name. Numbers of a merged patient lead to the survivor. Two messages that create the same
+    patient at once take turns, so one row results. Numbers that belong to two patients open a duplicate to be checked.
+    Refuses a person without any identifying number.
+    """
+    told = _told_identifiers(person, on=at.date())
+    keys = [identifier for identifier in told if is_key(identifier)]
+    if not keys:
+        raise NoIdentifier
+    found = _find(told)
+    if not _patients_of(found, told, person):
+        wait_for_turn(*(f"patient:{i.system}|{i.type}|{i.value}" for i in keys))
+        found = _find(told)
+    owners = _patients_of(found, told, person)
+    is_new = not owners
+    patient = _create(person, told) if is_new else _survivor(owners[0])
+    facts: list[Event] = [events.PatientRegistered(patient_id=patient.pk)] if is_new else _update(patient, person, told)
+    added = _add_identifiers(patient, told, found, source=source)
+    facts += [] if is_new else added
+    facts += _suspect_duplicates(patient, owners[1:], reason="numbers-of-two-patients")
+    facts += _suspect_duplicates(patient, _other_owners(patient, found, told), reason="same-identity-number")
+    facts += _store_contacts(patient, person, source=source, is_new=is_new)
+    if _is_newly_dead(patient, person):
+        facts += _die(patient, person.deceased_at if isinstance(person.deceased_at, datetime) else None)
+    record_all(facts, by=by)
+    return patient
+
+
+def _told_identifiers(person: PersonData, *, on: date) -> list[Identifier]:
+    read = [read_identifier(told, on=on) for told in person.identifiers]
+    return list({(i.system, i.type, i.value): i for i in read if i.value}.values())
+
+
+def _find(told: Sequence[Identifier]) -> list[PatientIdentifier]:
+    """Known numbers among the told ones, their patients locked against a second writer."""
+    wanted = Q()
+    for identifier in told:
+        wanted |= Q(system=identifier.system, type=identifier.type, value=identifier.value)
+    rows = PatientIdentifier.objects.unscoped(INTERFACE).filter(wanted).select_related("patient")
+    return list(rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id"))
+
+
+def _patients_of(found: Sequence[PatientIdentifier], told: Sequence[Identifier], person: PersonData) -> list[Patient]:
+    """Owners of the identifying numbers, in the order the sender wrote the numbers; each once."""
+    by_key = {(row.system, row.type, row.value): row.patient for row in found}
+    owners: dict[UUID, Patient] = {}
+    for identifier in sorted(told, key=lambda each: each.type == IDENTITY):
+        owner = by_key.get((identifier.system, identifier.type, identifier.value))
+        if owner is not None and (is_key(identifier) or _is_same_person(identifier, owner, person)):
+            owners.setdefault(owner.pk, owner)
+    return list(owners.values())
+
+
+def _is_same_person(identifier: Identifier, owner: Patient, person: PersonData) -> bool:
+    """A valid identity number alone is not enough: clerks copy the mother's number for a child. The name must agree."""
+    return (
+        identifier.system == NATIONAL
+        and not identifier.problem
+        and isinstance(person.name, str)
+        and clean_name(person.name) == owner.name
+    )
+
+
+def _other_owners(
+    patient: Patient, found: Sequence[PatientIdentifier], told: Sequence[Identifier]
+) -> Iterable[Patient]:
+    """Patients who hold the same valid identity number under another name."""
+    national = {identifier.value for identifier in told if identifier.system == NATIONAL}
+    return [
+        row.patient
+        for row in found
+        if row.value in national and row.system == NATIONAL and row.patient_id != patient.pk
+    ]
+
+
+def _survivor(patient: Patient) -> Patient:
+    """Follow the tombstones to the living record, locked."""
+    while patient.merged_into_id is not None:
+        patient = (
+            Patient.objects.unscoped(INTERFACE)
+            .select_for_update(of=("self",), no_key=True)
+            .get(pk=patient.merged_into_id)
+        )
+    return patient
+
+
+def _create(person: PersonData, told: Sequence[Identifier]) -> Patient:
+    patient = Patient()
+    assign(patient, _columns(patient, person, told))
+    patient.save(force_insert=True)
+    return patient
+
+
+def _update(patient: Patient, person: PersonData, told: Sequence[Identifier]) -> list[Event]:
+    columns = assign(patient, _columns(patient, person, told))
+    if not columns:
+        return []
+    patient.save(update_fields=[*columns, "updated_at"])
+    facts: list[Event] = [events.PatientUpdated(patient_id=patient.pk, fields=columns)]
+    if "deceased" in columns:
+        facts.append(events.DeathWithdrawn(patient_id=patient.pk))
+    if "sensitivity" in columns:
+        facts.append(events.SensitivityChanged(patient_id=patient.pk, sensitivity=patient.sensitivity))
+    return facts
+
+
+def _columns(patient: Patient, person: PersonData, told: Sequence[Identifier]) -> dict[str, Any]:
+    """What the columns hold after the sender spoke."""
+    values: dict[str, Any] = {
+        column: str(changed(getattr(person, column), now=getattr(patient, column), empty=""))[
+            : Patient._meta.get_field(column).max_length
+        ]
+        for column in TEXT_COLUMNS
+    }
+    values |= _name_columns(patient, person)
+    values["birth_date"] = changed(person.birth_date, now=patient.birth_date, empty=None)
+    values["sex"] = "unknown" if isinstance(person.sex, Delete) else sex_code(person.sex) if person.sex else patient.sex
+    values["sensitivity"] = _sensitivity(patient, person)
+    values["family_doctor_id"] = changed(person.family_doctor_id, now=patient.family_doctor_id, empty=None)
+    if person.active is not None:
+        values["active"] = person.active and patient.merged_into_id is None
+    if person.is_deceased is False and patient.deceased:
+        values |= {"deceased": False, "deceased_at": None}
+    numbers = [identifier.identity for identifier in told if identifier.identity is not None]
+    if numbers:
+        values |= _from_identity(values, numbers, person)
+    return values
+
+
+def _name_columns(patient: Patient, person: PersonData) -> dict[str, str]:
+    name = clean_name(changed(person.name, now=patient.name, empty=""))[:120]
+    if name == patient.name:
+        return {}
+    pinyin, initials = romanised(name)
+    return {"name": name, "name_pinyin": pinyin, "name_initials": initials}
+
+
+def _sensitivity(patient: Patient, person: PersonData) -> str:
+    told = changed(person.sensitivity, now=patient.sensitivity, empty=Patient.Sensitivity.NORMAL)
+    return told if told in Patient.Sensitivity.values else Patient.Sensitivity.RESTRICTED
+
+
+def _from_identity(values: dict[str, Any], numbers: Sequence[IdentityNumber], person: PersonData) -> dict[str, Any]:
+    """Fill birth date and sex from a valid number where nothing is known; note where they disagree."""
+    filled: dict[str, Any] = {}
+    conflicts: list[dict[str, str]] = []
+    for number in numbers:
+        if number.is_valid and values["birth_date"] is None and person.birth_date is not DELETE:
+            filled["birth_date"] = number.birth_date
+        if number.is_valid and values["sex"] == "unknown" and person.sex is not DELETE:
+            filled["sex"] = number.sex
+        known = values | filled
+        if number.problem:
+            conflicts.append({"code": f"identity-{number.problem}"})
+        conflicts += [
+            {"code": f"{what}-differs"}
+            for what in identity_conflicts(number, birth_date=known["birth_date"], sex=known["sex"])
+        ]
+    return filled | {"data_conflicts": conflicts}
+
+
+def _add_identifiers(
+    patient: Patient, told: Sequence[Identifier], found: Sequence[PatientIdentifier], *, source: str
+) -> list[Event]:
+    """Store the numbers that are new. One that belongs to somebody else stays theirs."""
+    known = {(row.system, row.type, row.value) for row in found}
+    new = [
+        PatientIdentifier(
+            patient=patient,
+            system=i.system,
+            type=i.type,
+            value=i.value,
+            last4=i.last4,
+            is_suspect=bool(i.problem),
+            suspect_reason=i.problem,
+            source=source[:80],
+        )
+        for i in told
+        if (i.system, i.type, i.value) not in known
+    ]
+    if not new:
+        return []
+    PatientIdentifier.objects.bulk_create(new, ignore_conflicts=True)
+    return [events.PatientUpdated(patient_id=patient.pk, fields=("identifiers",))]
+
+
+def _suspect_duplicates(patient: Patient, others: Iterable[Patient], *, reason: str) -> list[Event]:
+    facts: list[Event] = []
+    for other in others:
+        first, second = sorted((patient.pk, _survivor(other).pk))
+        if first == second:
+            continue
+        __, is_new = DuplicateCandidate.objects.unscoped(INTERFACE).get_or_create(
+            patient_id=first, other_id=second, defaults={"reason": reason}
+        )
+        if is_new:
+            facts.append(events.DuplicateSuspected(patient_id=first, other_id=second, reason=reason))
+    return facts
+
+
+def _store_contacts(patient: Patient, person: PersonData, *, source: str, is_new: bool) -> list[Event]:
+    """Relatives and numbers the sender knows. What is known already stays: evidence is never thrown away."""
+    if not person.phones and not person.related:
+        return []
+    relatives, new_relatives, changed_relatives = related_rows(
+        patient, person.related or (), source=source, is_new=is_new
+    )
+    RelatedPerson.objects.bulk_create(new_relatives)
+    for relative in changed_relatives:
+        relative.save()
+    points = contact_rows(patient, person, relatives, source=source, is_new=is_new)
+    ContactPoint.objects.bulk_create(points, ignore_conflicts=True)
+    if is_new:
+        return []
+    facts: list[Event] = [
+        events.RelatedPersonChanged(patient_id=patient.pk, related_person_id=r.pk)
+        for r in (*new_relatives, *changed_relatives)
+    ]
+    return facts + [
+        events.ContactPointChanged(patient_id=patient.pk, contact_point_id=p.pk, what="added") for p in points
+    ]
+
+
+def _is_newly_dead(patient: Patient, person: PersonData) -> bool:
+    said = person.is_deceased is True or (person.is_deceased is None and isinstance(person.deceased_at, datetime))
+    return said and not patient.deceased
+
+
+def _die(patient: Patient, deceased_at: datetime | None) -> list[Event]:
+    patient.deceased, patient.deceased_at = True, deceased_at
+    patient.save(update_fields=["deceased", "deceased_at", "updated_at"])
+    return [events.PatientDied(patient_id=patient.pk)]
+
+
+@action
+def record_death(*, patient: Patient, deceased_at: datetime | None, source: str, at: datetime, by: Viewer) -> None:
+    """The patient has died: plans, tasks and messages stop by reaction. Saying it again only completes the time."""
+    fresh = Patient.objects.unscoped("the caller holds the patient").select_for_update(no_key=True).get(pk=patient.pk)
+    if not fresh.deceased:
+        record_all(_die(fresh, deceased_at), by=by)
+    elif deceased_at is not None and fresh.deceased_at is None:
+        fresh.deceased_at = deceased_at
+        fresh.save(update_fields=["deceased_at", "updated_at"])
+        record(events.PatientUpdated(patient_id=fresh.pk, fields=("deceased_at",)), by=by)
+    patient.deceased, patient.deceased_at = True, fresh.deceased_at
+
+
+@action
+def withdraw_death(*, patient: Patient, at: datetime, by: Viewer) -> None:
+    """The death was reported by mistake. Stopped plans stay stopped until a person starts them again."""
+    changed_rows = (
+        Patient.objects.unscoped("the caller holds the patient")
+        .filter(pk=patient.pk, deceased=True)
+        .update(deceased=False, deceased_at=None)
+    )
+    if changed_rows:
+        record(events.DeathWithdrawn(patient_id=patient.pk), by=by)
+
+
+@action
+def set_sensitivity(*, patient: Patient, sensitivity: str, by: Viewer) -> None:
+    """Who may see the record at all: "normal" or "restricted" (psychiatry, infectious disease, staff as patients)."""
+    changed_rows = (
+        Patient.objects.visible_to(by)
+        .filter(pk=patient.pk)
+        .exclude(sensitivity=sensitivity)
+        .update(sensitivity=Patient.Sensitivity(sensitivity))
+    )
+    if changed_rows:
+        record(events.SensitivityChanged(patient_id=patient.pk, sensitivity=sensitivity), by=by)
+
+
+@action
+def set_risk(*, patient_id: UUID, risk: str, reason: str, at: datetime, by: Viewer) -> None:
+    """How worried we are, and by which rule. `risk` is one of Risk; `reason` a code."""
+    changed_rows = (
+        Patient.objects.unscoped("set by a rule about this patient")
+        .filter(pk=patient_id)
+        .exclude(risk=risk, risk_reason=reason)
+        .update(risk=risk, risk_reason=reason[:120], risk_at=at)
+    )
+    if changed_rows:
+        record(events.RiskChanged(patient_id=patient_id, risk=risk), by=by)
