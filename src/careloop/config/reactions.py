@@ -6,6 +6,7 @@ fact → the jobs that follow it, in the same commit. `()` means: nothing follow
 import careloop.accounts.events as accounts
 import careloop.alerts.events as alerts
 import careloop.audit.events as audit
+import careloop.patients.events as patients
 import careloop.reports.events as reports
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
@@ -36,6 +37,38 @@ REACTIONS = {
     alerts.DutyPhoneRung: (),
     alerts.DutyChanged: (),
     alerts.AbsenceChanged: (),
+    patients.PatientRegistered: (),
+    patients.PatientUpdated: (),
+    patients.PatientDied: (),
+    patients.DeathWithdrawn: (),
+    patients.PatientsMerged: (),
+    patients.PatientsUnmerged: (),
+    patients.DuplicateSuspected: (),
+    patients.DuplicateDismissed: (),
+    patients.EncounterStarted: (),
+    patients.EncounterFinished: (),
+    patients.DischargeCancelled: (),
+    patients.EncounterCancelled: (),
+    patients.EncounterChanged: (),
+    patients.ConditionsReplaced: (),
+    patients.ProceduresReplaced: (),
+    patients.ObservationsStored: (),
+    patients.MedicationsStored: (),
+    patients.AllergiesStored: (),
+    patients.DocumentStored: (),
+    patients.ContactPointChanged: (),
+    patients.ContactPointFailed: (),
+    patients.ContactPointReached: (),
+    patients.RelatedPersonChanged: (),
+    patients.ConsentChanged: (),
+    patients.SensitivityChanged: (),
+    patients.RiskChanged: (),
+    patients.LinkIssued: (),
+    patients.LinkRevoked: (),
+    patients.AccessGranted: (),
+    patients.GlassBroken: (),
+    patients.AccessReviewed: (),
+    patients.PhoneRevealed: (),
     tasks.TasksRequested: (tasks_jobs.weigh_requested,),
     tasks.TaskCompleted: (),
     tasks.TaskClosed: (),
