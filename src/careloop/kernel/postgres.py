@@ -20,6 +20,7 @@ from pathlib import Path
 
 SUPERUSER, OWNER, APP = "postgres", "careloop_owner", "careloop_app"
 ACCOUNT = "careloop-db"
+ORPHAN_SECONDS = 15  # after a kill -9 the server's children need a moment to notice and let go of its memory
 START_SECONDS = 600  # crash recovery of a large database may take minutes; never give up early
 
 
@@ -69,10 +70,16 @@ def start(of: Cluster) -> bool:
     _prepare(of)
     if of.is_running:
         return False
-    _forget_stale_pid(of.data)
+    _forget_stale_pid(of.data / "postmaster.pid")
+    _forget_stale_pid(of.sockets / ".s.PGSQL.5432.lock")
     options = f"-c unix_socket_directories={of.sockets}" + ("" if of.fsync else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off")
     log = of.data.parent / "postgres.log"
-    of.run("pg_ctl", "start", "-w", "-s", "-t", str(START_SECONDS), "-D", str(of.data), "-l", str(log), "-o", options)
+    command = ("start", "-w", "-s", "-t", str(START_SECONDS), "-D", str(of.data), "-l", str(log), "-o", options)
+    until = time.monotonic() + ORPHAN_SECONDS
+    while of.run("pg_ctl", *command, check=False).returncode:
+        if time.monotonic() > until:
+            raise DatabaseUnavailable(f"PostgreSQL does not start; the end of {log} says why:\n{_tail(log)}")
+        time.sleep(0.2)
     return True
 
 
@@ -153,9 +160,8 @@ def _private_directory(path: Path, account: str | None, mode: int = 0o700) -> No
         os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
-def _forget_stale_pid(data: Path) -> None:
-    """After a kill -9 the number in postmaster.pid may belong to a stranger; then PostgreSQL would refuse to start."""
-    pid_file = data / "postmaster.pid"
+def _forget_stale_pid(pid_file: Path) -> None:
+    """After a kill -9 the number in a lock file may belong to a stranger; then PostgreSQL would refuse to start."""
     try:
         pid = int(pid_file.read_text().split()[0])
         command = Path(f"/proc/{pid}/comm").read_text().strip()
@@ -163,6 +169,10 @@ def _forget_stale_pid(data: Path) -> None:
         return
     if command != "postgres":
         pid_file.unlink(missing_ok=True)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else "(no log)"
 
 
 def _account() -> str:

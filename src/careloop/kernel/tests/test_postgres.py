@@ -1,0 +1,92 @@
+"""The embedded server: a real one, started, crashed, recovered and removed."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from careloop.kernel import postgres
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    made = postgres.cluster(tmp_path_factory.mktemp("state"))
+    assert postgres.start(made) is True
+    postgres.ensure_database(made)
+    yield made
+    postgres.destroy(made)
+    assert not made.data.exists()
+
+
+def select(cluster, sql, role=postgres.OWNER):
+    with psycopg.connect(cluster.url(role), autocommit=True) as connection:
+        return connection.execute(sql).fetchone()[0]
+
+
+def postmaster(cluster) -> int:
+    return int((cluster.data / "postmaster.pid").read_text().split()[0])
+
+
+def test_second_start_leaves_the_running_server_alone(cluster):
+    pid = postmaster(cluster)
+    assert postgres.start(cluster) is False
+    assert postmaster(cluster) == pid
+
+
+def test_ensure_database_twice_changes_nothing(cluster):
+    postgres.ensure_database(cluster)
+    assert select(cluster, "SELECT current_database()") == "careloop"
+
+
+def test_it_has_no_tcp_port_and_a_private_directory(cluster):
+    assert select(cluster, "SHOW listen_addresses") == ""
+    assert stat.S_IMODE(cluster.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(cluster.sockets.stat().st_mode) == 0o700
+
+
+def test_it_does_not_run_as_root(cluster):
+    assert Path(f"/proc/{postmaster(cluster)}").stat().st_uid != 0 or os.geteuid() != 0
+
+
+def test_roles_are_not_superusers_and_the_application_creates_nothing(cluster):
+    for role in (postgres.OWNER, postgres.APP):
+        assert select(cluster, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user", role) is False
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        select(cluster, "CREATE DATABASE another", postgres.APP)
+
+
+def test_text_sorts_by_code_point_whatever_the_host_says(cluster):
+    assert select(cluster, "SELECT datlocale FROM pg_database WHERE datname = 'careloop'") == "C.UTF-8"
+
+
+def test_survives_kill_9_and_a_stolen_pid(cluster):
+    with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.execute("INSERT INTO kept VALUES (42)")
+    os.kill(postmaster(cluster), signal.SIGKILL)
+    pid_file = cluster.data / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    lines[0] = str(os.getpid())  # the number now belongs to a stranger: this test
+    pid_file.write_text("\n".join(lines))
+    assert postgres.start(cluster) is True
+    assert select(cluster, "SELECT n FROM kept") == 42
+
+
+def test_stop_is_orderly_and_start_goes_on(cluster):
+    postgres.stop(cluster)
+    assert not cluster.is_running
+    postgres.stop(cluster)  # nothing to do
+    assert postgres.start(cluster) is True
+
+
+def test_half_made_data_directory_is_made_anew(tmp_path):
+    broken = postgres.cluster(tmp_path, fsync=False)
+    broken.data.mkdir(parents=True)
+    (broken.data / "rubbish").write_text("an initdb was killed here")
+    try:
+        assert postgres.start(broken) is True
+    finally:
+        postgres.destroy(broken)
