@@ -33,6 +33,7 @@ class Env:
     staff_url: str = _setting("http://localhost:8000", "Address of the staff site.")
     behind_https: bool = _setting(False, "True behind a TLS proxy: secure cookies and HSTS.")
     trusted_proxies: int = _setting(0, "Number of proxies in front whose X-Forwarded-For entries may be believed.")
+    link_check: str = _setting("phone", "phone: a patient link asks for the last four digits of the telephone. birth-year: for the year of birth.")
     time_zone: str = _setting("Asia/Shanghai", "The hospital's time zone.")
     hospital_name: str = _setting("", "Name on pages and messages. Empty: the name of the root organization.")
     web_host: str = _setting("127.0.0.1", "Address web and portal listen on.")

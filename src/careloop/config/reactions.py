@@ -8,6 +8,7 @@ import careloop.alerts.events as alerts
 import careloop.audit.events as audit
 import careloop.patients.events as patients
 import careloop.reports.events as reports
+import careloop.portal.events as portal
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
 
@@ -87,4 +88,9 @@ REACTIONS = {
     reports.RollupFolded: (),
     reports.RollupChecked: (),
     reports.DrilledDown: (),
+    portal.LinkChecked: (),
+    portal.LinkCheckFailed: (),
+    portal.FailedChecksForgotten: (),
+    portal.MeasurementEntered: (),
+    portal.DangerAnswered: (),
 }

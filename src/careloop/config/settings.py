@@ -61,7 +61,7 @@ _PORTAL = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "careloop.portal.middleware.viewer",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "careloop.portal.middleware.TokenCsrf",
     "careloop.kernel.pages.refuse_undeclared_views",
 ]
 MIDDLEWARE = _COMMON + (_PORTAL if ENV.surface == "portal" else _STAFF)
@@ -119,7 +119,7 @@ SESSION_COOKIE_SECURE = ENV.behind_https
 CSRF_COOKIE_NAME = "careloop_csrf_portal" if ENV.surface == "portal" else "careloop_csrf"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = ENV.behind_https
-CSRF_FAILURE_VIEW = "careloop.config.errors.csrf_failed"
+CSRF_FAILURE_VIEW = f"careloop.{'portal.views.errors.forbidden' if ENV.surface == 'portal' else 'config.errors.csrf_failed'}"
 SECURE_HSTS_SECONDS = 31536000 if ENV.behind_https else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "no-referrer" if ENV.surface == "portal" else "same-origin"

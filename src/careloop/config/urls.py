@@ -1,12 +1,18 @@
 """Addresses of the staff site."""
 
+from django.conf import settings
 from django.urls import include, path
+
+from careloop.config.styleguide import styleguide
 
 urlpatterns = [
     path("", include("careloop.accounts.urls")),
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.alerts.urls")),
 ]
+
+if settings.ENV.mode in {"dev", "test"}:
+    urlpatterns.append(path("styleguide/", styleguide, name="styleguide"))
 
 handler403 = "careloop.config.errors.forbidden"
 handler404 = "careloop.config.errors.not_found"

@@ -1,0 +1,98 @@
+"""Measurements taken at home: stored as observations, judged by cited limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.viewer import Viewer
+from careloop.patients.actions import store_observations
+from careloop.patients.models import CareRelationship, Observation, Patient, Risk
+from careloop.patients.rules import ObservationData
+from careloop.portal import reads, rules
+from careloop.portal.events import MeasurementEntered
+from careloop.tasks.actions import request_tasks
+from careloop.tasks.rules import TaskRequest
+
+SOURCE = "patient"
+RESPOND_WITHIN = timedelta(hours=2)
+
+
+@action
+def enter_measurement(
+    *,
+    patient: Patient,
+    measurement: rules.Measurement,
+    values: Mapping[str, Decimal | None],
+    once: UUID,
+    at: datetime,
+    by: Viewer,
+) -> str:
+    """Stores the numbers and gives back their level. `once` is the form's own number: sent twice, it counts once.
+
+    An urgent level asks the department for a call within two hours; the page itself says to measure again or call 120.
+    """
+    level = rules.level_of(measurement, values, earlier=_earlier(measurement, by), at=at)
+    key = f"portal:{once}"
+    if Observation.objects.visible_to(by).filter(patient=patient, key__startswith=f"{SOURCE}:{key}").exists():
+        return level
+    store_observations(
+        patient=patient,
+        encounter=None,
+        observations=_observations(measurement, values, key, at),
+        source=SOURCE,
+        at=at,
+        by=by,
+    )
+    if level == "urgent":
+        _ask_for_a_call(patient, measurement, key, at, by)
+    record(MeasurementEntered(measurement=measurement.code, level=level, key=key, patient_id=patient.pk), by=by)
+    return level
+
+
+def _earlier(measurement: rules.Measurement, by: Viewer) -> list[rules.Earlier]:
+    return reads.earlier_values(reads.readings(by, measurement))
+
+
+def _observations(
+    measurement: rules.Measurement, values: Mapping[str, Decimal | None], key: str, at: datetime
+) -> list[ObservationData]:
+    return [
+        ObservationData(
+            key=f"{key}:{field.name}",
+            code=field.code,
+            system=field.system,
+            text=field.name,
+            value=str(values[field.name]),
+            value_type="NM",
+            unit=field.unit,
+            observed_at=at,
+            category="vital-signs",
+        )
+        for field in measurement.fields
+        if values.get(field.name) is not None
+    ]
+
+
+def _ask_for_a_call(patient: Patient, measurement: rules.Measurement, key: str, at: datetime, by: Viewer) -> None:
+    """A work order for the department that cares; without a department there is nobody to ask, and the page still warns."""
+    care = CareRelationship.objects.visible_to(by).filter(patient=patient).order_by("-since", "-id").first()
+    if care is None:
+        return
+    asked = TaskRequest(
+        key=f"{key}:{patient.pk}",
+        kind="work-order",
+        patient_id=patient.pk,
+        department_id=care.department_id,
+        available_at=at,
+        due_at=at + RESPOND_WITHIN,
+        owner_role="follow-up-nurse",
+        step_code=f"urgent-{measurement.code}",
+        step_title=f"urgent-{measurement.code}",
+        risk=Risk.HIGH,
+    )
+    request_tasks(requests=[asked], by=by)

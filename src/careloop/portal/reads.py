@@ -1,0 +1,241 @@
+"""What the patient pages show, each page from a few indexed queries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+
+from careloop.accounts.models import Organization
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import AccessLink, ContactPoint, MedicationStatement, Observation, Patient
+from careloop.portal import rules
+from careloop.portal.models import FailedCheck
+from careloop.tasks.models import Task
+
+WHY_BEFORE_FACTOR = "the link itself is checked before anybody is known"
+HEARTBEAT = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSession:
+    """A link whose second factor was given in this browser, not too long ago."""
+
+    link: AccessLink
+    patient: Patient
+    family: bool
+
+    @property
+    def purpose(self) -> str:
+        return self.link.purpose
+
+    @property
+    def task_id(self) -> UUID | None:
+        return self.link.task_id
+
+    def opens(self, task_id: UUID) -> bool:
+        """Whether this task's questions may be answered here: the link's own task, or any with a home link."""
+        return self.purpose == rules.HOME or self.task_id == task_id
+
+
+# ---- the link and its second factor ----
+
+
+def usable_link(token: str, *, at: datetime) -> AccessLink | None:
+    """The link of this token while it may be used: not over, not revoked, not tried to death, for a living record."""
+    link = (
+        AccessLink.objects.unscoped(WHY_BEFORE_FACTOR)
+        .select_related("patient")
+        .filter(token_hash=rules.token_hash(token))
+        .first()
+    )
+    return link if link is not None and _usable(link, at=at) else None
+
+
+def locked_link(session: SessionBase, *, at: datetime) -> AccessLink | None:
+    """The link a locked browser had open, so that its owner need not look for the message again."""
+    if _state(session, at=at) not in {rules.SessionState.LOCKED, rules.SessionState.OPEN}:
+        return None
+    return _link_of(session, at=at)
+
+
+def known_factors(link: AccessLink | None) -> list[str]:
+    """What would pass. An unknown link asks the database the same question, so that it takes the same time."""
+    patient_id = link.patient_id if link else uuid.UUID(int=0)
+    if settings.ENV.link_check == rules.Check.BIRTH_YEAR.value:
+        dates = Patient.objects.unscoped(WHY_BEFORE_FACTOR).filter(pk=patient_id).values_list("birth_date", flat=True)
+        return [f"{born:%Y}" for born in dates if born]
+    return list(
+        ContactPoint.objects.unscoped(WHY_BEFORE_FACTOR)
+        .filter(patient_id=patient_id, active=True)
+        .exclude(last4="")
+        .values_list("last4", flat=True)
+    )
+
+
+def wrong_tries(fingerprints: Sequence[str], *, at: datetime) -> list[int]:
+    """How often each fingerprint was wrong in the last ten minutes."""
+    since = at - rules.TRY_WINDOW
+    return [FailedCheck.objects.filter(fingerprint=one, failed_at__gt=since).count() for one in fingerprints]
+
+
+def _usable(link: AccessLink, *, at: datetime) -> bool:
+    return (
+        link.revoked_at is None
+        and link.expires_at > at
+        and link.failures < rules.LINK_DIES_AFTER
+        and link.patient.active
+    )
+
+
+# ---- the session ----
+
+
+def remember(session: SessionBase, link: AccessLink, *, at: datetime) -> None:
+    """Opens the pages of this link in this browser. The key from before is worth nothing any more."""
+    session.flush()
+    session["link"] = str(link.pk)
+    session["started"] = session["seen"] = at.isoformat()
+
+
+def open_session(session: SessionBase, *, at: datetime) -> PatientSession | None:
+    """Who is here. None when nobody is, when it was idle too long or too old, or when the link was revoked meanwhile."""
+    if _state(session, at=at) is not rules.SessionState.OPEN:
+        return None
+    link = _link_of(session, at=at)
+    if link is None:
+        return None
+    if at - datetime.fromisoformat(session["seen"]) > HEARTBEAT:
+        session["seen"] = at.isoformat()
+    return PatientSession(link=link, patient=link.patient, family=bool(session.get("family")))
+
+
+def _state(session: SessionBase, *, at: datetime) -> rules.SessionState:
+    if "link" not in session:
+        return rules.SessionState.ENDED
+    return rules.session_state(
+        started_at=datetime.fromisoformat(session["started"]), seen_at=datetime.fromisoformat(session["seen"]), at=at
+    )
+
+
+def _link_of(session: SessionBase, *, at: datetime) -> AccessLink | None:
+    link = (
+        AccessLink.objects.unscoped("the session of this browser names its own link")
+        .select_related("patient")
+        .filter(pk=session["link"])
+        .first()
+    )
+    return link if link is not None and _usable(link, at=at) else None
+
+
+# ---- pages ----
+
+
+def centre_phone() -> str:
+    """The number of the call button; empty when the hospital set none."""
+    return str(getattr(settings.ENV, "hospital_phone", ""))
+
+
+def hospital_name() -> str:
+    """The name set for messages and pages, else the root organization's."""
+    if settings.ENV.hospital_name:
+        return str(settings.ENV.hospital_name)
+    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
+    return root.name if root else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToAnswer:
+    """A questionnaire on the home page."""
+
+    id: UUID
+    title: str
+    note: str
+    begun: bool
+
+
+def questionnaires_to_answer(viewer: Viewer, *, at: datetime) -> list[ToAnswer]:
+    """Questionnaires the patient can answer now, the oldest first."""
+    tasks = (
+        Task.objects.visible_to(viewer)
+        .open()
+        .filter(available_at__lte=at)
+        .exclude(questionnaire_url="")
+        .order_by("due_at", "id")[:10]
+    )
+    return [ToAnswer(id=task.pk, title=task.step_title or task.plan_title, note="", begun=False) for task in tasks]
+
+
+def coming_tasks(viewer: Viewer, *, at: datetime) -> list[Task]:
+    """What the plan holds next, for "my plan"."""
+    return list(Task.objects.visible_to(viewer).open().filter(available_at__gt=at).order_by("due_at", "id")[:12])
+
+
+def done_tasks(viewer: Viewer) -> list[Task]:
+    """What is behind the patient, newest first."""
+    return list(Task.objects.visible_to(viewer).filter(status=Task.Status.COMPLETED).order_by("-ended_at", "-id")[:12])
+
+
+def running_plans(viewer: Viewer) -> list[str]:
+    """Titles of the plans that still hold something."""
+    titles = Task.objects.visible_to(viewer).open().exclude(plan_title="").order_by("plan_title")
+    return list(titles.values_list("plan_title", flat=True).distinct()[:10])
+
+
+def medicines(viewer: Viewer) -> list[MedicationStatement]:
+    """What the patient takes now, one line a medicine."""
+    return list(
+        MedicationStatement.objects.visible_to(viewer)
+        .filter(status=MedicationStatement.Status.ACTIVE)
+        .order_by("-started_at", "id")[:40]
+    )
+
+
+# ---- measurements ----
+
+
+@cache
+def measurements() -> Mapping[str, rules.Measurement]:
+    """The measurements we ship, by code."""
+    path = Path(__file__).parent / "content" / "measurements.json"
+    return rules.parse_measurements(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The numbers of one moment, by field name."""
+
+    measured_at: datetime
+    values: Mapping[str, Decimal]
+
+
+def readings(viewer: Viewer, measurement: rules.Measurement, *, count: int = 14) -> list[Reading]:
+    """The newest readings from any source (home, ward, device), oldest first."""
+    names = {field.concept: field.name for field in measurement.fields}
+    rows = (
+        Observation.objects.visible_to(viewer)
+        .filter(concept__in=names, value_number__isnull=False)
+        .exclude(status=Observation.Status.ENTERED_IN_ERROR)
+        .order_by("-effective_at", "-id")
+        .values_list("effective_at", "concept", "value_number")[: count * len(names)]
+    )
+    moments: dict[datetime, dict[str, Decimal]] = {}
+    for when, concept, value in rows:
+        moments.setdefault(when, {})[names[concept]] = value
+    newest = sorted(moments)[-count:]
+    return [Reading(when, moments[when]) for when in newest]
+
+
+def earlier_values(found: Sequence[Reading]) -> list[rules.Earlier]:
+    """The same readings as the limits about gain want them."""
+    return [
+        rules.Earlier(name, value, reading.measured_at) for reading in found for name, value in reading.values.items()
+    ]

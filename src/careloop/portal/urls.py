@@ -1,0 +1,19 @@
+"""Addresses of the patient pages. No name, number or illness ever stands in one."""
+
+from django.urls import path
+
+from careloop.portal.views import home, link, measurements
+
+app_name = "portal"
+
+urlpatterns = [
+    path("q/<str:token>", link.link, name="link"),
+    path("again/", link.again, name="again"),
+    path("large/", link.large, name="large"),
+    path("family/", link.family, name="family"),
+    path("leave/", link.leave, name="leave"),
+    path("", home.home, name="home"),
+    path("plan/", home.plan, name="plan"),
+    path("medicines/", home.medicines, name="medicines"),
+    path("measure/<slug:code>/", measurements.measure, name="measure"),
+]

@@ -1,0 +1,1 @@
+"""Patient pages, by part: the link, home, questions, measurements, messages."""

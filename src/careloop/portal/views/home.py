@@ -1,0 +1,88 @@
+"""Home, plan, medicines: what is to do and what was agreed."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from careloop.kernel.display import number
+from careloop.kernel.pages import PageRequest
+from careloop.portal import reads, rules
+from careloop.portal.access import patient_page
+from careloop.portal.views.showing import show
+
+HOME = "/"
+ICONS = {"blood-pressure": "pulse", "weight": "scale"}
+
+
+@patient_page("home")
+def home(request: PageRequest) -> HttpResponse:
+    """What to do today, and the ways to everything else."""
+    at = timezone.now()
+    viewer = request.viewer
+    patient = request.patient_session.patient  # type: ignore[attr-defined]
+    coming = reads.coming_tasks(viewer, at=at)
+    context = {
+        "name": patient.name,
+        "tasks": reads.questionnaires_to_answer(viewer, at=at),
+        "measures": [_measure_card(request, one) for one in reads.measurements().values()],
+        "next_date": day_words(coming[0].due_at) if coming else "",
+        "medicine_count": len(reads.medicines(viewer)),
+    }
+    return show(request, "portal/home.html", context)
+
+
+def _measure_card(request: PageRequest, measurement: rules.Measurement) -> dict[str, str]:
+    found = reads.readings(request.viewer, measurement, count=1)
+    last = f"{value_words(found[-1])} · {day_words(found[-1].measured_at)}" if found else _("Not noted yet")
+    titles = {"blood-pressure": _("Blood pressure"), "weight": _("Weight")}
+    return {"code": measurement.code, "icon": ICONS[measurement.code], "title": titles[measurement.code], "note": last}
+
+
+@patient_page("home")
+def plan(request: PageRequest) -> HttpResponse:
+    """The plans that run, what comes next and what is done."""
+    at = timezone.now()
+    context = {
+        "plans": reads.running_plans(request.viewer),
+        "coming": [
+            {
+                "title": task.step_title or task.plan_title,
+                "how": task.get_kind_display(),
+                "date": day_words(task.due_at),
+            }
+            for task in reads.coming_tasks(request.viewer, at=at)
+        ],
+        "done": [
+            {"title": task.step_title or task.plan_title, "date": day_words(task.ended_at)}
+            for task in reads.done_tasks(request.viewer)
+        ],
+    }
+    return show(request, "portal/plan.html", context, title=_("My plan"), back=HOME)
+
+
+@patient_page("home")
+def medicines(request: PageRequest) -> HttpResponse:
+    """The medicines the hospital wrote down."""
+    context = {"medicines": reads.medicines(request.viewer)}
+    return show(request, "portal/medicines.html", context, title=_("My medicines"), back=HOME)
+
+
+def day_words(moment: object) -> str:
+    """11月20日 / 20 November; empty for nothing."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)  # type: ignore[arg-type]
+    return _("%(month)s/%(day)s") % {"month": local.month, "day": local.day}
+
+
+def value_words(reading: reads.Reading) -> str:
+    """148 / 92, or 61.2 kg."""
+    values = reading.values
+    if "systolic" in values:
+        lower = values.get("diastolic")
+        return f"{number(float(values['systolic']))} / {number(float(lower)) if lower is not None else '–'}"
+    if "weight" in values:
+        return f"{number(float(values['weight']), 1)} kg"
+    return " ".join(number(float(value)) for value in values.values())
