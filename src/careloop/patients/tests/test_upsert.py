@@ -68,9 +68,11 @@ def test_a_new_patient_has_pinyin_numbers_relatives_and_phones() -> None:
     points = list(ContactPoint.objects.unscoped("test").filter(patient=patient).order_by("rank"))
     assert [p.value for p in points] == ["+8613812346721", "+8657188886666", "+8613912346722"]
     assert [p.owner_note for p in points] == ["", "女儿", ""]
-    assert points[2].related_person is not None and points[2].related_person.name == "周敏"
+    assert points[2].related_person is not None
+    assert points[2].related_person.name == "周敏"
     assert RelatedPerson.objects.unscoped("test").get(patient=patient).relation == "daughter"
-    assert facts("PatientRegistered") == 1 and facts("PatientUpdated") == 0
+    assert facts("PatientRegistered") == 1
+    assert facts("PatientUpdated") == 0
 
 
 def test_the_same_twice_changes_and_records_nothing() -> None:
@@ -160,9 +162,13 @@ def test_a_death_stops_once_and_can_be_withdrawn() -> None:
     upsert(person())
     upsert(person(is_deceased=True, deceased_at=AT))
     patient = upsert(person(is_deceased=True, deceased_at=AT))
-    assert patient.deceased and patient.deceased_at == AT and facts("PatientDied") == 1
+    assert patient.deceased
+    assert patient.deceased_at == AT
+    assert facts("PatientDied") == 1
     patient = upsert(person(is_deceased=False))
-    assert not patient.deceased and patient.deceased_at is None and facts("DeathWithdrawn") == 1
+    assert not patient.deceased
+    assert patient.deceased_at is None
+    assert facts("DeathWithdrawn") == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -189,7 +195,8 @@ def test_two_messages_that_create_the_same_patient_at_once_make_one_row() -> Non
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len(found) == 6 and len(set(found)) == 1
+    assert len(found) == 6
+    assert len(set(found)) == 1
     assert Patient.objects.unscoped("test").count() == 1
     assert PatientIdentifier.objects.unscoped("test").count() == 7
     assert Encounter.objects.unscoped("test").count() == 1
