@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "web": ("staff site", "careloop.config.commands:web"),
     "portal": ("patient portal", "careloop.config.commands:portal"),
     "worker": ("background jobs", "careloop.config.commands:worker"),
+    "hl7": ("HL7 v2 gateway: listen | ingest PATH…", "careloop.integration.jobs.commands:hl7"),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.

@@ -1,0 +1,184 @@
+"""Facts → the actions of the rooms below, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from careloop.appointments.actions import follow_appointment
+from careloop.integration.actions.directory import Directory, Where
+from careloop.integration.actions.master import apply_locations, apply_staff
+from careloop.integration.hl7v2.facts import Facts, Merge
+from careloop.integration.rules import UNKNOWN_DEPARTMENT
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.patients import actions as patients
+from careloop.patients.models import Encounter, Patient, PatientIdentifier
+from careloop.patients.rules import IdentifierData, PersonData, VisitData
+
+
+class CannotApply(Refused):
+    """A message that says something we cannot place; `subject` is what a person has to map."""
+
+    def __init__(self, code: str, subject: str) -> None:
+        super().__init__(_WORDS[code])
+        self.code = code
+        self.subject = subject
+
+
+_WORDS = {UNKNOWN_DEPARTMENT: _("The department code is not mapped.")}
+
+
+@action
+def apply_facts(*, facts: Facts, directory: Directory, at: datetime, by: Viewer) -> UUID | None:
+    """Write what the message says; the patient it is about. Refused when a department code is unknown (site setting)."""
+    if facts.merges:
+        return _apply_merges(facts, at, by)
+    if facts.staff:
+        apply_staff(records=facts.staff, directory=directory, facility=facts.facility, at=at, by=by)
+    if facts.locations:
+        apply_locations(records=facts.locations, directory=directory, facility=facts.facility, at=at, by=by)
+    if facts.person is None:
+        return None
+    where = _where(facts, directory)
+    person = facts.person
+    if (doctor := directory.person(facts.family_doctor)) is not None:
+        person = replace(person, family_doctor_id=doctor)
+    patient = patients.upsert_patient(person=person, source=facts.source, at=at, by=by)
+    encounter = _encounter(facts, patient, where, directory, at, by)
+    _apply_sets(facts, patient, encounter, directory, at, by)
+    _apply_additions(facts, patient, encounter, directory, at, by)
+    return patient.pk
+
+
+def _where(facts: Facts, directory: Directory) -> Where:
+    if not facts.visit_is_told:
+        return Where()
+    where = directory.where(facts.place, facts.facility)
+    if isinstance(where, Where):
+        return where
+    if settings.ENV.hl7_unknown_department == "keep":
+        return Where()
+    raise CannotApply(UNKNOWN_DEPARTMENT, where)
+
+
+def _encounter(
+    facts: Facts, patient: Patient, where: Where, directory: Directory, at: datetime, by: Viewer
+) -> Encounter | None:
+    """The visit the message is about, or the one it only names (which a result must not create)."""
+    visit = facts.visit
+    if visit is None:
+        return None
+    if not facts.visit_is_told:
+        return _known_encounter(visit, patient)
+    told = replace(
+        visit,
+        department_id=where.department_id,
+        ward_id=where.ward_id,
+        department_text=facts.place.text[:120] or None,
+        attending_id=directory.person(facts.attending),
+    )
+    return patients.upsert_encounter(patient=patient, visit=told, source=facts.source, at=at, by=by)
+
+
+def _known_encounter(visit: VisitData, patient: Patient) -> Encounter | None:
+    return (
+        Encounter.objects.unscoped("the message names the visit by its own number")
+        .filter(system=visit.authority, visit_number=visit.number, patient=patient)
+        .first()
+    )
+
+
+def _apply_sets(
+    facts: Facts, patient: Patient, encounter: Encounter | None, directory: Directory, at: datetime, by: Viewer
+) -> None:
+    """Diagnoses and operations replace those of the visit; None means the message was silent."""
+    if encounter is None:
+        return
+    if facts.diagnoses is not None:
+        patients.replace_conditions(
+            encounter=encounter, patient=patient, diagnoses=facts.diagnoses, source=facts.source, at=at, by=by
+        )
+    if facts.procedures is not None:
+        procedures = tuple(
+            replace(each.procedure, performer_id=directory.person(each.surgeon)) for each in facts.procedures
+        )
+        patients.replace_procedures(
+            encounter=encounter, patient=patient, procedures=procedures, source=facts.source, at=at, by=by
+        )
+
+
+def _apply_additions(
+    facts: Facts, patient: Patient, encounter: Encounter | None, directory: Directory, at: datetime, by: Viewer
+) -> None:
+    source = facts.source
+    if facts.allergies is not None:
+        patients.store_allergies(patient=patient, allergies=facts.allergies, source=source, at=at, by=by)
+    if facts.observations:
+        patients.store_observations(
+            patient=patient, encounter=encounter, observations=facts.observations, source=source, at=at, by=by
+        )
+    if facts.medications:
+        patients.store_medications(
+            patient=patient, encounter=encounter, medications=facts.medications, source=source, at=at, by=by
+        )
+    for document in facts.documents:
+        patients.store_document(
+            patient=patient, encounter=encounter, document=document, source=source, at=at, by=by
+        )
+    if facts.appointment is not None:
+        where = directory.where(facts.appointment_place, facts.facility)
+        appointment = replace(
+            facts.appointment,
+            department_id=where.department_id if isinstance(where, Where) else None,
+            practitioner_id=directory.person(facts.appointment_staff),
+        )
+        follow_appointment(patient=patient, data=appointment, source=source, at=at, by=by)
+
+
+def _apply_merges(facts: Facts, at: datetime, by: Viewer) -> UUID | None:
+    last: UUID | None = None
+    for merge in facts.merges:
+        last = _apply_merge(merge, facts.source, at, by)
+    return last
+
+
+def _apply_merge(merge: Merge, source: str, at: datetime, by: Viewer) -> UUID:
+    """PID survives, MRG goes. A survivor unknown so far is created; an unknown gone number becomes one of the survivor's."""
+    gone = _holder(merge.gone)
+    if gone is None:
+        person = replace(merge.survivor, identifiers=(*merge.survivor.identifiers, *merge.gone))
+        return patients.upsert_patient(person=person, source=source, at=at, by=by).pk
+    survivor = _survivor(merge.survivor, source, at, by)
+    if gone.pk != survivor.pk:
+        patients.merge_patients(survivor=survivor, gone=gone, source=source, at=at, by=by)
+    return survivor.pk
+
+
+def _survivor(person: PersonData, source: str, at: datetime, by: Viewer) -> Patient:
+    return patients.upsert_patient(person=person, source=source, at=at, by=by)
+
+
+def _holder(identifiers: tuple[IdentifierData, ...]) -> Patient | None:
+    """Who has one of these numbers now; a tombstone leads to its survivor."""
+    for each in identifiers:
+        held = (
+            PatientIdentifier.objects.unscoped("a merge names the patient by number")
+            .filter(system=each.authority, type=each.type, value=each.value)
+            .select_related("patient")
+            .first()
+        )
+        if held is not None:
+            return _alive(held.patient)
+    return None
+
+
+def _alive(patient: Patient) -> Patient:
+    while patient.merged_into_id is not None:
+        patient = Patient.objects.unscoped("following a merge").get(pk=patient.merged_into_id)
+    return patient

@@ -1,0 +1,77 @@
+"""Working through the inbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from django.db import close_old_connections
+from django.db.utils import DatabaseError, InterfaceError
+
+from careloop.integration.actions import Processed, process_batch
+from careloop.kernel.jobs import periodic
+from careloop.kernel.viewer import Viewer
+
+log = logging.getLogger(__name__)
+
+BATCH = 20
+"""Messages that share a commit: enough to spare the disk, few enough that nobody waits long for a locked patient."""
+
+_FALLBACK_SECONDS = 1.0
+
+
+def process_inbox(limit: int | None = None, *, at: datetime | None = None) -> Processed:
+    """Apply waiting messages until none is left that may run now, or `limit` is reached. `at` is for tests."""
+    by = Viewer.system("integration.process_inbox")
+    total = Processed()
+    while limit is None or total.total < limit:
+        size = BATCH if limit is None else min(BATCH, limit - total.total)
+        done = process_batch(limit=size, at=at or datetime.now(UTC), by=by)
+        if not done.total:
+            return total
+        total += done
+    return total
+
+
+@periodic("* * * * *")
+def process_waiting(*, timestamp: int) -> None:
+    """Every minute, in the worker: retries, replays and files, on sites where no gateway runs."""
+    process_inbox(limit=5_000)
+
+
+class Processor(threading.Thread):
+    """The processing half of the gateway: works when told, and looks by itself once a second."""
+
+    def __init__(self) -> None:
+        super().__init__(name="hl7-process", daemon=True)
+        self._wake = threading.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Something was stored."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end."""
+        self._stopping = True
+        self._wake.set()
+        self.join(timeout=30)
+
+    def run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(_FALLBACK_SECONDS)
+            self._wake.clear()
+            try:
+                while not self._stopping and process_inbox(limit=BATCH).total:
+                    pass
+            except (DatabaseError, InterfaceError):
+                # The transaction is gone, the messages are not: they wait in the inbox.
+                log.warning("the database is away; processing waits")
+                self._wake.wait(_FALLBACK_SECONDS)
+            except Exception:
+                log.exception("processing stumbled and goes on")
+                self._wake.wait(_FALLBACK_SECONDS)
+            finally:
+                close_old_connections()
+        close_old_connections()

@@ -1,0 +1,161 @@
+"""What the pages and reports ask the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Max, Min, Q
+
+from careloop.integration.models import InboxMessage
+from careloop.kernel.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of some messages."""
+
+    applied: int
+    ignored: dict[str, int]
+    waiting: int
+    dead: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """One channel today. applied + ignored + waiting + dead = received."""
+
+    channel: str
+    label: str
+    last_at: datetime | None
+    received: int
+    applied: int
+    ignored: int
+    waiting: int
+    dead: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The strip on top of the page."""
+
+    channels: tuple[ChannelHealth, ...]
+    oldest_waiting: datetime | None
+    waiting: int
+    retrying: int
+    dead: int
+
+    def lag(self, *, at: datetime) -> timedelta:
+        """How long the oldest waiting message has waited."""
+        return at - self.oldest_waiting if self.oldest_waiting else timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadGroup:
+    """Dead letters with one reason and one thing to mend."""
+
+    code: str
+    subject: str
+    facility: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def outcome_of(ids: Sequence[UUID]) -> Outcome:
+    """Counts by state, ignored by event type, dead by reason."""
+    rows = (
+        InboxMessage.objects.unscoped("counts only")
+        .filter(pk__in=ids)
+        .values_list("state", "event_type", "error_code")
+        .annotate(n=Count("pk"))
+        .order_by("-n", "event_type", "error_code")
+    )
+    applied, waiting = 0, 0
+    ignored: dict[str, int] = {}
+    dead: dict[str, int] = {}
+    for state, event, code, count in rows:
+        if state == InboxMessage.State.DONE:
+            applied += count
+        elif state == InboxMessage.State.IGNORED:
+            ignored[event] = ignored.get(event, 0) + count
+        elif state == InboxMessage.State.DEAD:
+            dead[code] = dead.get(code, 0) + count
+        else:
+            waiting += count
+    return Outcome(applied, ignored, waiting, dead)
+
+
+def health(*, since: datetime, by: Viewer) -> Health:
+    """Counts per channel since the start of the day, and what waits whenever it came."""
+    visible = InboxMessage.objects.visible_to(by)
+    today = {row["channel"]: row for row in _today(by, since)}
+    last = dict(visible.values_list("channel").annotate(last=Max("received_at")).values_list("channel", "last"))
+    open_ = visible.unfinished().aggregate(
+        oldest=Min("received_at"), n=Count("pk"), retrying=Count("pk", filter=Q(state=InboxMessage.State.RETRY))
+    )
+    return Health(
+        channels=tuple(
+            _channel(channel, str(label), last.get(channel), today.get(channel, {}))
+            for channel, label in InboxMessage.Channel.choices
+        ),
+        oldest_waiting=open_["oldest"],
+        waiting=open_["n"],
+        retrying=open_["retrying"],
+        dead=visible.dead().count(),
+    )
+
+
+def dead_groups(*, by: Viewer, limit: int = 50) -> list[DeadGroup]:
+    """Dead letters by reason, the most frequent first."""
+    rows = (
+        InboxMessage.objects.visible_to(by)
+        .dead()
+        .values("error_code", "error_subject", "facility")
+        .annotate(n=Count("pk"), first_at=Min("received_at"), last_at=Max("received_at"))
+        .order_by("-n", "error_code", "error_subject", "facility")[:limit]
+    )
+    return [
+        DeadGroup(
+            row["error_code"], row["error_subject"], row["facility"], row["n"], row["first_at"], row["last_at"]
+        )
+        for row in rows
+    ]
+
+
+def _today(by: Viewer, since: datetime) -> list[dict[str, int | str]]:
+    state = InboxMessage.State
+    return list(
+        InboxMessage.objects.visible_to(by)
+        .filter(received_at__gte=since)
+        .values("channel")
+        .annotate(
+            received=Count("pk"),
+            applied=Count("pk", filter=Q(state=state.DONE)),
+            ignored=Count("pk", filter=Q(state=state.IGNORED)),
+            waiting=Count("pk", filter=Q(state__in=InboxMessage.UNFINISHED)),
+            dead=Count("pk", filter=Q(state=state.DEAD)),
+            again=Count("pk", filter=Q(duplicates__gt=0)),
+        )
+        .order_by("channel")
+    )
+
+
+def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, int | str]) -> ChannelHealth:
+    def number(name: str) -> int:
+        return int(row.get(name, 0))
+
+    return ChannelHealth(
+        channel=channel,
+        label=label,
+        last_at=last_at,
+        received=number("received"),
+        applied=number("applied"),
+        ignored=number("ignored"),
+        waiting=number("waiting"),
+        dead=number("dead"),
+        duplicates=number("again"),
+    )
