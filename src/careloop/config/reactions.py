@@ -5,8 +5,10 @@ fact → the jobs that follow it, in the same commit. `()` means: nothing follow
 
 import careloop.accounts.events as accounts
 import careloop.alerts.events as alerts
+import careloop.appointments.events as appointments
 import careloop.audit.events as audit
 import careloop.patients.events as patients
+import careloop.integration.events as integration
 import careloop.reports.events as reports
 import careloop.portal.events as portal
 import careloop.tasks.events as tasks
@@ -93,4 +95,12 @@ REACTIONS = {
     portal.FailedChecksForgotten: (),
     portal.MeasurementEntered: (),
     portal.DangerAnswered: (),
+    appointments.AppointmentBooked: (),
+    appointments.AppointmentChanged: (),
+    appointments.AppointmentCancelled: (),
+    appointments.AppointmentNoShow: (),
+    integration.MessagesReceived: (),
+    integration.MessagesProcessed: (),
+    integration.MessageParked: (),
+    integration.MessagesReplayed: (),
 }

@@ -19,7 +19,8 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients import actions as patients
 from careloop.patients.models import Encounter, Patient, PatientIdentifier
-from careloop.patients.rules import IdentifierData, PersonData, VisitData
+from careloop.patients.rules import IdentifierData, VisitData
+from careloop.patients.rules.identifiers import read_identifier
 
 
 class CannotApply(Refused):
@@ -106,7 +107,12 @@ def _apply_sets(
         )
     if facts.procedures is not None:
         procedures = tuple(
-            replace(each.procedure, performer_id=directory.person(each.surgeon)) for each in facts.procedures
+            replace(
+                each.procedure,
+                performer_id=directory.person(each.surgeon),
+                performer_text=each.surgeon.name if each.surgeon else "",
+            )
+            for each in facts.procedures
         )
         patients.replace_procedures(
             encounter=encounter, patient=patient, procedures=procedures, source=facts.source, at=at, by=by
@@ -150,26 +156,23 @@ def _apply_merges(facts: Facts, at: datetime, by: Viewer) -> UUID | None:
 
 def _apply_merge(merge: Merge, source: str, at: datetime, by: Viewer) -> UUID:
     """PID survives, MRG goes. A survivor unknown so far is created; an unknown gone number becomes one of the survivor's."""
-    gone = _holder(merge.gone)
+    gone = _holder(merge.gone, at)
     if gone is None:
         person = replace(merge.survivor, identifiers=(*merge.survivor.identifiers, *merge.gone))
         return patients.upsert_patient(person=person, source=source, at=at, by=by).pk
-    survivor = _survivor(merge.survivor, source, at, by)
+    survivor = patients.upsert_patient(person=merge.survivor, source=source, at=at, by=by)
     if gone.pk != survivor.pk:
         patients.merge_patients(survivor=survivor, gone=gone, source=source, at=at, by=by)
     return survivor.pk
 
 
-def _survivor(person: PersonData, source: str, at: datetime, by: Viewer) -> Patient:
-    return patients.upsert_patient(person=person, source=source, at=at, by=by)
-
-
-def _holder(identifiers: tuple[IdentifierData, ...]) -> Patient | None:
+def _holder(identifiers: tuple[IdentifierData, ...], at: datetime) -> Patient | None:
     """Who has one of these numbers now; a tombstone leads to its survivor."""
-    for each in identifiers:
+    for told in identifiers:
+        each = read_identifier(told, on=at.date())
         held = (
             PatientIdentifier.objects.unscoped("a merge names the patient by number")
-            .filter(system=each.authority, type=each.type, value=each.value)
+            .filter(system=each.system, type=each.type, value=each.value)
             .select_related("patient")
             .first()
         )
