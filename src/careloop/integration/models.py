@@ -87,9 +87,7 @@ class InboxMessage(ScopedModel):
         constraints = [
             models.UniqueConstraint(fields=["channel", "sha256"], name="inbox_once"),
             models.UniqueConstraint(fields=["seq"], name="inbox_seq_once"),
-            models.CheckConstraint(
-                condition=~Q(state="dead") | ~Q(error_code=""), name="inbox_dead_has_reason"
-            ),
+            models.CheckConstraint(condition=~Q(state="dead") | ~Q(error_code=""), name="inbox_dead_has_reason"),
             models.CheckConstraint(
                 condition=Q(state__in=("received", "retry")) | Q(processed_at__isnull=False), name="inbox_end_has_time"
             ),

@@ -119,9 +119,7 @@ def dead_groups(*, by: Viewer, limit: int = 50) -> list[DeadGroup]:
         .order_by("-n", "error_code", "error_subject", "facility")[:limit]
     )
     return [
-        DeadGroup(
-            row["error_code"], row["error_subject"], row["facility"], row["n"], row["first_at"], row["last_at"]
-        )
+        DeadGroup(row["error_code"], row["error_subject"], row["facility"], row["n"], row["first_at"], row["last_at"])
         for row in rows
     ]
 

@@ -37,7 +37,7 @@ _WORDS = {UNKNOWN_DEPARTMENT: _("The department code is not mapped.")}
 
 @action
 def apply_facts(*, facts: Facts, directory: Directory, at: datetime, by: Viewer) -> UUID | None:
-    """Write what the message says; the patient it is about. Refused when a department code is unknown (site setting)."""
+    """Write what the message says; the patient it is about. Refuses an unknown department code (site setting)."""
     if facts.merges:
         return _apply_merges(facts, at, by)
     if facts.staff:
@@ -134,9 +134,7 @@ def _apply_additions(
             patient=patient, encounter=encounter, medications=facts.medications, source=source, at=at, by=by
         )
     for document in facts.documents:
-        patients.store_document(
-            patient=patient, encounter=encounter, document=document, source=source, at=at, by=by
-        )
+        patients.store_document(patient=patient, encounter=encounter, document=document, source=source, at=at, by=by)
     if facts.appointment is not None:
         where = directory.where(facts.appointment_place, facts.facility)
         appointment = replace(
@@ -155,7 +153,7 @@ def _apply_merges(facts: Facts, at: datetime, by: Viewer) -> UUID | None:
 
 
 def _apply_merge(merge: Merge, source: str, at: datetime, by: Viewer) -> UUID:
-    """PID survives, MRG goes. A survivor unknown so far is created; an unknown gone number becomes one of the survivor's."""
+    """PID survives, MRG goes. An unknown survivor is created; an unknown gone number becomes one of the survivor's."""
     gone = _holder(merge.gone, at)
     if gone is None:
         person = replace(merge.survivor, identifiers=(*merge.survivor.identifiers, *merge.gone))

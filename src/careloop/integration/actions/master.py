@@ -19,7 +19,7 @@ from careloop.kernel.viewer import Viewer
 def apply_staff(
     *, records: Sequence[StaffRecord], directory: Directory, facility: str, at: datetime, by: Viewer
 ) -> None:
-    """People known from the staff file. A person with an account keeps name and place as the hospital's administrators set them."""
+    """People known from the staff file. A person with an account keeps name and place as administrators set them."""
     for each in records:
         number = each.number[:40]
         person = Practitioner.objects.filter(staff_number=number).first()

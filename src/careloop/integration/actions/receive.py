@@ -76,9 +76,7 @@ def receive_messages(*, incoming: Sequence[Incoming], at: datetime, by: Viewer) 
     return [_receipt(each, firsts, rows) for each in incoming]
 
 
-def _insert(
-    ordered: list[Incoming], incoming: Sequence[Incoming], at: datetime
-) -> dict[bytes, tuple[UUID, bool]]:
+def _insert(ordered: list[Incoming], incoming: Sequence[Incoming], at: datetime) -> dict[bytes, tuple[UUID, bool]]:
     count: dict[bytes, int] = {}
     for each in incoming:
         count[each.intake.sha256] = count.get(each.intake.sha256, -1) + 1

@@ -77,9 +77,7 @@ def _flags(message: Message, charset: str, *, guessed: bool) -> list[str]:
     return flags
 
 
-def _refusal(
-    message: Message, header: Header, facilities: frozenset[str], *, oversize: bool
-) -> Refusal | None:
+def _refusal(message: Message, header: Header, facilities: frozenset[str], *, oversize: bool) -> Refusal | None:
     if oversize:
         limit = MAX_MESSAGE_BYTES // (1024 * 1024)
         return Refusal(Code.REJECT, "over-limit", f"message larger than {limit} MB: send large files by reference")

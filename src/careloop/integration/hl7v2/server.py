@@ -58,7 +58,9 @@ class Limits:
         except ValueError:
             return False
         mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.peers if network.version == (mapped or address).version)
+        return any(
+            (mapped or address) in network for network in self.peers if network.version == (mapped or address).version
+        )
 
 
 def read_peers(setting: str) -> tuple[IPv4Network | IPv6Network, ...]:

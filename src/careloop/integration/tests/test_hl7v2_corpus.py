@@ -76,7 +76,9 @@ def flat(facts: Facts) -> dict[str, Any]:
     }  # fmt: skip
     if facts.appointment is not None:
         a = facts.appointment
-        out["appointment"] = f"{a.number} {a.event} {at(a.starts_at)} {at(a.ends_at)} {a.service_text} / {a.place} / {a.practitioner_name}"
+        out["appointment"] = (
+            f"{a.number} {a.event} {at(a.starts_at)} {at(a.ends_at)} {a.service_text} / {a.place} / {a.practitioner_name}"
+        )
     return out
 
 
@@ -280,7 +282,11 @@ class TestWholeCorpus:
             for raw in split_file(path.read_bytes()):
                 text = decode(raw).text
                 joined = "".join(segment.raw for segment in Message(text).segments)
-                lines = [line for line in text.replace("\r", "\n").split("\n") if line[:3] not in ("FHS", "BHS", "BTS", "FTS")]
+                lines = [
+                    line
+                    for line in text.replace("\r", "\n").split("\n")
+                    if line[:3] not in ("FHS", "BHS", "BTS", "FTS")
+                ]
                 assert joined == "".join(lines)
 
     def test_second_opinion(self) -> None:

@@ -166,7 +166,9 @@ class TestApplying:
         receive(adt("A01", number="9002", visit="V9002"))
         run()
         stay = Encounter.objects.unscoped("test").get(visit_number="V9002")
-        numbers = PatientIdentifier.objects.unscoped("test").filter(patient=stay.patient).values_list("value", flat=True)
+        numbers = (
+            PatientIdentifier.objects.unscoped("test").filter(patient=stay.patient).values_list("value", flat=True)
+        )
         assert {"9001", "9002"} <= set(numbers)
 
     def test_result_goes_to_the_stay_it_names_and_creates_none(self, cast: Cast) -> None:

@@ -46,7 +46,9 @@ def test_the_whole_corpus(cast: Cast, monkeypatch: Any) -> None:
 
 def assert_no_byte_is_lost() -> None:
     """Every message is kept as it came. (A batch's envelope stays with a message that is new.)"""
-    kept = {fingerprint(bytes(raw)): bytes(raw) for raw in InboxMessage.objects.unscoped("t").values_list("raw", flat=True)}
+    kept = {
+        fingerprint(bytes(raw)): bytes(raw) for raw in InboxMessage.objects.unscoped("t").values_list("raw", flat=True)
+    }
     for path in CORPUS.rglob("*.hl7"):
         for piece in split_file(path.read_bytes()):
             assert kept[fingerprint(piece)].strip() in piece or piece.strip() in kept[fingerprint(piece)]
@@ -61,7 +63,11 @@ def assert_facts_arrived() -> None:
     values = list(creatinine.order_by("effective_at").values_list("value_text", flat=True))
     assert values[:4] == ["98.00", "83.00", "95.00", "85.00"]
     stay = Encounter.objects.unscoped("test").get(visit_number="6145914547062969032")
-    assert (stay.patient, stay.status, stay.department_text) == (holder.patient, "in-progress", "RenalWard Simulated Hospital")
+    assert (stay.patient, stay.status, stay.department_text) == (
+        holder.patient,
+        "in-progress",
+        "RenalWard Simulated Hospital",
+    )
     everyman = PatientIdentifier.objects.unscoped("test").get(system="test1", type="MR", value="PATID1234").patient
     assert everyman.deceased
     gone = Patient.objects.unscoped("test").filter(merged_into__isnull=False)
