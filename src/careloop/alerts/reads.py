@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.alerts import rules
-from careloop.alerts.models import Absence, Alert, Duty
-from careloop.patients.models import Encounter
+from careloop.alerts.models import Absence, Alert, AlertAction, Duty, Notice
+from careloop.kernel import svg
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import AllergyIntolerance, Encounter, MedicationStatement, Observation
+from careloop.tasks.models import ContactAttempt
+from careloop.tasks.reads.wording import outcome_label
 
 CONTENT = Path(__file__).parent / "content"
 
@@ -126,6 +130,174 @@ def unaccepted_ids(*, at: datetime) -> list[UUID]:
     first_rung = min(severity.duty_phone_after or severity.respond_within for severity in limits().severities.values())
     due = waiting.filter(Q(respond_by__lte=at) | Q(raised_at__lte=at - first_rung))
     return list(due.order_by("respond_by", "id").values_list("id", flat=True)[:5000])
+
+
+# --- pages -----------------------------------------------------------------------------------------------------
+
+SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers on the tabs."""
+
+    all: int
+    critical: int
+    high: int
+    watch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One look at the list."""
+
+    alerts: list[Alert]
+    counts: Counts
+    is_cut: bool
+
+
+def board(*, viewer: Viewer, severity: str, state: str, mine: bool, at: datetime) -> Board:
+    """The open alerts, worst and most urgent first; or those closed in the last 30 days, the latest first."""
+    visible = Alert.objects.visible_to(viewer)
+    chosen = visible.open() if state == "open" else visible.filter(status=Alert.Status.CLOSED)
+    if state != "open":
+        chosen = chosen.filter(closed_at__gt=at - timedelta(days=30))
+    if mine:
+        chosen = chosen.of(viewer)
+    counted = chosen.aggregate(
+        all=Count("pk"),
+        **{code: Count("pk", filter=Q(severity=code)) for code in ("critical", "high", "watch")},
+    )
+    if severity:
+        chosen = chosen.filter(severity=severity)
+    order = ("-rank", "respond_by", "id") if state == "open" else ("-closed_at", "id")
+    rows = list(chosen.select_related("patient", "department", "owner").order_by(*order)[: SHOWN + 1])
+    return Board(alerts=rows[:SHOWN], counts=Counts(**counted), is_cut=len(rows) > SHOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One kind of measurement over the last weeks, drawn by the server."""
+
+    text: str
+    unit: str
+    latest: str
+    latest_at: datetime
+    line: svg.Sparkline
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Somebody it can be handed over to."""
+
+    id: UUID
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Everything beside one alert that its owner needs (J4)."""
+
+    alert: Alert
+    history: list[AlertAction]
+    trends: tuple[Trend, ...]
+    medications: list[MedicationStatement]
+    allergies: list[AllergyIntolerance]
+    last_contact: ContactAttempt | None
+    outcome_text: str
+    colleagues: tuple[Colleague, ...]
+
+
+def detail(alert: Alert, *, viewer: Viewer, at: datetime) -> Detail:
+    """Read for a viewer who sees the alert; what stands around it is scoped once more."""
+    patient_id = alert.patient_id
+    history = AlertAction.objects.visible_to(viewer).filter(alert=alert)
+    medications = MedicationStatement.objects.visible_to(viewer).filter(patient_id=patient_id)
+    attempts = ContactAttempt.objects.visible_to(viewer).filter(patient_id=patient_id, undone_at__isnull=True)
+    last = attempts.select_related("by_practitioner").order_by("-started_at", "-id").first()
+    return Detail(
+        alert=alert,
+        history=list(history.select_related("by_practitioner", "to_practitioner").order_by("-at", "-id")[:40]),
+        trends=_trends(patient_id, viewer=viewer, at=at),
+        medications=list(medications.exclude(status="entered-in-error").order_by("-started_at", "id")[:8]),
+        allergies=list(
+            AllergyIntolerance.objects.visible_to(viewer).filter(patient_id=patient_id, active=True).order_by("id")[:6]
+        ),
+        last_contact=last,
+        outcome_text=_outcome_text(last),
+        colleagues=_colleagues(alert, at),
+    )
+
+
+def _outcome_text(attempt: ContactAttempt | None) -> str:
+    return outcome_label(attempt.outcome) if attempt else ""
+
+
+def _trends(patient_id: UUID, *, viewer: Viewer, at: datetime) -> tuple[Trend, ...]:
+    rows = (
+        Observation.objects.visible_to(viewer)
+        .filter(
+            patient_id=patient_id,
+            value_number__isnull=False,
+            effective_at__gt=at - timedelta(days=60),
+            effective_at__lte=at,
+        )
+        .exclude(status="entered-in-error")
+        .order_by("-effective_at", "-id")[:300]
+    )
+    by_code: dict[str, list[Observation]] = {}
+    for row in rows:
+        by_code.setdefault(row.code, []).append(row)
+    several = [series for series in by_code.values() if len(series) >= 2]
+    return tuple(_trend(series) for series in several[:3])
+
+
+def _trend(series: list[Observation]) -> Trend:
+    newest = series[0]
+    values = [float(row.value_number) for row in reversed(series[:30]) if row.value_number is not None]
+    return Trend(
+        text=newest.text or newest.code,
+        unit=newest.unit,
+        latest=f"{values[-1]:g}",
+        latest_at=newest.effective_at,
+        line=svg.sparkline(values, width=132, height=30),
+    )
+
+
+def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
+    """Who may handle alerts of this department: by role there, or by a role above it."""
+    path = Organization.objects.values_list("path", flat=True).get(pk=alert.department_id)
+    rows = (
+        RoleAssignment.objects.filter(
+            _running(at),
+            organization__path__in=_ancestors(path),
+            role__permissions__contains=["alerts.handle"],
+            practitioner__is_active=True,
+            practitioner__username__isnull=False,
+        )
+        .exclude(practitioner_id=alert.owner_id)
+        .order_by("practitioner__name", "practitioner_id")
+    )
+    found = rows.values_list("practitioner_id", "practitioner__name", "practitioner__title").distinct()
+    return tuple(Colleague(*row) for row in found[:60])
+
+
+def waiting_for(viewer: Viewer) -> int:
+    """How many open alerts this person has to look at: owned and not accepted, or told about and not opened."""
+    if viewer.practitioner_id is None:
+        return 0
+    notices = Notice.objects.unscoped("one's own notices").filter(
+        alert=OuterRef("pk"), practitioner_id=viewer.practitioner_id, seen_at__isnull=True
+    )
+    owned = Q(owner_id=viewer.practitioner_id, accepted_at__isnull=True)
+    return Alert.objects.visible_to(viewer).open().filter(owned | Exists(notices)).count()
+
+
+def worst_open(patient_id: UUID, *, viewer: Viewer) -> list[Alert]:
+    """The open alerts of one patient, the worst first."""
+    rows = Alert.objects.visible_to(viewer).open().filter(patient_id=patient_id)
+    return list(rows.select_related("owner").order_by("-rank", "respond_by", "id")[:5])
 
 
 # --- live streams ----------------------------------------------------------------------------------------------

@@ -1,14 +1,237 @@
-"""Pages and fragments of alerts."""
+"""Pages and fragments of alerts: the board, one alert beside it, the banner on a patient's page, the bell."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+import json
+from datetime import datetime
+from uuid import UUID
 
-from careloop.alerts import access
-from careloop.kernel.pages import PageRequest, page
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from careloop.alerts import access, actions, reads
+from careloop.alerts.forms import BoardFilter, HandOverForm, StepForm
+from careloop.alerts.models import Alert
+from careloop.audit.record import seen
+from careloop.kernel.lookup import get_or_404
+from careloop.kernel.pages import PageRequest, page, render
+from careloop.patients.models import Patient
 
 
 @page(access.VIEW)
 def no_live(request: PageRequest) -> HttpResponse:
-    """Only a server without the event app gets here. 204 tells the browser's EventSource to stop asking; it polls then."""
+    """Only a server without the event app gets here. 204 tells the browser to stop asking; it polls then."""
     return HttpResponse(status=204)
+
+
+@page(access.VIEW)
+def board(request: PageRequest) -> HttpResponse:
+    """The list with its tabs; `?open=` shows one alert beside it."""
+    context = _board_context(request)
+    chosen = _chosen(request)
+    if chosen is not None:
+        context |= _detail_context(request, chosen)
+    return render(request, "alerts/board.html", context | {"alert": chosen})
+
+
+@page(access.VIEW)
+def rows(request: PageRequest) -> HttpResponse:
+    """The list alone, fetched again when something happened."""
+    return render(request, "alerts/_board.html", _board_context(request))
+
+
+@page(access.VIEW)
+def detail(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """One alert. Opening it is what the owner's `seen` time records."""
+    return _detail(request, _open(request, _find(request, alert_id)))
+
+
+@page(access.HANDLE, methods=("POST",))
+def accept(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """One click from the list, from the pane or from the patient's banner."""
+    alert = actions.accept(alert=_find(request, alert_id), at=timezone.now(), by=request.viewer)
+    return _after(request, alert, _("Accepted. Close it by %(time)s.") % {"time": _clock(alert.close_by)})
+
+
+@page(access.HANDLE, methods=("POST",))
+def hand_over(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """To a colleague, who is told at once."""
+    form = HandOverForm(request.POST)
+    alert = _find(request, alert_id)
+    if not form.is_valid():
+        return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
+    given = form.cleaned_data
+    changed = actions.hand_over(alert=alert, to=given["to"], note=given["note"], at=timezone.now(), by=request.viewer)
+    return _after(request, changed, _("Handed over. The clock goes on."))
+
+
+@page(access.HANDLE, methods=("POST",))
+def act(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """A chip and a line."""
+    form = StepForm(request.POST)
+    alert = _find(request, alert_id)
+    if not form.is_valid():
+        return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
+    given = form.cleaned_data
+    days = given["days"] if given["days"] is not None else 3
+    changed = actions.act(
+        alert=alert, code=given["code"], note=given["note"], days=days, at=timezone.now(), by=request.viewer
+    )
+    return _after(request, changed, _("Recorded."))
+
+
+@page(access.HANDLE, methods=("POST",))
+def close(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """The end, with a code."""
+    form = StepForm(request.POST)
+    alert = _find(request, alert_id)
+    if not form.is_valid():
+        return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
+    given = form.cleaned_data
+    changed = actions.close(alert=alert, code=given["code"], note=given["note"], at=timezone.now(), by=request.viewer)
+    return _after(request, changed, _("Closed. The nurse is informed."))
+
+
+@page(access.HANDLE, methods=("POST",))
+def undo(request: PageRequest, alert_id: UUID) -> HttpResponse:
+    """Take back one's own last step."""
+    alert = actions.undo(alert=_find(request, alert_id), at=timezone.now(), by=request.viewer)
+    response = _after(request, alert, _("Taken back."), can_undo=False)
+    if request.headers.get("HX-Request"):  # the toast's button swaps nothing, so the pane fetches itself
+        triggers = json.loads(response.headers["HX-Trigger"]) | {"alert-undone": str(alert.pk)}
+        response.headers["HX-Trigger"] = json.dumps(triggers)
+    return response
+
+
+@page(access.VIEW)
+def bell(request: PageRequest) -> HttpResponse:
+    """The number in the top bar: what this person has to look at."""
+    return render(request, "alerts/_bell.html", {"count": reads.waiting_for(request.viewer)})
+
+
+@page(access.VIEW)
+def patient_banner(request: PageRequest, patient_id: UUID) -> HttpResponse:
+    """On top of a patient's page: the open alerts, with the buttons to take them on."""
+    get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    alerts = reads.worst_open(patient_id, viewer=request.viewer)
+    context = {
+        "alerts": alerts,
+        "patient_id": patient_id,
+        "may_handle": request.viewer.can(access.HANDLE),
+        "at": timezone.now(),
+    }
+    return render(request, "alerts/_patient_banner.html", context)
+
+
+# --- what the views share
+
+
+def _find(request: PageRequest, alert_id: UUID) -> Alert:
+    visible = Alert.objects.visible_to(request.viewer)
+    return get_or_404(visible.select_related("patient", "department", "owner", "stand_in", "copied_to"), pk=alert_id)
+
+
+def _chosen(request: PageRequest) -> Alert | None:
+    text = request.GET.get("open", "")
+    try:
+        alert_id = UUID(text)
+    except ValueError:
+        return None
+    return _open(request, _find(request, alert_id))
+
+
+def _open(request: PageRequest, alert: Alert) -> Alert:
+    seen(patient_id=alert.patient_id, what="alert", by=request.viewer)
+    actions.mark_seen(alert=alert, at=timezone.now(), by=request.viewer)
+    return _find(request, alert.pk)
+
+
+def _board_context(request: PageRequest) -> dict[str, object]:
+    form = BoardFilter(request.GET)
+    form.is_valid()
+    chosen = form.cleaned_data
+    at = timezone.now()
+    found = reads.board(
+        viewer=request.viewer, severity=chosen["severity"], state=chosen["state"], mine=chosen["mine"], at=at
+    )
+    return {
+        "board": found,
+        "chosen": chosen,
+        "tabs": _tabs(chosen, found.counts),
+        "mine_url": _address(chosen, mine=not chosen["mine"]),
+        "state_url": _address(chosen, state="closed" if chosen["state"] == "open" else "open"),
+        "rows_url": f"{reverse('alerts:rows')}?{_query(chosen)}",
+        "at": at,
+        "may_handle": request.viewer.can(access.HANDLE),
+        "who": request.viewer.practitioner_id,
+    }
+
+
+def _tabs(chosen: dict[str, object], counts: reads.Counts) -> list[dict[str, object]]:
+    open_now = chosen["state"] == "open"
+    return [
+        {
+            "url": _address(chosen, severity=code),
+            "label": label,
+            "count": count,
+            "hot": open_now and code in {"critical", "high"},
+            "active": chosen["severity"] == code,
+            "icon": icon,
+        }
+        for code, label, count, icon in (
+            ("", _("All"), counts.all, ""),
+            ("critical", _("Critical"), counts.critical, "alert-octagon"),
+            ("high", _("High risk"), counts.high, "alert-triangle"),
+            ("watch", _("Watch"), counts.watch, "eye"),
+        )
+    ]
+
+
+def _query(chosen: dict[str, object], **changed: object) -> str:
+    merged = chosen | changed
+    return urlencode([(key, "1" if value is True else str(value)) for key, value in merged.items() if value])
+
+
+def _address(chosen: dict[str, object], **changed: object) -> str:
+    return f"{reverse('alerts:board')}?{_query(chosen, **changed)}"
+
+
+def _detail_context(request: PageRequest, alert: Alert) -> dict[str, object]:
+    choices = reads.choices()
+    language = get_language() or "zh-hans"
+    return {
+        "detail": reads.detail(alert, viewer=request.viewer, at=timezone.now()),
+        "choices": choices,
+        "names": {choice.code: choice.name(language) for choice in (*choices.actions, *choices.closings)},
+        "may_handle": request.viewer.can(access.HANDLE),
+        "who": request.viewer.practitioner_id,
+        "faults": {},
+        "at": timezone.now(),
+    }
+
+
+def _detail(
+    request: PageRequest, alert: Alert, *, faults: dict[str, object] | None = None, status: int = 200
+) -> HttpResponse:
+    context = _detail_context(request, alert) | {"alert": alert, "faults": faults or {}}
+    return render(request, "alerts/_detail.html", context, status=status)
+
+
+def _after(request: PageRequest, alert: Alert, text: str, *, can_undo: bool = True) -> HttpResponse:
+    """The pane again, a toast with undo, and word to the list; without htmx, the page."""
+    if not request.headers.get("HX-Request"):
+        return HttpResponseRedirect(f"{reverse('alerts:board')}?open={alert.pk}")
+    response = _detail(request, _find(request, alert.pk))
+    toast: dict[str, object] = {"text": text}
+    if can_undo:
+        toast["undo"] = reverse("alerts:undo", args=[alert.pk])
+    response.headers["HX-Trigger"] = json.dumps({"toast": toast, "alerts-changed": str(alert.pk)})
+    return response
+
+
+def _clock(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%H:%M}"
