@@ -6,10 +6,11 @@ from django.utils import timezone
 
 from careloop.accounts.actions import load_shipped_roles
 from careloop.kernel.viewer import Viewer
+from careloop.plans.actions import load_shipped_content as load_shipped_plans
 
 
 def load_shipped_content() -> None:
     """Each room brings its own up to date; nothing a hospital made is touched."""
     by, at = Viewer.system("config.load_shipped_content"), timezone.now()
     load_shipped_roles(by=by)
-    del at
+    load_shipped_plans(at=at, by=by)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 _SATURDAY = 5
@@ -27,7 +30,7 @@ class CalendarError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WorkCalendar:
-    """Rest and working days. Without a published year the plain Monday-to-Friday rule holds, and `is_published` is false."""
+    """Rest and working days. A year not published yet has plain weekdays, and `is_published` is false."""
 
     holidays: frozenset[date] = frozenset()
     working_weekends: frozenset[date] = frozenset()
@@ -104,3 +107,13 @@ def _date(text: object) -> date:
         return date.fromisoformat(str(text))
     except ValueError:
         raise CalendarError(f"calendar: {text!r} is not a date (YYYY-MM-DD)") from None
+
+
+CONTENT = Path(__file__).resolve().parent.parent / "content"
+
+
+@cache
+def shipped_calendar() -> WorkCalendar:
+    """All years that are published in `content/calendar_cn_*.json`. A new year is a new file."""
+    files = sorted(CONTENT.glob("calendar_cn_*.json"))
+    return parse_calendars([json.loads(path.read_text(encoding="utf-8")) for path in files])

@@ -1,4 +1,4 @@
-"""The content of one version of a plan, as frozen dataclasses, and the parser that refuses nonsense with clear words."""
+"""The content of one version of a plan, as frozen dataclasses, and the parser that refuses nonsense in clear words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PlanContentError(ValueError):
 
 
 class Category(StrEnum):
-    """B02: routine for everyone, specialty for a department's patients, single-disease for one diagnosis or operation."""
+    """B02: routine for everyone, specialty for some departments, single-disease for a diagnosis or operation."""
 
     ROUTINE = "routine"
     SPECIALTY = "specialty"

@@ -88,7 +88,7 @@ def exclusion(facts: DischargeFacts, *, today: date, latest_days: int) -> Outcom
         (facts.is_deceased or facts.disposition == "died", Outcome.DIED),
         (not facts.is_finished or facts.discharged_on is None, Outcome.NOT_FINISHED),
         (facts.disposition == "against-advice", Outcome.AGAINST_ADVICE),
-        (facts.disposition == "transfer", Outcome.TRANSFERRED),
+        (facts.disposition == "other-hospital", Outcome.TRANSFERRED),
         (facts.has_refused, Outcome.REFUSED),
         (_days_since(facts.discharged_on, today) > latest_days, Outcome.TOO_LATE),
     )

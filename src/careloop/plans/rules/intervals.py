@@ -81,7 +81,7 @@ class Intervals:
         return len(self.legs) > 1 or self.legs[0].times != 1
 
     def offset(self, number: int, *, anchor: date) -> Offset | None:
-        """How far the occurrence `number` (0-based) lies from the anchor, or None when the table has ended before it."""
+        """How far the occurrence `number` (0-based) lies from the anchor; None when the table ends before it."""
         position, seen = Offset(), 0
         for leg in self.legs:
             taken = 0

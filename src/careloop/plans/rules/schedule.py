@@ -101,7 +101,9 @@ def next_occurrence(
         return NoMore.TICKED_OFF
     past = progress.of(step.code)
     first = max((done.number for done in past), default=-1) + 1
-    not_before = max((done.ended_on for done in past), default=progress.not_before)
+    not_before = max(
+        [done.ended_on for done in past] + ([progress.not_before] if progress.not_before else []), default=None
+    )
     for skipped in range(_MOST_SKIPPED):
         number = first + skipped
         planned = _planned(step, number, anchors, progress)
@@ -143,7 +145,7 @@ def plan_occurrences(
     *,
     until: date,
 ) -> tuple[Occurrence, ...]:
-    """The future of the whole plan in order of due date. Steps that wait for another follow its projected completion."""
+    """The future of the whole plan by due date. Steps that wait for another follow its projected completion."""
     known = dict(progress.past)
     found: list[Occurrence] = []
     for step in _waited_for_first(plan.steps):

@@ -1,0 +1,223 @@
+"""The next occurrence of each step becomes a task, just in time and exactly once (pain 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from typing import cast
+from uuid import UUID
+
+from django.utils import timezone
+
+from careloop.audit.record import record_all
+from careloop.kernel.actions import action
+from careloop.kernel.viewer import Viewer
+from careloop.plans.actions.locking import hold_patients
+from careloop.plans.events import CarePlanEnded, LadderTimed
+from careloop.plans.models import CarePlan, LadderRun
+from careloop.plans.reads import facts
+from careloop.plans.reads.facts import History
+from careloop.plans.rules.calendar import shipped_calendar
+from careloop.plans.rules.changes import Change
+from careloop.plans.rules.content import Activity, Channel, OwnerRule, Step
+from careloop.plans.rules.ending import PlanState, end_reason, nothing_follows
+from careloop.plans.rules.ladder import hours_before_phone
+from careloop.plans.rules.schedule import NoMore, Occurrence, instants, next_occurrence
+from careloop.tasks.actions import request_tasks
+from careloop.tasks.models import Task
+from careloop.tasks.rules import TaskRequest
+
+WORK_BEGINS, WORK_ENDS = time(8, 0), time(17, 30)
+MESSAGES_BEGIN = time(9, 0)
+VISIT = "visit-"  # the step code of a visit added for one patient is this and the id of the change
+
+_KINDS = {
+    Activity.QUESTIONNAIRE: Task.Kind.FOLLOW_UP,
+    Activity.REVISIT: Task.Kind.REVISIT,
+    Activity.EDUCATION: Task.Kind.EDUCATION,
+    Activity.REMINDER: Task.Kind.REMINDER,
+}
+
+
+@action
+def derive_next(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
+    """See to it that each step of these plans has its next occurrence as one open task; end what is used up.
+
+    Running it again, or by two workers at once, changes nothing. Gives back the number of new tasks.
+    """
+    chosen = CarePlan.objects.unscoped("derived by the machine").filter(pk__in=list(care_plan_ids))
+    hold_patients(chosen.values_list("patient_id", flat=True))
+    plans = chosen.active().select_related("definition", "encounter", "patient").order_by("pk")
+    return derive(list(plans), at=at, by=by)
+
+
+def derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
+    """The same inside a running action that holds the patients already. All tasks go out in one statement."""
+    active = [plan for plan in plans if plan.is_active]
+    if not active:
+        return 0
+    histories = facts.histories(active)
+    texts = facts.diagnosis_texts(active)
+    asked: list[tuple[TaskRequest, Step | None]] = []
+    over: list[CarePlan] = []
+    for plan in active:
+        history = histories[plan.pk]
+        missing = list(_missing(plan, history, text=texts.get(plan.encounter_id, ""), at=at))
+        asked += missing
+        if not missing and _is_used_up(plan, history, at=at):
+            over.append(plan)
+    made = request_tasks(requests=[request for request, _step in asked], by=by)
+    _start_ladders(asked, at=at, by=by)
+    _finish(over, at=at, by=by)
+    return made
+
+
+def _missing(plan: CarePlan, history: History, *, text: str, at: datetime) -> Iterator[tuple[TaskRequest, Step | None]]:
+    changes, progress = plan.personal(), history.progress(plan)
+    for step in plan.definition.plan().steps:
+        if step.code in history.open_steps:
+            continue
+        answer = next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)
+        if isinstance(answer, Occurrence):
+            yield _request(plan, history, step, answer, text=text, at=at), step
+    for visit in changes.added:
+        code = VISIT + visit.id
+        if code not in history.open_steps and not history.past.get(code):
+            yield _visit(plan, history, visit, text=text), None
+
+
+def _request(
+    plan: CarePlan, history: History, step: Step, occurrence: Occurrence, *, text: str, at: datetime
+) -> TaskRequest:
+    opens, due, closes = instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
+    owner_id, role = _owner(plan, history, OwnerRule(plan.personal().owner or step.owner))
+    return TaskRequest(
+        key=_key(plan, history, step.code, occurrence.number),
+        patient_id=plan.patient_id,
+        department_id=plan.department_id,
+        kind=_KINDS[step.activity],
+        owner_id=owner_id,
+        owner_role=role,
+        encounter_id=plan.encounter_id,
+        care_plan_id=plan.pk,
+        step_code=step.code,
+        occurrence=occurrence.number,
+        questionnaire_url=step.questionnaire or "",
+        plan_title=plan.definition.title,
+        step_title=step.title.zh,
+        diagnosis_text=text,
+        risk=plan.patient.risk,
+        discharged_at=plan.encounter.discharged_at,
+        available_at=min(_phone_from(step, max(opens, at), due), due),
+        due_at=due,
+        window_ends_at=closes,
+    )
+
+
+def _phone_from(step: Step, starts: datetime, due: datetime) -> datetime:
+    """When a person should see it: after the messages had their time, but on the due day at the latest."""
+    hours = hours_before_phone(step.ladder)
+    if hours is None:
+        return due
+    if not hours:
+        return starts if starts < due else due
+    morning = timezone.localtime(due, timezone.get_default_timezone()).replace(
+        hour=WORK_BEGINS.hour, minute=WORK_BEGINS.minute
+    )
+    return min(starts + timedelta(hours=hours), max(morning, starts))
+
+
+def _visit(plan: CarePlan, history: History, visit: Change, *, text: str) -> TaskRequest:
+    assert visit.day is not None
+    zone = timezone.get_default_timezone()
+    owner_id, role = _owner(plan, history, OwnerRule(visit.owner or OwnerRule.FOLLOW_UP_CENTRE))
+    return TaskRequest(
+        key=_key(plan, history, VISIT + visit.id, 0),
+        patient_id=plan.patient_id,
+        department_id=plan.department_id,
+        owner_id=owner_id,
+        owner_role=role,
+        encounter_id=plan.encounter_id,
+        care_plan_id=plan.pk,
+        step_code=VISIT + visit.id,
+        questionnaire_url=visit.questionnaire,
+        plan_title=plan.definition.title,
+        step_title=visit.title,
+        diagnosis_text=text,
+        risk=plan.patient.risk,
+        discharged_at=plan.encounter.discharged_at,
+        available_at=datetime.combine(visit.day, WORK_BEGINS, zone),
+        due_at=datetime.combine(visit.day, WORK_ENDS, zone),
+        window_ends_at=datetime.combine(visit.day, WORK_ENDS, zone),
+    )
+
+
+def _key(plan: CarePlan, history: History, code: str, number: int) -> str:
+    """An occurrence that was withdrawn and is planned again is another task; the same question gives the same key."""
+    again = history.reopened.get((code, number), 0)
+    return f"plan:{plan.pk}:{code}:{number}" + (f":{again}" if again else "")
+
+
+def _owner(plan: CarePlan, history: History, rule: OwnerRule) -> tuple[UUID | None, str]:
+    if plan.owner_id:
+        return plan.owner_id, rule.value
+    person = {
+        OwnerRule.ATTENDING_DOCTOR: plan.encounter.attending_id,
+        OwnerRule.WARD_NURSE: plan.encounter.nurse_id,
+        OwnerRule.SAME_NURSE: history.last_person,
+        OwnerRule.FOLLOW_UP_CENTRE: None,
+    }[rule]
+    return person, rule.value
+
+
+def _start_ladders(asked: Sequence[tuple[TaskRequest, Step | None]], *, at: datetime, by: Viewer) -> None:
+    by_key = {request.key: (request, step) for request, step in asked if step and _sends_messages(step)}
+    if not by_key:
+        return
+    rows = Task.objects.unscoped("their ladders start").open().filter(key__in=list(by_key)).values_list("pk", "key")
+    runs = [_run(task_id, *by_key[key], at=at) for task_id, key in rows]
+    LadderRun.objects.bulk_create(runs, ignore_conflicts=True)
+    record_all([LadderTimed(runs=len(runs))] if runs else [], by=by)
+
+
+def _sends_messages(step: Step) -> bool:
+    return step.ladder[0].channel is not Channel.PHONE
+
+
+def _run(task_id: UUID, request: TaskRequest, step: Step, *, at: datetime) -> LadderRun:
+    day = timezone.localtime(request.due_at, timezone.get_default_timezone()).date() - timedelta(days=step.opens_before)
+    opens = datetime.combine(day, MESSAGES_BEGIN, timezone.get_default_timezone())
+    starts = max(opens, at)
+    return LadderRun(
+        patient_id=request.patient_id,
+        care_plan_id=cast(UUID, request.care_plan_id),
+        task_id=task_id,
+        starts_at=starts,
+        next_move_at=starts,
+    )
+
+
+def _is_used_up(plan: CarePlan, history: History, *, at: datetime) -> bool:
+    content, progress = plan.definition.plan(), history.progress(plan)
+    answers: list[NoMore] = []
+    for step in content.steps:
+        answer = next_occurrence(step, plan.anchors(), progress, shipped_calendar(), plan.personal())
+        answers += [answer] if isinstance(answer, NoMore) else []
+    state = PlanState(history.completed, history.open_tasks, nothing_follows(answers))
+    return end_reason(content, plan.anchors(), state, today=facts.local_day(at)) == "steps-done"
+
+
+def _finish(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> None:
+    ids = [plan.pk for plan in plans]
+    if not ids:
+        return
+    CarePlan.objects.unscoped("held by their patients").active().filter(pk__in=ids).update(
+        status=CarePlan.Status.COMPLETED, ended_at=at, end_reason="steps-done", updated_at=at
+    )
+    record_all([CarePlanEnded(care_plan_id=p.pk, patient_id=p.patient_id, reason="steps-done") for p in plans], by=by)
+
+
+def open_task_ids(care_plan_ids: Mapping[UUID, object] | Sequence[UUID]) -> list[UUID]:
+    """The open tasks of these plans."""
+    rows = Task.objects.unscoped("the plan's own tasks").open().filter(care_plan_id__in=list(care_plan_ids))
+    return list(rows.order_by("pk").values_list("pk", flat=True))

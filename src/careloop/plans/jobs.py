@@ -1,0 +1,125 @@
+"""What plans do by themselves. Each job loads ids and calls one action."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from careloop.kernel.jobs import job, periodic
+from careloop.kernel.viewer import Viewer
+from careloop.plans import actions
+from careloop.plans.reads import due
+
+BATCH = 500
+
+
+@job()
+def enrol_after_discharge(*, event: dict[str, Any]) -> None:
+    """EncounterFinished: judge the discharge."""
+    _enrol(event, "plans.enrol_after_discharge")
+
+
+@job()
+def reconsider_enrolment(*, event: dict[str, Any]) -> None:
+    """ConditionsReplaced, ProceduresReplaced: codes often come after the discharge; judge it again."""
+    _enrol(event, "plans.reconsider_enrolment")
+
+
+@job()
+def cancel_after_discharge_cancelled(*, event: dict[str, Any]) -> None:
+    """DischargeCancelled (A13)."""
+    actions.cancel_discharge(
+        encounter_id=UUID(event["encounter_id"]), reason="discharge-cancelled", at=timezone.now(),
+        by=Viewer.system("plans.cancel_after_discharge_cancelled"),
+    )  # fmt: skip
+
+
+@job()
+def cancel_after_encounter_cancelled(*, event: dict[str, Any]) -> None:
+    """EncounterCancelled (A11)."""
+    actions.cancel_discharge(
+        encounter_id=UUID(event["encounter_id"]), reason="encounter-cancelled", at=timezone.now(),
+        by=Viewer.system("plans.cancel_after_encounter_cancelled"),
+    )  # fmt: skip
+
+
+@job()
+def stop_for_death(*, event: dict[str, Any]) -> None:
+    """PatientDied."""
+    actions.stop_for_death(
+        patient_id=UUID(event["patient_id"]), at=timezone.now(), by=Viewer.system("plans.stop_for_death")
+    )
+
+
+@job()
+def after_consent_changed(*, event: dict[str, Any]) -> None:
+    """ConsentChanged: whoever refused all contact is in no plan; whoever allows it again goes on."""
+    by, at = Viewer.system("plans.after_consent_changed"), timezone.now()
+    patient_id = UUID(event["patient_id"])
+    actions.stop_for_refusal(patient_id=patient_id, at=at, by=by)
+    actions.resume_ended(patient_id=patient_id, reason="refusal", at=at, by=by)
+
+
+@job()
+def resume_after_mistake(*, event: dict[str, Any]) -> None:
+    """DeathWithdrawn: the plans that the reported death ended go on."""
+    actions.resume_ended(
+        patient_id=UUID(event["patient_id"]), reason="death", at=timezone.now(),
+        by=Viewer.system("plans.resume_after_mistake"),
+    )  # fmt: skip
+
+
+@job()
+def after_merge(*, event: dict[str, Any]) -> None:
+    """PatientsMerged, PatientsUnmerged: plans follow their stays."""
+    actions.realign_after_merge(
+        patient_ids=[UUID(event["survivor_id"]), UUID(event["gone_id"])], at=timezone.now(),
+        by=Viewer.system("plans.after_merge"),
+    )  # fmt: skip
+
+
+@job()
+def pause_for_readmission(*, event: dict[str, Any]) -> None:
+    """EncounterStarted."""
+    actions.pause_for_readmission(
+        encounter_id=UUID(event["encounter_id"]), at=timezone.now(), by=Viewer.system("plans.pause_for_readmission")
+    )
+
+
+@job()
+def derive_next(*, event: dict[str, Any]) -> None:
+    """TaskCompleted, TaskClosed: stop its messages, look at what the outcome means, plan what comes next."""
+    by, at = Viewer.system("plans.derive_next"), timezone.now()
+    task_id = UUID(event["task_id"])
+    ended = due.ended_task(task_id)
+    if ended is None or ended.care_plan_id is None:
+        return
+    if ended.outcome:
+        actions.stop_for_outcome(care_plan_id=ended.care_plan_id, outcome=ended.outcome, at=at, by=by)
+    actions.derive_next(care_plan_ids=[ended.care_plan_id], at=at, by=by)
+
+
+@job()
+def realign_after_reopen(*, event: dict[str, Any]) -> None:
+    """TaskReopened: what was planned or ended because of it is taken back."""
+    actions.realign_after_reopen(
+        task_id=UUID(event["task_id"]), at=timezone.now(), by=Viewer.system("plans.realign_after_reopen")
+    )
+
+
+@periodic("40 17 * * *")
+def end_plans(timestamp: int) -> None:
+    """Every night at 01:40 in China: end conditions, lapsed tasks, orphans (pains 4, 17, 19)."""
+    by, at = Viewer.system("plans.end_plans"), datetime.fromtimestamp(timestamp, UTC)
+    actions.end_due_plans(at=at, by=by)
+    actions.lapse_tasks(at=at, by=by)
+    actions.close_orphans(at=at, by=by)
+    for ids in due.active_plan_batches(BATCH):
+        actions.derive_next(care_plan_ids=ids, at=at, by=by)  # heals whatever a lost job left undone
+
+
+def _enrol(event: dict[str, Any], name: str) -> None:
+    actions.enrol_discharges(encounter_ids=[UUID(event["encounter_id"])], at=timezone.now(), by=Viewer.system(name))

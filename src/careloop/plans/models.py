@@ -1,0 +1,231 @@
+"""Plan definitions, one patient's run of them, and the decision about every discharge."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization, Practitioner
+from careloop.kernel.models import BaseModel, ScopedQuerySet, WatchedQuerySet
+from careloop.patients.models import Encounter, Patient, PatientRow
+from careloop.plans.rules.changes import Change, Changes, fold, parse_change
+from careloop.plans.rules.content import PlanContent, parse_plan
+from careloop.plans.rules.schedule import Anchors
+
+# Published content never changes, so equal hashes are equal contents: kept for the life of the process.
+_PARSED: dict[str, PlanContent] = {}
+
+
+class PlanDefinitionQuerySet(WatchedQuerySet["PlanDefinition"]):
+    """The verbs of lists."""
+
+    def active(self) -> Self:
+        return self.filter(status=PlanDefinition.Status.ACTIVE)
+
+    def enrolling(self) -> Self:
+        return self.active().filter(enrols=True)
+
+
+class PlanDefinition(BaseModel):
+    """One version of a plan (FHIR PlanDefinition). The database itself refuses to change a published version.
+
+    `enrols` says whether discharges enter it by rule; it is a switch of the hospital, not part of the version.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("In use")
+        RETIRED = "retired", _("Replaced")
+
+    url = models.CharField(max_length=200)
+    version = models.CharField(max_length=20)
+    status = models.CharField(max_length=8, choices=Status, default=Status.DRAFT)
+    enrols = models.BooleanField(default=False)
+    title = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=120)
+    category = models.CharField(max_length=16)
+    group = models.CharField(max_length=40)
+    content = models.JSONField()
+    content_hash = models.CharField(max_length=64)
+    is_shipped = models.BooleanField(default=False)
+    published_at = models.DateTimeField(null=True)
+    published_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    retired_at = models.DateTimeField(null=True)
+
+    objects = PlanDefinitionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["url", "version"], name="plan_version_once"),
+            models.UniqueConstraint(fields=["url"], condition=Q(status="active"), name="plan_one_active_version"),
+            models.CheckConstraint(
+                condition=Q(status="draft") | Q(published_at__isnull=False), name="plan_published_has_time"
+            ),
+            models.CheckConstraint(condition=Q(status="active") | Q(enrols=False), name="plan_only_active_enrols"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.url}|{self.version}"
+
+    def plan(self) -> PlanContent:
+        """The content as rules know it. Parsed once per version and process."""
+        if self.content_hash not in _PARSED:
+            _PARSED[self.content_hash] = parse_plan(self.content)
+        return _PARSED[self.content_hash]
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL: short, and without words to translate."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+class CarePlanQuerySet(ScopedQuerySet["CarePlan"]):
+    """The verbs of lists."""
+
+    def running(self) -> Self:
+        """Not over yet: active or on hold."""
+        return self.filter(ended_at__isnull=True)
+
+    def active(self) -> Self:
+        return self.filter(status=CarePlan.Status.ACTIVE)
+
+
+class CarePlan(PatientRow):
+    """One patient's run of one plan version after one discharge (FHIR CarePlan)."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Running")
+        ON_HOLD = "on-hold", _("Paused")
+        COMPLETED = "completed", _("Completed")
+        REVOKED = "revoked", _("Ended early")
+
+    # The indexes and constraints below begin with these columns.
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="care_plans", db_index=False)
+    encounter = models.ForeignKey(Encounter, models.PROTECT, related_name="care_plans", db_index=False)
+    definition = models.ForeignKey(PlanDefinition, models.PROTECT, related_name="care_plans", db_index=False)
+    definition_url = models.CharField(max_length=200)
+    cycle = models.PositiveSmallIntegerField(default=1)  # the discharge of the stay it belongs to; A13 + A03 = the next
+    department = models.ForeignKey(Organization, models.PROTECT, related_name="care_plans")
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=40, blank=True, default="")
+    held_at = models.DateTimeField(null=True)
+    held_for = models.UUIDField(null=True)  # the stay that paused it
+    enrolled_on = models.DateField()
+    discharged_on = models.DateField()
+    operated_on = models.DateField(null=True)
+    diagnosed_on = models.DateField(null=True)
+    resumed_on = models.DateField(null=True)
+    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="care_plans")
+    changes = models.JSONField(default=list)  # personal changes, see rules.changes; the list only grows
+    reasons = models.JSONField(default=list)  # why it was started: [{"code": …, "values": {…}}]
+
+    objects = CarePlanQuerySet.as_manager()
+
+    privacy = {
+        "definition_url": "clinical", "cycle": "none", "started_at": "quasi", "ended_at": "quasi",
+        "end_reason": "clinical", "held_at": "quasi", "held_for": "none", "enrolled_on": "quasi",
+        "discharged_on": "quasi", "operated_on": "quasi", "diagnosed_on": "quasi", "resumed_on": "quasi",
+        "changes": "clinical", "reasons": "clinical",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["encounter", "definition_url", "cycle"], name="care_plan_once_per_discharge"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "on-hold"]) ^ Q(ended_at__isnull=False), name="care_plan_end_has_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | ~Q(end_reason=""), name="care_plan_end_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="on-hold") | Q(held_at__isnull=False), name="care_plan_hold_has_time"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["patient", "-started_at"], name="care_plan_of_patient"),
+            models.Index(fields=["definition", "status"], name="care_plan_of_definition"),
+            models.Index(
+                fields=["definition_url", "patient"], name="care_plan_running", condition=Q(ended_at__isnull=True)
+            ),
+        ]
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == CarePlan.Status.ACTIVE
+
+    def anchors(self) -> Anchors:
+        """The days its steps count from."""
+        return Anchors(self.discharged_on, self.enrolled_on, self.operated_on, self.diagnosed_on)
+
+    def change_list(self) -> tuple[Change, ...]:
+        """Every personal change ever made, the undone ones too."""
+        return tuple(parse_change(raw) for raw in self.changes)
+
+    def personal(self) -> Changes:
+        """The personal changes that hold now."""
+        return fold(self.change_list())
+
+
+class EnrolmentDecision(PatientRow):
+    """Why a discharge is in a plan or in none. One row per discharge, so that nobody vanishes silently (pain 1)."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="enrolment_decisions")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, related_name="enrolment_decisions", db_index=False)
+    cycle = models.PositiveSmallIntegerField(default=1)
+    department = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
+    outcome = models.CharField(max_length=24)
+    discharged_on = models.DateField(null=True)
+    decided_at = models.DateTimeField()
+    times_decided = models.PositiveSmallIntegerField(default=1)
+    plans = models.PositiveSmallIntegerField(default=0)
+    explanation = models.JSONField(default=list)  # per plan: {"url", "fits", "reasons": [{"code", "values"}]}
+
+    privacy = {
+        "cycle": "none", "outcome": "clinical", "discharged_on": "quasi", "decided_at": "quasi",
+        "times_decided": "none", "plans": "none", "explanation": "clinical",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["encounter", "cycle"], name="decision_once_per_discharge"),
+            models.CheckConstraint(condition=Q(outcome="enrolled") ^ Q(plans=0), name="decision_counts_plans"),
+        ]
+        indexes = [
+            models.Index(fields=["department", "-decided_at", "id"], name="decision_of_department"),
+            models.Index(fields=["outcome", "-decided_at", "id"], name="decision_by_outcome"),
+        ]
+
+
+class LadderRun(PatientRow):
+    """How far the channels of one task have been climbed: messages first, then a person on the phone."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="ladder_runs")
+    care_plan = models.ForeignKey(CarePlan, models.PROTECT, related_name="ladder_runs")
+    task_id = models.UUIDField(unique=True)
+    starts_at = models.DateTimeField()
+    next_move_at = models.DateTimeField(null=True)  # null: over, or a person's turn
+    tried = models.JSONField(default=list)  # [{"channel", "at", "failed", "communication"}]
+    ended_how = models.CharField(max_length=20, blank=True, default="")
+
+    privacy = {
+        "task_id": "none", "starts_at": "quasi", "next_move_at": "quasi", "tried": "quasi", "ended_how": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_move_at", "patient"], name="ladder_due", condition=Q(next_move_at__isnull=False)
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(next_move_at__isnull=True) ^ Q(ended_how=""), name="ladder_over_has_how"
+            ),
+        ]

@@ -1,0 +1,200 @@
+"""What the rules need to know, fetched for many stays or plans at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from careloop.accounts.models import Organization
+from careloop.patients.models import Condition, Encounter, Patient, Procedure
+from careloop.plans.models import CarePlan, PlanDefinition
+from careloop.plans.rules.content import PlanContent
+from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts
+from careloop.plans.rules.schedule import Past, Progress, last_day
+from careloop.tasks.models import Task
+
+# A task closed for one of these reasons did not happen: its occurrence may be planned again.
+REOPENING = frozenset(
+    {"readmitted", "ticked-off", "moved", "change-undone", "version-adopted", "owner-changed", "death", "refusal"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One finished (or other) stay with its codes."""
+
+    encounter: Encounter
+    conditions: tuple[Condition, ...]
+    procedures: tuple[Procedure, ...]
+
+    @property
+    def diagnosis_text(self) -> str:
+        return self.conditions[0].text or self.conditions[0].code if self.conditions else ""
+
+    @property
+    def operated_on(self) -> date | None:
+        return max((local_day(p.performed_at) for p in self.procedures if p.performed_at), default=None)
+
+    @property
+    def diagnosed_on(self) -> date | None:
+        first = self.conditions[0].recorded_at if self.conditions else None
+        return local_day(first) if first else None
+
+    def facts(self, *, today: date) -> DischargeFacts:
+        """For the enrolment rules."""
+        encounter, patient = self.encounter, self.encounter.patient
+        department = encounter.department
+        return DischargeFacts(
+            discharged_on=local_day(encounter.discharged_at) if encounter.discharged_at else None,
+            diagnoses=tuple(Diagnosis(c.code, is_main=c.rank == 1) for c in self.conditions if c.code),
+            procedures=tuple(p.code for p in self.procedures if p.code),
+            departments=frozenset(department.path.strip("/").split("/")) if department else frozenset(),
+            encounter_class=encounter.class_code,
+            disposition=encounter.disposition,
+            sex=patient.sex,
+            age=_age(patient.birth_date, today),
+            is_deceased=patient.deceased,
+            is_cancelled=encounter.status == Encounter.Status.CANCELLED,
+            is_finished=encounter.status == Encounter.Status.FINISHED,
+            has_refused=patient.do_not_contact,
+        )
+
+
+@dataclass(slots=True)
+class History:
+    """What the tasks of one plan say about its progress."""
+
+    past: dict[str, list[Past]] = field(default_factory=lambda: defaultdict(list))
+    open_steps: set[str] = field(default_factory=set)
+    reopened: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    open_tasks: int = 0
+    completed: int = 0
+    touched: int = 0  # tasks with a contact or an end
+    last_person: UUID | None = None
+
+    def progress(self, plan: CarePlan) -> Progress:
+        """For the schedule rules."""
+        not_before = max(plan.enrolled_on, plan.resumed_on or plan.enrolled_on)
+        return Progress(self.past, not_before, last_day(plan.definition.plan(), plan.anchors()))
+
+
+def local_day(at: datetime) -> date:
+    """The hospital's date at this instant."""
+    return timezone.localdate(at, timezone.get_default_timezone())
+
+
+def stays(encounter_ids: Iterable[UUID]) -> list[Stay]:
+    """These stays with patient, department, active diagnoses and procedures: three statements for any number."""
+    wanted = list(encounter_ids)
+    encounters = list(
+        Encounter.objects.unscoped("enrolment judges every discharge")
+        .filter(pk__in=wanted)
+        .select_related("patient", "department")
+        .order_by("pk")
+    )
+    found = [encounter.pk for encounter in encounters]
+    conditions = _by_encounter(
+        Condition.objects.unscoped("enrolment judges every discharge")
+        .filter(encounter_id__in=found, active=True)
+        .order_by("rank", "created_at", "pk")
+    )
+    procedures = _by_encounter(
+        Procedure.objects.unscoped("enrolment judges every discharge")
+        .filter(encounter_id__in=found, active=True)
+        .order_by("rank", "created_at", "pk")
+    )
+    return [Stay(e, tuple(conditions[e.pk]), tuple(procedures[e.pk])) for e in encounters]
+
+
+def enrolling_plans() -> dict[str, PlanDefinition]:
+    """The versions that take discharges by rule, by URL."""
+    return {definition.url: definition for definition in PlanDefinition.objects.enrolling().order_by("url")}
+
+
+def contents(definitions: Iterable[PlanDefinition]) -> list[PlanContent]:
+    return [definition.plan() for definition in definitions]
+
+
+def histories(plans: Sequence[CarePlan]) -> Mapping[UUID, History]:
+    """The progress of these plans, from their tasks: one statement."""
+    found = {plan.pk: History() for plan in plans}
+    rows = (
+        Task.objects.unscoped("a plan is judged by all its tasks")
+        .filter(care_plan_id__in=list(found))
+        .order_by("ended_at", "pk")
+        .values_list(
+            "care_plan_id", "step_code", "occurrence", "status", "closed_reason", "ended_at", "attempts", "ended_by_id"
+        )
+    )
+    for plan_id, step, number, status, closed_reason, ended_at, attempts, person in rows:
+        if plan_id is None:
+            continue  # the filter above lets none through
+        history = found[plan_id]
+        _add(history, step, number, status, closed_reason, ended_at)
+        history.touched += bool(attempts) or status == Task.Status.COMPLETED
+        if status == Task.Status.COMPLETED and person:
+            history.last_person = person
+    return found
+
+
+def _add(history: History, step: str, number: int, status: str, closed_reason: str, ended_at: datetime | None) -> None:
+    if status == Task.Status.REQUESTED:
+        history.open_steps.add(step)
+        history.open_tasks += 1
+    elif status == Task.Status.CANCELLED and closed_reason in REOPENING:
+        history.reopened[(step, number)] += 1
+    elif ended_at is not None:
+        history.past[step].append(Past(number, local_day(ended_at)))
+        history.completed += status == Task.Status.COMPLETED
+
+
+def diagnosis_texts(plans: Sequence[CarePlan]) -> dict[UUID, str]:
+    """The main diagnosis of the stays behind these plans, in words, by stay."""
+    rows = (
+        Condition.objects.unscoped("the task says what it is about")
+        .filter(encounter_id__in={plan.encounter_id for plan in plans}, active=True)
+        .order_by("encounter_id", "rank", "created_at", "pk")
+        .distinct("encounter_id")
+    )
+    return {row.encounter_id: row.text or row.code for row in rows if row.encounter_id}
+
+
+def patients_of(encounter_ids: Iterable[UUID]) -> list[UUID]:
+    """Whose stays these are."""
+    rows = Encounter.objects.unscoped("to lock the patient first").filter(pk__in=list(encounter_ids))
+    return list(rows.values_list("patient_id", flat=True).distinct())
+
+
+def hospital() -> Organization:
+    """The root: where work belongs when the department is unknown."""
+    return Organization.objects.filter(kind=Organization.Kind.HOSPITAL).order_by("pk")[0]
+
+
+def has_died(patient_id: UUID) -> bool:
+    return Patient.objects.unscoped("a death stops everything").filter(pk=patient_id, deceased=True).exists()
+
+
+def may_be_contacted(patient_id: UUID) -> bool:
+    living = Patient.objects.unscoped("may the plans go on?").filter(
+        pk=patient_id, deceased=False, do_not_contact=False
+    )
+    return living.exists()
+
+
+def _by_encounter(rows: Iterable[Condition] | Iterable[Procedure]) -> dict[UUID, list]:  # type: ignore[type-arg]
+    grouped: dict[UUID, list] = defaultdict(list)  # type: ignore[type-arg]
+    for row in rows:
+        if row.encounter_id:
+            grouped[row.encounter_id].append(row)
+    return grouped
+
+
+def _age(birth_date: date | None, today: date) -> int | None:
+    if birth_date is None:
+        return None
+    return today.year - birth_date.year - ((today.month, today.day) < (birth_date.month, birth_date.day))
