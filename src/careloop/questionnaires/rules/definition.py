@@ -1,0 +1,374 @@
+"""A FHIR R4 Questionnaire with our wordings, scores and rules, as frozen dataclasses. Nothing in it is dropped silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+OURS = "https://careloop.org/fhir/StructureDefinition/"
+HL7 = "http://hl7.org/fhir/StructureDefinition/"
+TYPES = frozenset(
+    [
+        "group",
+        "display",
+        "boolean",
+        "decimal",
+        "integer",
+        "date",
+        "dateTime",
+        "time",
+        "string",
+        "text",
+        "url",
+        "choice",
+        "open-choice",
+        "quantity",
+        "attachment",
+    ]
+)
+KNOWN = frozenset(
+    {OURS + n for n in ("wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured")}
+    | {HL7 + n for n in (
+        "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit", "questionnaire-unitOption",
+        "questionnaire-itemControl", "questionnaire-hidden", "itemWeight", "ordinalValue", "translation",
+    )}
+)  # fmt: skip
+PATIENT_LIMIT = 30  # characters of a question on the patient's page (ux R21)
+
+
+class BadQuestionnaire(ValueError):
+    """The definition cannot be used; the message names the item and says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One text in both languages; English falls back to Chinese."""
+
+    zh: str
+    en: str = ""
+
+    def say(self, language: str) -> str:
+        return self.en if language == "en" and self.en else self.zh
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One possible answer of a choice question."""
+
+    code: str
+    staff: Words
+    patient: Words
+    weight: Decimal | None = None
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """One enableWhen line."""
+
+    question: str
+    operator: str
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question, group or displayed text."""
+
+    link_id: str
+    type: str
+    staff: Words
+    script: Words
+    patient: Words
+    required: bool = False
+    repeats: bool = False
+    read_only: bool = False
+    hidden: bool = False
+    options: tuple[Option, ...] = ()
+    when: tuple[When, ...] = ()
+    when_any: bool = False
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    decimals: int | None = None
+    longest: int | None = None
+    unit: str = ""
+    unit_display: str = ""
+    code: str = ""
+    control: str = ""
+    may_be_not_measured: bool = False
+    initial: Any = None
+    items: tuple[Item, ...] = ()
+    parent: str = ""
+
+    @property
+    def is_question(self) -> bool:
+        return self.type not in {"group", "display"}
+
+    def option(self, code: str) -> Option | None:
+        return next((option for option in self.options if option.code == code), None)
+
+    def weights(self) -> list[Decimal]:
+        return [option.weight for option in self.options if option.weight is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A whole form, parsed. `unsupported` lists what was kept but is not acted on."""
+
+    url: str
+    version: str
+    name: str
+    title: Words
+    source: str
+    items: tuple[Item, ...]
+    scores: tuple[Mapping[str, Any], ...] = ()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    classification: Mapping[str, Any] | None = None
+    checks: tuple[Mapping[str, Any], ...] = ()
+    opening: Words = Words("")
+    minutes: Mapping[str, int] = field(default_factory=dict)
+    unsupported: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator[Item]:
+        """Every item, parents before children, in the order of the form."""
+        yield from _walk(self.items)
+
+    @property
+    def questions(self) -> tuple[Item, ...]:
+        return tuple(item for item in self.walk() if item.is_question)
+
+    def item(self, link_id: str) -> Item:
+        for item in self.walk():
+            if item.link_id == link_id:
+                return item
+        raise KeyError(link_id)
+
+    @property
+    def screens(self) -> tuple[tuple[Item, ...], ...]:
+        """What stands on one page: each question alone, but a group of numbers (a blood pressure) together."""
+        found: list[tuple[Item, ...]] = []
+        for item in self.items:
+            found += _screens(item)
+        return tuple(found)
+
+
+def _walk(items: Sequence[Item]) -> Iterator[Item]:
+    for item in items:
+        yield item
+        yield from _walk(item.items)
+
+
+def _screens(item: Item) -> list[tuple[Item, ...]]:
+    if item.is_question:
+        return [(item, *[child for child in _walk(item.items) if child.is_question])]
+    numbers = [child for child in item.items if child.type in {"integer", "decimal", "quantity"}]
+    if item.type == "group" and numbers and len(numbers) == len(item.items):
+        return [tuple(numbers)]
+    return [screen for child in item.items for screen in _screens(child)]
+
+
+def parse(content: Mapping[str, Any]) -> Form:
+    """Our content file (definition, scores, rules …) or a bare FHIR Questionnaire. Raises BadQuestionnaire."""
+    definition = content.get("definition", content)
+    if definition.get("resourceType") != "Questionnaire":
+        raise BadQuestionnaire("resourceType must be 'Questionnaire'")
+    unsupported: list[str] = []
+    items = tuple(_item(raw, "", definition, unsupported) for raw in definition.get("item", ()))
+    form = Form(
+        url=_needed(definition, "url"),
+        version=str(_needed(definition, "version")),
+        name=str(definition.get("name", "")),
+        title=_title(content, definition),
+        source=str(content.get("source", "")),
+        items=items,
+        scores=tuple(content.get("scores") or ()),
+        rules=tuple(content.get("rules") or ()),
+        classification=content.get("classification"),
+        checks=tuple(content.get("checks") or ()),
+        opening=_words(content.get("opening") or ""),
+        minutes=content.get("minutes") or {},
+        unsupported=tuple(unsupported),
+    )
+    _check_links(form)
+    return form
+
+
+def _title(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Words:
+    title = content.get("title") or definition.get("title") or definition.get("name") or ""
+    return _words(title)
+
+
+def _words(value: Any) -> Words:
+    if isinstance(value, Mapping):
+        return Words(str(value.get("zh", "")), str(value.get("en", "")))
+    return Words(str(value))
+
+
+def _needed(raw: Mapping[str, Any], name: str) -> Any:
+    if not raw.get(name):
+        raise BadQuestionnaire(f"the questionnaire needs a {name}")
+    return raw[name]
+
+
+def _item(raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], unsupported: list[str]) -> Item:
+    link_id = raw.get("linkId")
+    if not link_id:
+        raise BadQuestionnaire(f"an item ({raw.get('text', 'without text')!r}) has no linkId; give it one")
+    kind = raw.get("type", "")
+    if kind not in TYPES:
+        raise BadQuestionnaire(f"item {link_id}: type {kind!r} is not one of {', '.join(sorted(TYPES))}")
+    extensions = _extensions(raw, link_id, unsupported)
+    staff = Words(str(raw.get("text", "")), _translated(raw.get("_text")))
+    wording = {
+        part["url"]: str(part.get("valueString", ""))
+        for part in extensions.get(OURS + "wording", {}).get("extension", ())
+    }
+    unit = extensions.get(HL7 + "questionnaire-unit", {}).get("valueCoding", {})
+    if kind == "group" and raw.get("repeats"):
+        unsupported.append(f"{link_id}: a repeating group is asked once")
+    return Item(
+        link_id=str(link_id),
+        type=kind,
+        staff=staff,
+        script=Words(wording.get("script", ""), wording.get("script-en", "")),
+        patient=Words(wording.get("patient", "") or staff.zh, wording.get("patient-en", "") or staff.en),
+        required=bool(raw.get("required")),
+        repeats=bool(raw.get("repeats")) and kind != "group",
+        read_only=bool(raw.get("readOnly")),
+        hidden=bool(_value(extensions.get(HL7 + "questionnaire-hidden"))),
+        options=_options(raw, definition, str(link_id)),
+        when=tuple(_when(line, str(link_id)) for line in raw.get("enableWhen", ())),
+        when_any=raw.get("enableBehavior", "all") == "any",
+        minimum=_number(_value(extensions.get(HL7 + "minValue"))),
+        maximum=_number(_value(extensions.get(HL7 + "maxValue"))),
+        decimals=_value(extensions.get(HL7 + "maxDecimalPlaces")),
+        longest=raw.get("maxLength"),
+        unit=str(unit.get("code", "")),
+        unit_display=str(unit.get("display", "") or unit.get("code", "")),
+        code=str((raw.get("code") or [{}])[0].get("code", "")),
+        control=str(_value(extensions.get(OURS + "control")) or ""),
+        may_be_not_measured=bool(_value(extensions.get(OURS + "may-be-not-measured"))),
+        initial=_value((raw.get("initial") or [None])[0]),
+        items=tuple(_item(child, str(link_id), definition, unsupported) for child in raw.get("item", ())),
+        parent=parent,
+    )
+
+
+def _extensions(raw: Mapping[str, Any], link_id: str, unsupported: list[str]) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for extension in raw.get("extension", ()):
+        url = str(extension.get("url", ""))
+        found[url] = extension
+        if url not in KNOWN:
+            unsupported.append(f"{link_id}: extension {url} is kept but not acted on")
+    return found
+
+
+def _value(holder: Mapping[str, Any] | None) -> Any:
+    """The one value[x] of an extension or initial."""
+    if not holder:
+        return None
+    return next((value for name, value in holder.items() if name.startswith("value")), None)
+
+
+def _number(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        value = value.get("value")
+    return Decimal(str(value))
+
+
+def _translated(element: Mapping[str, Any] | None, language: str = "en") -> str:
+    for extension in (element or {}).get("extension", ()):
+        parts = {part["url"]: _value(part) for part in extension.get("extension", ())}
+        if extension.get("url") == HL7 + "translation" and parts.get("lang") == language:
+            return str(parts.get("content", ""))
+    return ""
+
+
+def _options(raw: Mapping[str, Any], definition: Mapping[str, Any], link_id: str) -> tuple[Option, ...]:
+    lines = list(raw.get("answerOption", ()))
+    if raw.get("answerValueSet"):
+        lines += [{"valueCoding": concept} for concept in _value_set(raw["answerValueSet"], definition, link_id)]
+    found = tuple(_option(line) for line in lines)
+    codes = [option.code for option in found]
+    if len(set(codes)) != len(codes):
+        raise BadQuestionnaire(f"item {link_id}: two options have the same code; every code must differ")
+    if raw.get("type") == "choice" and not found:
+        raise BadQuestionnaire(f"item {link_id}: a choice needs answerOption or a contained answerValueSet")
+    return found
+
+
+def _value_set(reference: str, definition: Mapping[str, Any], link_id: str) -> list[Mapping[str, Any]]:
+    for contained in definition.get("contained", ()):
+        if reference == f"#{contained.get('id')}":
+            includes = contained.get("compose", {}).get("include", ())
+            return [concept for include in includes for concept in include.get("concept", ())]
+    raise BadQuestionnaire(f"item {link_id}: value set {reference} is not contained in the questionnaire")
+
+
+def _option(line: Mapping[str, Any]) -> Option:
+    value = line.get("valueCoding")
+    if value is None:
+        text = str(_value(line))
+        return Option(code=text, staff=Words(text), patient=Words(text))
+    extensions = {e.get("url"): e for e in [*line.get("extension", ()), *value.get("extension", ())]}
+    staff = Words(str(value.get("display") or value.get("code")), _translated(value.get("_display")))
+    weight = (
+        _value(extensions.get(HL7 + "itemWeight"))
+        if HL7 + "itemWeight" in extensions
+        else _value(extensions.get(HL7 + "ordinalValue"))
+    )
+    return Option(
+        code=str(value.get("code") or value.get("display")),
+        staff=staff,
+        patient=Words(
+            str(_value(extensions.get(OURS + "patient-wording")) or staff.zh),
+            str(_value(extensions.get(OURS + "patient-wording-en")) or staff.en),
+        ),
+        weight=_number(weight),
+        exclusive=bool(_value(extensions.get(HL7 + "questionnaire-optionExclusive"))),
+    )
+
+
+def _when(line: Mapping[str, Any], link_id: str) -> When:
+    operator = line.get("operator", "")
+    if operator not in {"exists", "=", "!=", ">", "<", ">=", "<="}:
+        raise BadQuestionnaire(f"item {link_id}: enableWhen operator {operator!r} is unknown")
+    answer = next((value for name, value in line.items() if name.startswith("answer")), None)
+    if isinstance(answer, Mapping):
+        answer = answer.get("code", answer.get("value"))
+    return When(question=str(line.get("question", "")), operator=operator, answer=answer)
+
+
+def _check_links(form: Form) -> None:
+    seen: set[str] = set()
+    for item in form.walk():
+        if item.link_id in seen:
+            raise BadQuestionnaire(f"linkId {item.link_id} is used twice; every item needs its own")
+        seen.add(item.link_id)
+    for item in form.walk():
+        for line in item.when:
+            if line.question not in seen:
+                raise BadQuestionnaire(
+                    f"item {item.link_id}: enableWhen asks for {line.question!r}, which is not in the form"
+                )
+    _refuse_cycles(form)
+
+
+def _refuse_cycles(form: Form) -> None:
+    asks = {
+        item.link_id: {line.question for line in item.when} | ({item.parent} if item.parent else set())
+        for item in form.walk()
+    }
+    done: set[str] = set()
+    while rest := {name: needs - done for name, needs in asks.items() if name not in done}:
+        free = {name for name, needs in rest.items() if not needs}
+        if not free:
+            raise BadQuestionnaire(
+                f"enableWhen runs in a circle through {', '.join(sorted(rest))}; break it at one item"
+            )
+        done |= free

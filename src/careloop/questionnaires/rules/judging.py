@@ -1,0 +1,133 @@
+"""What the answers mean: alert rules and the classification of national forms, each explained in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from careloop.questionnaires.rules.conditions import Context, holds, items_of, scores_of
+from careloop.questionnaires.rules.definition import Form, Words
+from careloop.questionnaires.rules.logic import Answers, live_answers
+from careloop.questionnaires.rules.scoring import score
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired: what, how bad, who must act by when, what the patient should do meanwhile."""
+
+    rule_code: str
+    severity: str  # critical | high | watch
+    sentence: Words
+    owner_role: str
+    respond_within_minutes: int
+    advice: Words = Words("")
+    safety: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def sentence_zh(self) -> str:
+        return self.sentence.zh
+
+    @property
+    def sentence_en(self) -> str:
+        return self.sentence.en or self.sentence.zh
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The class of this visit on a national form, with its reason and the clock it starts."""
+
+    code: str
+    title: Words
+    reason: Words
+    next_days: int | None
+    referral: bool
+
+
+SEVERITIES = ("critical", "high", "watch")
+
+
+def judge(
+    form: Form,
+    answers: Answers,
+    *,
+    previous: Answers | None = None,
+    previous_at: datetime | None = None,
+    at: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """The rules that fire, worst first. Answers to questions that are not asked never count."""
+    context = _context(form, answers, previous, previous_at, at)
+    fired = [_finding(form, rule) for rule in form.rules if holds(rule["when"], context)]
+    return tuple(sorted(fired, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def classify(
+    form: Form,
+    answers: Answers,
+    *,
+    previous: Answers | None = None,
+    previous_at: datetime | None = None,
+    at: datetime | None = None,
+) -> Classification | None:
+    """The first outcome that matches, or None when the form has no classification or nothing matches yet."""
+    if form.classification is None:
+        return None
+    context = _context(form, answers, previous, previous_at, at)
+    for outcome in form.classification["outcomes"]:
+        if holds(outcome["when"], context):
+            return _outcome(outcome, context.answers)
+    return None
+
+
+def _context(
+    form: Form, answers: Answers, previous: Answers | None, previous_at: datetime | None, at: datetime | None
+) -> Context:
+    totals: dict[str, Decimal | None] = {found.code: found.value for found in score(form, answers)}
+    return Context(live_answers(form, answers), totals, previous or {}, previous_at, at)
+
+
+def _finding(form: Form, rule: Mapping[str, Any]) -> Finding:
+    evidence = items_of(rule["when"])
+    for code in scores_of(rule["when"]):
+        evidence |= {name for total in form.scores if total["code"] == code for name in total["items"]}
+    order = [item.link_id for item in form.walk()]
+    return Finding(
+        rule_code=rule["code"],
+        severity=rule["severity"],
+        sentence=_words(rule["sentence"]),
+        owner_role=rule["owner_role"],
+        respond_within_minutes=int(rule["respond_within_minutes"]),
+        advice=_words(rule.get("advice") or {}),
+        safety=rule.get("safety") or {},
+        evidence=tuple(name for name in order if name in evidence),
+        source=rule.get("source", ""),
+    )
+
+
+def _outcome(outcome: Mapping[str, Any], answers: Answers) -> Classification:
+    return Classification(
+        code=str(outcome["code"]),
+        title=_words(outcome["title"]),
+        reason=Words(
+            _filled(outcome["reason"].get("zh", ""), answers), _filled(outcome["reason"].get("en", ""), answers)
+        ),
+        next_days=outcome.get("next_days"),
+        referral=bool(outcome.get("referral")),
+    )
+
+
+def _filled(text: str, answers: Answers) -> str:
+    """{sbp} becomes the answer; an unanswered question leaves a dash. Only linkIds are replaced, nothing is executed."""
+    for name, value in answers.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    while (start := text.find("{")) >= 0 and (end := text.find("}", start)) > start:
+        text = f"{text[:start]}–{text[end + 1 :]}"
+    return text
+
+
+def _words(value: Mapping[str, str]) -> Words:
+    return Words(value.get("zh", ""), value.get("en", ""))
