@@ -1,0 +1,260 @@
+"""The gateway process for real: TCP, the database, and kill -9 at the worst moments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from careloop.integration.actions import process_batch
+from careloop.integration.hl7v2.answer import read_answer
+from careloop.integration.hl7v2.framing import END, START, FrameReader, wrap
+from careloop.integration.jobs import process_inbox
+from careloop.integration.models import InboxMessage
+from careloop.integration.tests.factories import AT, adt, oru, receive
+from careloop.patients.models import Encounter, Patient
+from tests.cast import SYSTEM, make_cast
+
+ROOT = Path(__file__).resolve().parents[4]
+STATE = InboxMessage.State
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.kill]
+
+
+def inbox() -> Any:
+    return InboxMessage.objects.unscoped("test").order_by("seq")
+
+
+def database_url() -> str:
+    s = connection.settings_dict
+    return f"postgresql://{s['USER']}@/{s['NAME']}?host={s['HOST']}"
+
+
+@contextmanager
+def gateway(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`careloop hl7 listen` as its own process, on a port of the system's choice."""
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT / "src"), "CARELOOP_DATABASE_URL": database_url(),
+        "PYTHONUNBUFFERED": "1", **settings,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "careloop.config.cli", "hl7", "listen", "--port", "0", *arguments]
+    code = "import sys; from careloop.config.cli import main; sys.exit(main(sys.argv[1:]))"
+    command[1:3] = ["-c", code]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert "listens" in line, process.stderr.read() if process.stderr else ""
+    try:
+        yield process, int(line.rsplit(":", 1)[1])
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class Sender:
+    """A hospital system: sends, and waits for the answer to each message."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=15)
+        self.frames = FrameReader()
+        self.answers: list[bytes] = []
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, message: str | bytes) -> tuple[str, str, str]:
+        self.socket.sendall(wrap(message if isinstance(message, bytes) else message.encode()))
+        return read_answer(self.answer())
+
+    def answer(self) -> bytes:
+        while not self.answers:
+            data = self.socket.recv(65_536)
+            if not data:
+                raise ConnectionError("closed")
+            self.answers += [frame.body for frame in self.frames.feed(data)]
+        return self.answers.pop(0)
+
+
+def wait_until(done: Any, seconds: float = 15) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_from_the_socket_to_the_record() -> None:
+    cast = make_cast()
+    with gateway() as (_, port), Sender(port) as sender:
+        assert sender.send(adt("A01", name="王韡", control="M1").encode("gb18030")) == ("AA", "M1", "")
+        assert sender.send(adt("A03", control="M2")) == ("AA", "M2", "")
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 2)
+    stay = Encounter.objects.unscoped("test").get(visit_number="V9001")
+    assert (stay.status, stay.department) == ("finished", cast.cardiology)
+    assert [row.charset for row in inbox()] == ["gb18030", "utf-8"]
+
+
+def test_the_answer_is_in_the_charset_of_the_request() -> None:
+    make_cast()
+    with gateway("--no-process") as (_, port), Sender(port) as sender:
+        raw = adt("A01", control="消息一").encode("gb18030")
+        sender.socket.sendall(wrap(raw))
+        assert "MSA|AA|消息一".encode("gb18030") in sender.answer()
+
+
+def test_what_the_sender_must_mend() -> None:
+    make_cast()
+    with gateway("--no-process", CARELOOP_HL7_FACILITIES="YX,LAB") as (_, port), Sender(port) as sender:
+        assert sender.send(b"no header")[0] == "AR"
+        assert sender.send(b"MSH|^~\\&|HIS|YX|||1|||M1|P|2.4\r")[:2] == ("AE", "M1")
+        assert sender.send(b"MSH|^~\\&|HIS|ELSE|||1||ADT^A01|M2|P|2.4\r")[:2] == ("AR", "M2")
+        assert sender.send(adt("A01", control="M3"))[:2] == ("AA", "M3")
+    assert [(row.state, row.error_code) for row in inbox()] == [
+        ("dead", "no-header"), ("dead", "no-message-type"), ("dead", "unknown-facility"), ("received", ""),
+    ]  # fmt: skip
+
+
+def test_again_is_accepted_and_changes_nothing() -> None:
+    make_cast()
+    with gateway() as (_, port), Sender(port) as sender:
+        for _again in range(3):
+            assert sender.send(adt("A01", control="M1"))[:2] == ("AA", "M1")
+        assert sender.send(adt("A08", control="M1"))[:2] == ("AA", "M1")
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 2)
+    first, second = inbox()
+    assert (first.duplicates, second.flags) == (2, ["control-id-reused"])
+
+
+def test_pipelined_on_many_connections_all_kept_in_order() -> None:
+    make_cast()
+
+    def speak(n: int, port: int) -> None:
+        with Sender(port) as sender:
+            raws = [adt("A08", number=str(9000 + n), visit=f"V{n}", control=f"{n}-{k}").encode() for k in range(30)]
+            sender.socket.sendall(b"".join(wrap(raw) for raw in raws))
+            assert [read_answer(sender.answer())[1] for _ in raws] == [f"{n}-{k}" for k in range(30)]
+
+    with gateway("--no-process") as (_, port):
+        threads = [threading.Thread(target=speak, args=(n, port)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    rows = list(inbox().values_list("control_id", flat=True))
+    assert len(rows) == 180
+    for n in range(6):
+        assert [row for row in rows if row.startswith(f"{n}-")] == [f"{n}-{k}" for k in range(30)]
+
+
+def test_five_megabytes_and_no_end_mark_with_carriage_return() -> None:
+    make_cast()
+    big = oru("9001", "V9001", "O1", [("718-7^Hb^LN", "132", "g/L", "N")]) + "NTE|1||" + "长" * 1_700_000 + "\r"
+    with gateway() as (_, port), Sender(port) as sender:
+        assert len(big.encode()) > 5_000_000
+        sender.socket.sendall(START + big.encode() + END)
+        assert read_answer(sender.answer())[0] == "AA"
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 1)
+    assert bytes(inbox().get().raw) == big.encode()
+
+
+def test_killed_between_store_and_process() -> None:
+    """What was acknowledged is in the inbox, whatever happens to the process; the next one carries on."""
+    make_cast()
+    with gateway("--no-process") as (process, port), Sender(port) as sender:
+        for n in range(20):
+            assert sender.send(adt("A01", number=str(9000 + n), visit=f"V{9000 + n}", control=f"K{n}"))[0] == "AA"
+        process.kill()
+        process.wait()
+    assert inbox().filter(state=STATE.RECEIVED).count() == 20
+    with gateway():
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 20)
+    assert Encounter.objects.unscoped("test").filter(visit_number__startswith="V90").count() == 20
+
+
+def test_killed_again_and_again_while_it_works() -> None:
+    """Nothing acknowledged is lost, nothing is applied by halves, and each stay exists once."""
+    make_cast()
+    acknowledged: list[str] = []
+    waiting = [adt(t, number=str(8000 + n), visit=f"V{8000 + n}", control=f"{t}{n}") for n in range(40) for t in ("A01", "A03")]
+    for _round in range(3):
+        with gateway() as (process, port):
+            killer = threading.Timer(0.25, process.kill)
+            killer.start()
+            try:
+                with Sender(port) as sender:
+                    while waiting:
+                        code, control, _words = sender.send(waiting[0])
+                        assert code == "AA"
+                        acknowledged.append(control)
+                        waiting.pop(0)
+            except (ConnectionError, TimeoutError):
+                pass
+            killer.cancel()
+            process.kill()
+            process.wait()
+    with gateway() as (_, port), Sender(port) as sender:
+        for raw in waiting:
+            acknowledged.append(sender.send(raw)[1])
+        wait_until(lambda: not inbox().unfinished().exists(), 30)
+    assert set(inbox().values_list("control_id", flat=True)) == set(acknowledged)
+    assert inbox().exclude(state=STATE.DONE).count() == 0
+    stays = Encounter.objects.unscoped("test").filter(visit_number__startswith="V80")
+    assert (stays.count(), stays.filter(status="finished", discharge_cycle=1).count()) == (40, 40)
+    assert Patient.objects.unscoped("test").filter(name="周国强").count() == 40
+
+
+def test_two_processors_share_the_work() -> None:
+    """Rows one has locked are skipped by the other; order within a patient holds."""
+    make_cast()
+    for n in range(30):
+        receive(adt("A01", number=str(7000 + n), visit=f"V{7000 + n}"))
+        receive(adt("A03", number=str(7000 + n), visit=f"V{7000 + n}"))
+    done: list[int] = []
+
+    def work() -> None:
+        try:
+            done.append(process_inbox().applied)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    process_inbox()
+    assert inbox().exclude(state=STATE.DONE).count() == 0
+    assert Encounter.objects.unscoped("test").filter(visit_number__startswith="V70", status="finished").count() == 30
+
+
+def test_a_rolled_back_batch_leaves_everything_waiting(monkeypatch: Any) -> None:
+    from careloop.integration.actions import process as process_module
+
+    make_cast()
+    receive(adt("A01"))
+
+    def stumble(*_: object) -> None:
+        raise RuntimeError("power cut before the commit")
+
+    monkeypatch.setattr(process_module, "_finish", stumble)
+    with pytest.raises(RuntimeError):
+        process_batch(limit=5, at=AT, by=SYSTEM)
+    assert inbox().get().state == STATE.RECEIVED
+    assert not Patient.objects.unscoped("test").filter(name="周国强").exists()
