@@ -36,7 +36,8 @@ def _example() -> dict[str, Any]:
     return {
         "patient": {
             "name": "周国强", "sex": "男", "age": 67, "birth_date": "1959-03-02",
-            "identifiers": [("住院号", "2026110398")], "discharged": "2026-11-13", "doctor": "张明远", "nurse": "王秀兰",
+            "identifiers": [("住院号", "2026110398")], "discharged": "2026-11-13", "doctor": "张明远",
+            "nurse": "王秀兰",
             "diagnosis": "急性前壁心肌梗死 PCI 术后", "allergies": ["青霉素"], "risk": "critical",
         },
         "unknown_patient": {"name": "李建国"},

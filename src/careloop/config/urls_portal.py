@@ -1,9 +1,11 @@
 """Addresses of the patient portal. No staff page is reachable from here."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", include("careloop.portal.urls")),
+]
 
-handler403 = "careloop.config.errors.forbidden"
-handler404 = "careloop.config.errors.not_found"
-handler500 = "careloop.config.errors.failed"
+handler403 = "careloop.portal.views.errors.forbidden"
+handler404 = "careloop.portal.views.errors.not_found"
+handler500 = "careloop.portal.views.errors.failed"

@@ -87,7 +87,7 @@ def sparkline(
     target: float | None = None,
     normal: tuple[float, float] | None = None,
 ) -> Sparkline:
-    """Places the values from left to right, the highest at the top. One value sits in the middle; none gives no points."""
+    """Places the values from left to right, the highest at the top. One value sits in the middle; none draws nothing."""
     shown = [*values, *([target] if target is not None else []), *(normal or ())]
     low, high = _bounds(shown)
 

@@ -42,7 +42,7 @@ class MeasurementEntered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DangerAnswered(Event):
-    """An answer tripped a critical rule: the safety page was shown and the alerts were raised, before the form was done."""
+    """An answer tripped a critical rule: safety page shown, alerts raised, before the form was done."""
 
     response_id: UUID
     link_id: str

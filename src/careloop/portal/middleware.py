@@ -26,7 +26,7 @@ class TokenCsrf(CsrfViewMiddleware):
 
 
 def viewer(get_response: Handler) -> Handler:
-    """Sets request.patient_session and request.viewer. The patient always comes from the link, never from the request."""
+    """Sets request.patient_session and request.viewer. The patient comes from the link, never from the request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         session = reads.open_session(request.session, at=timezone.now())

@@ -107,7 +107,7 @@ def remember(session: SessionBase, link: AccessLink, *, at: datetime) -> None:
 
 
 def open_session(session: SessionBase, *, at: datetime) -> PatientSession | None:
-    """Who is here. None when nobody is, when it was idle too long or too old, or when the link was revoked meanwhile."""
+    """Who is here. None when nobody is, when it was idle too long or too old, or when the link was revoked."""
     if _state(session, at=at) is not rules.SessionState.OPEN:
         return None
     link = _link_of(session, at=at)

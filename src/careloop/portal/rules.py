@@ -43,7 +43,7 @@ class SessionState(Enum):
 
 
 def session_state(*, started_at: datetime, seen_at: datetime, at: datetime) -> SessionState:
-    """Ten minutes without a page lock it, twelve hours end it (a phone left on a table; a phone lent to a neighbour)."""
+    """Ten minutes without a page lock it, twelve hours end it (a phone left on a table or lent to a neighbour)."""
     if at - started_at >= ABSOLUTE:
         return SessionState.ENDED
     return SessionState.LOCKED if at - seen_at >= IDLE else SessionState.OPEN

@@ -38,16 +38,10 @@ def enter_measurement(
     """
     level = rules.level_of(measurement, values, earlier=_earlier(measurement, by), at=at)
     key = f"portal:{once}"
-    if Observation.objects.visible_to(by).filter(patient=patient, key__startswith=f"{SOURCE}:{key}").exists():
-        return level
-    store_observations(
-        patient=patient,
-        encounter=None,
-        observations=_observations(measurement, values, key, at),
-        source=SOURCE,
-        at=at,
-        by=by,
-    )
+    if Observation.objects.visible_to(by).filter(key=f"{SOURCE}|{key}:{measurement.fields[0].name}").exists():
+        return level  # the same form again
+    told = _observations(measurement, values, key, at)
+    store_observations(patient=patient, encounter=None, observations=told, source=SOURCE, at=at, by=by)
     if level == "urgent":
         _ask_for_a_call(patient, measurement, key, at, by)
     record(MeasurementEntered(measurement=measurement.code, level=level, key=key, patient_id=patient.pk), by=by)
@@ -79,7 +73,7 @@ def _observations(
 
 
 def _ask_for_a_call(patient: Patient, measurement: rules.Measurement, key: str, at: datetime, by: Viewer) -> None:
-    """A work order for the department that cares; without a department there is nobody to ask, and the page still warns."""
+    """A work order for the department that cares. Without a department nobody can be asked; the page still warns."""
     care = CareRelationship.objects.visible_to(by).filter(patient=patient).order_by("-since", "-id").first()
     if care is None:
         return

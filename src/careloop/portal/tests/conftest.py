@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
 
-from careloop.config import settings as written
 from careloop.kernel.actions import seeding
 from careloop.patients.models import AccessLink, Patient
 from careloop.portal import rules
@@ -21,6 +21,7 @@ PHONE_MA = "0999"
 @pytest.fixture
 def portal(settings):
     """Settings as with CARELOOP_SURFACE=portal."""
+    written = importlib.import_module("careloop.config.settings")
     settings.ROOT_URLCONF = "careloop.config.urls_portal"
     settings.MIDDLEWARE = written._COMMON + written._PORTAL
     settings.SESSION_COOKIE_NAME = "careloop_patient"

@@ -8,7 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
@@ -108,30 +110,25 @@ def test_wrong_old_revoked_and_unknown_links_give_the_same_answer(zhang, cast):
     assert len({body_of(answer) for answer in pages}) == 1
 
 
-def test_wrong_and_unknown_take_the_same_time_and_statements(zhang, django_assert_num_queries, portal):
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    counts = []
-    for url in (zhang.url, "/q/never-issued"):
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            Client().post(url, {"factor": "1111"})
+def test_wrong_and_unknown_take_the_same_time_and_statements(zhang):
+    counts, client = [], Client()
+    for url in ("/q/warm-up", zhang.url, "/q/never-issued"):
+        with CaptureQueriesContext(connection) as queries:
+            client.post(url, {"factor": "1111"})
         counts.append(len(queries))
-    assert counts[0] == counts[1]
+    assert counts[1] == counts[2]
 
-    def took(url):
-        times = []
-        for number in range(30):
-            client = Client(REMOTE_ADDR=f"198.51.100.{number}")
+    times: dict[str, list[float]] = {zhang.url: [], "/q/never-issued": []}
+    for _ in range(40):  # in turn, so that whatever else this machine does slows both alike
+        for url, taken in times.items():
+            with seeding():
+                FailedCheck.objects.all().delete()
+                AccessLink.objects.unscoped("test").update(failures=0)
             start = time.perf_counter()
-            client.post(url if number < 9 else f"/q/never-{url}-{number}", {"factor": "1111"})
-            times.append(time.perf_counter() - start)
-        return statistics.median(times)
-
-    known, unknown = took(zhang.url), took("/q/never-issued")
-    assert abs(known - unknown) < max(known, unknown) * 0.6
+            client.post(url, {"factor": "1111"})
+            taken.append(time.perf_counter() - start)
+    known, unknown = (statistics.median(taken) for taken in times.values())
+    assert abs(known - unknown) < max(known, unknown) * 0.3
 
 
 @pytest.mark.parametrize("by", ["link", "network"])

@@ -11,6 +11,7 @@ from careloop.kernel.pages import PageRequest
 from careloop.portal import reads, rules
 from careloop.portal.access import patient_page
 from careloop.portal.views.showing import show
+from careloop.tasks.models import Task
 
 HOME = "/"
 ICONS = {"blood-pressure": "pulse", "weight": "scale"}
@@ -36,7 +37,7 @@ def home(request: PageRequest) -> HttpResponse:
 def _measure_card(request: PageRequest, measurement: rules.Measurement) -> dict[str, str]:
     found = reads.readings(request.viewer, measurement, count=1)
     last = f"{value_words(found[-1])} · {day_words(found[-1].measured_at)}" if found else _("Not noted yet")
-    titles = {"blood-pressure": _("Blood pressure"), "weight": _("Weight")}
+    titles = {"blood-pressure": _("Note the blood pressure"), "weight": _("Note the weight")}
     return {"code": measurement.code, "icon": ICONS[measurement.code], "title": titles[measurement.code], "note": last}
 
 
@@ -55,8 +56,7 @@ def plan(request: PageRequest) -> HttpResponse:
             for task in reads.coming_tasks(request.viewer, at=at)
         ],
         "done": [
-            {"title": task.step_title or task.plan_title, "date": day_words(task.ended_at)}
-            for task in reads.done_tasks(request.viewer)
+            {"title": title_of(task), "date": day_words(task.ended_at)} for task in reads.done_tasks(request.viewer)
         ],
     }
     return show(request, "portal/plan.html", context, title=_("My plan"), back=HOME)
@@ -67,6 +67,11 @@ def medicines(request: PageRequest) -> HttpResponse:
     """The medicines the hospital wrote down."""
     context = {"medicines": reads.medicines(request.viewer)}
     return show(request, "portal/medicines.html", context, title=_("My medicines"), back=HOME)
+
+
+def title_of(task: Task) -> str:
+    """What the patient calls it: the step, else the plan."""
+    return task.step_title or task.plan_title
 
 
 def day_words(moment: object) -> str:

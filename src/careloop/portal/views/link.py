@@ -21,7 +21,7 @@ YEAR = 365 * 24 * 3600
 
 @public_page("the link of a message; nothing about a person is shown before the second factor")
 def link(request: PageRequest, token: str) -> HttpResponse:
-    """The check page. GET changes nothing and looks the same for every token; a wrong or old link fails like a wrong number."""
+    """The check page. GET changes nothing and looks the same for every token; an old link fails like a wrong number."""
     if request.method != "POST":
         return _check_page(request)
     return _check(request, reads.usable_link(token, at=timezone.now()), tried=token)

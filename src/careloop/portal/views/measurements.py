@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from django.http import Http404, HttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel import svg
 from careloop.kernel.pages import PageRequest
@@ -16,6 +18,24 @@ from careloop.portal.access import patient_page
 from careloop.portal.views.home import day_words, value_words
 from careloop.portal.views.showing import show
 
+ADVICE: Mapping[str, Mapping[str, str | Promise]] = {
+    "blood-pressure": {
+        "urgent": _(
+            "This is very high. Sit still for 5 minutes and measure again. "
+            "If it is still so high, call us or go to hospital today. We call you too."
+        ),
+        "above-target": _("A little above the aim (130 / 80). Rest 5 minutes and measure again, that is more exact."),
+        "low": _("A little low. Get up slowly. If you feel dizzy, sit down and call us."),
+        "ok": _("Good. Measure again tomorrow at the same time."),
+    },
+    "weight": {
+        "urgent": _(
+            "You have gained 2 kg or more in 3 days. Water may be gathering in your body. "
+            "We call you; please call us if you are short of breath."
+        ),
+        "ok": _("No quick change. Weigh yourself at the same time tomorrow."),
+    },
+}
 TREND = {"blood-pressure": ("systolic", "diastolic"), "weight": ("weight",)}
 
 
@@ -62,10 +82,12 @@ def _page(
         "signs": _signs(measurement.code),
         "trend": _trend(measurement.code, found),
         "trend_words": words["title"],
-        "rows": [{"values": value_words(one), "when": one.measured_at} for one in reversed(found[-5:])],
+        "rows": [{"words": value_words(one), "when": one.measured_at} for one in reversed(found[-5:])],
     }
     home = request.patient_session.purpose == rules.HOME  # type: ignore[attr-defined]
-    return show(request, "portal/measure.html", context, title=words["title"], back="/" if home else "", status=status)
+    return show(
+        request, "portal/measure.html", context, title=str(words["title"]), back="/" if home else "", status=status
+    )
 
 
 def _trend(code: str, found: list[reads.Reading]) -> svg.LineChart | None:
@@ -97,7 +119,7 @@ def _fields(measurement: rules.Measurement, entry: forms.MeasurementEntry | None
     ]
 
 
-def _words(code: str) -> dict[str, str]:
+def _words(code: str) -> dict[str, Any]:
     if code == "weight":
         return {
             "title": _("Note the weight"),
@@ -112,28 +134,10 @@ def _words(code: str) -> dict[str, str]:
 
 
 def _advice(code: str, level: str) -> str:
-    if not level:
-        return ""
-    if code == "weight":
-        return {
-            "urgent": _(
-                "You have gained 2 kg or more in 3 days. Water may be gathering in your body. We call you; please call us if you are short of breath."
-            ),
-            "ok": _("No quick change. Weigh yourself at the same time tomorrow."),
-        }[level]
-    return {
-        "urgent": _(
-            "This is very high. Sit still for 5 minutes and measure again. If it is still so high, call us or go to hospital today. We call you too."
-        ),
-        "above-target": _(
-            "A little above the aim (130 / 80). Rest for 5 minutes and measure again, that is more exact."
-        ),
-        "low": _("A little low. Get up slowly. If you feel dizzy, sit down and call us."),
-        "ok": _("Good. Measure again tomorrow at the same time."),
-    }[level]
+    return str(ADVICE[code][level]) if level else ""
 
 
-def _signs(code: str) -> list[str]:
+def _signs(code: str) -> list[str | Promise]:
     if code == "weight":
         return [_("short of breath when lying flat"), _("both legs swell more and more"), _("chest tightness")]
     return [

@@ -1,4 +1,4 @@
-"""What every patient page knows: the hospital, the way back, the call button, large print, for whom a relative writes."""
+"""What every patient page knows: hospital, way back, call button, large print, for whom a relative writes."""
 
 from __future__ import annotations
 
