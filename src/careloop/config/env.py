@@ -57,6 +57,7 @@ class Env:
     idle_minutes: int = _setting(15, "A staff session ends after this many minutes without a click.")
     absolute_hours: int = _setting(12, "A staff session ends after this many hours in any case.")
     password_profile: str = _setting("dengbao", "dengbao: ≥10 characters, 3 classes, 90 days, last 5. asvs: ≥15 characters, no rotation.")
+    dialler: str = _setting("manual", "manual: the nurse dials on a desk phone. tel: the number opens in the computer's own telephone program.")
     log_level: str = _setting("INFO", "Level of the application log. Logs never hold names, numbers or answers.")
 
 

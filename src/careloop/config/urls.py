@@ -8,6 +8,7 @@ from careloop.config.styleguide import styleguide
 urlpatterns = [
     path("", include("careloop.accounts.urls")),
     path("console/", include("careloop.console.urls")),
+    path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
 ]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Case, Exists, IntegerField, OuterRef, Q, Value, When
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.tasks import reads
 from careloop.tasks.actions.finishing import TaskNotOpen
 from careloop.tasks.events import ClaimsReleased, TaskClaimed
-from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
+from careloop.tasks.models import Task
 
 LEASE = timedelta(minutes=30)
-PROMISE_SOON = timedelta(minutes=30)
 
 
 class TaskTaken(Refused):
@@ -34,8 +34,8 @@ def claim_next(*, at: datetime, by: Viewer, narrowed: Q | None = None, after: UU
     The patient's row is locked together with the task's: of two nurses who press the key at the same moment the
     second skips this patient and gets the next one. Rest of a patient already in hand comes first.
     """
-    mine = _in_hand(by, at).exclude(pk=after).order_by("-priority", "due_at", "pk").first() if after else None
-    found = mine or _most_urgent(by, at, narrowed)
+    rest = reads.rest_of_patient(viewer=by, at=at, after=after).first() if after else None
+    found = rest or _most_urgent(by, at, narrowed, after)
     if found is None:
         _release_others(by, at, keep=None)
         return None
@@ -55,7 +55,7 @@ def claim_task(*, task: Task, at: datetime, by: Viewer) -> None:
     )
     if locked is None or locked.status != Task.Status.REQUESTED:
         raise TaskNotOpen
-    if _held_by_others(by, at).filter(patient_id=locked.patient_id).exists():
+    if reads.held_by_others(viewer=by, at=at).filter(patient_id=locked.patient_id).exists():
         raise TaskTaken
     _take(locked, at, by)
 
@@ -63,7 +63,7 @@ def claim_task(*, task: Task, at: datetime, by: Viewer) -> None:
 @action
 def keep_claim(*, task: Task, at: datetime, by: Viewer) -> bool:
     """Still at it: the lease starts again. False when it was lost meanwhile."""
-    kept = _in_hand(by, at).filter(patient_id=task.patient_id).update(claimed_until=at + LEASE)
+    kept = reads.in_hand(viewer=by, at=at).filter(patient_id=task.patient_id).update(claimed_until=at + LEASE)
     if kept:
         record(TaskClaimed(task_ids=(task.pk,), patient_id=task.patient_id), by=by)
     return bool(kept)
@@ -75,54 +75,14 @@ def release_claims(*, at: datetime, by: Viewer) -> int:
     return _release_others(by, at, keep=None)
 
 
-def waiting(queryset: TaskQuerySet, *, at: datetime) -> TaskQuerySet:
-    """The tasks of the calling list that are due now: the window is open and nothing holds them back."""
-    asleep = Q(snoozed_until__gt=at) | Q(promised_at__gt=at + PROMISE_SOON)
-    return queryset.open().filter(kind__in=QUEUE_KINDS, available_at__lte=at).exclude(asleep)
-
-
-def in_list_order(queryset: TaskQuerySet, *, at: datetime) -> TaskQuerySet:
-    """The order of the list: promised calls whose time has come, then by priority."""
-    promised = Case(
-        When(promised_at__lte=at + PROMISE_SOON, then=Value(0)), default=Value(1), output_field=IntegerField()
-    )
-    return queryset.order_by(promised, "-priority", "due_at", "pk")
-
-
-def _most_urgent(by: Viewer, at: datetime, narrowed: Q | None) -> Task | None:
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=at) | Q(claimed_by=by.practitioner_id)
-    for_me = Q(owner__isnull=True) | Q(owner=by.practitioner_id)
-    held = _held_by_others(by, at).filter(patient_id=OuterRef("patient_id"))
-    candidates = (
-        waiting(Task.objects.visible_to(by), at=at)
-        .filter(free, for_me, narrowed or Q())
-        .filter(~Exists(held))
-        .select_related("patient")
-    )
-    return (
-        in_list_order(candidates, at=at)
-        .select_for_update(of=("self", "patient"), no_key=True, skip_locked=True)
-        .first()
-    )
-
-
-def _held_by_others(by: Viewer, at: datetime) -> TaskQuerySet:
-    return (
-        Task.objects.unscoped("a claim counts whoever may see it")
-        .open()
-        .filter(claimed_until__gt=at)
-        .exclude(claimed_by=by.practitioner_id)
-    )
-
-
-def _in_hand(by: Viewer, at: datetime) -> TaskQuerySet:
-    mine = Task.objects.visible_to(by).filter(claimed_by=by.practitioner_id, claimed_until__gt=at)
-    return waiting(mine, at=at)
+def _most_urgent(by: Viewer, at: datetime, narrowed: Q | None, after: UUID | None) -> Task | None:
+    candidates = reads.free_for(viewer=by, at=at, narrowed=narrowed).exclude(pk=after)
+    return candidates.select_for_update(of=("self", "patient"), no_key=True, skip_locked=True).first()
 
 
 def _take(task: Task, at: datetime, by: Viewer) -> None:
     _release_others(by, at, keep=task.patient_id)
-    together = waiting(Task.objects.visible_to(by).filter(patient_id=task.patient_id), at=at)
+    together = reads.waiting(Task.objects.visible_to(by).filter(patient_id=task.patient_id), at=at)
     ids = [*together.values_list("pk", flat=True)]
     Task.objects.visible_to(by).filter(Q(pk__in=ids) | Q(pk=task.pk)).update(
         claimed_by=by.practitioner_id, claimed_until=at + LEASE

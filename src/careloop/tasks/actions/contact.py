@@ -27,7 +27,7 @@ from careloop.tasks.actions.finishing import (
     write,
 )
 from careloop.tasks.actions.requesting import request_tasks
-from careloop.tasks.events import AttemptRecorded, CallPromised, TaskReopened, TaskSnoozed
+from careloop.tasks.events import AttemptRecorded, CallPromised, NumberRevealed, TaskReopened, TaskSnoozed
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.rules import Decision, Outcome, TaskRequest
 
@@ -44,6 +44,13 @@ class PromiseNeedsTime(Refused):
 
     code = "promise-needs-time"
     message = _("Say when to call again.")
+
+
+class NumberNotKnown(Refused):
+    """This number does not belong to this patient, or is no longer in use."""
+
+    code = "number-not-known"
+    message = _("This number is no longer in the record.")
 
 
 class TooLateToUndo(Refused):
@@ -121,6 +128,17 @@ def promise_call(*, task: Task, promised_at: datetime, at: datetime, by: Viewer)
     held = locked_open(task, by)
     write(held, at, promised_at=promised_at, snoozed_until=None, claimed_by=None, claimed_until=None)
     record(CallPromised(task_id=task.pk, patient_id=task.patient_id, promised_at=promised_at), by=by)
+
+
+@action
+def reveal_number(*, task: Task, contact_point_id: UUID, by: Viewer) -> ContactPoint:
+    """Give out one full number in order to dial it. Who saw which number is recorded. Refused for a stranger's number."""
+    points = ContactPoint.objects.visible_to(by).filter(patient_id=task.patient_id, system=ContactPoint.System.PHONE)
+    point = points.filter(pk=contact_point_id, active=True).first()
+    if point is None:
+        raise NumberNotKnown
+    record(NumberRevealed(task_id=task.pk, patient_id=task.patient_id, contact_point_id=point.pk), by=by)
+    return point
 
 
 @action

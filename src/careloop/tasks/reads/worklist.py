@@ -83,6 +83,8 @@ class Counts:
     done: int = 0
     snoozed: int = 0
     patients: int = 0
+    online_done: int = 0
+    online_asked: int = 0
 
     def of(self, tab: str) -> int:
         """The count of one tab by name."""
@@ -123,7 +125,9 @@ counts AS (
     SELECT count(*) FILTER (WHERE in_todo), count(*) FILTER (WHERE in_overdue), count(*) FILTER (WHERE in_promised),
         count(*) FILTER (WHERE in_unreached), count(*) FILTER (WHERE in_abnormal), count(*) FILTER (WHERE in_done),
         count(*) FILTER (WHERE status = 'requested' AND NOT is_due),
-        count(DISTINCT patient_id) FILTER (WHERE in_{tab})
+        count(DISTINCT patient_id) FILTER (WHERE in_{tab}),
+        count(*) FILTER (WHERE in_done AND outcome = 'answered-online'),
+        count(*) FILTER (WHERE message_state IN ('sent', 'opened') OR (in_done AND outcome = 'answered-online'))
     FROM tabs
 ),
 page AS (
@@ -165,6 +169,7 @@ _ORDERS: dict[str, str] = {
     "promised": "promised_at, priority DESC, id",
     "overdue": "due_at, priority DESC, id",
 }
+_FIGURES = 10  # how many columns of `counts` come before the row
 _BY_PRIORITY = "section, CASE WHEN section = 0 THEN promised_at END, priority DESC, due_at, id"
 UNREACHED = sorted(
     code for code, outcome in rules.OUTCOMES.items() if outcome.effect == "retry" and code != "reached-uninformed"
@@ -179,8 +184,8 @@ def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     with connection.cursor() as cursor:
         cursor.execute(*_positional(sql, base_params, _params(query, at)))
         found = cursor.fetchall()
-    rows = [_row(line[8:], at) for line in found if line[8] is not None]
-    return WorkList(counts=Counts(*found[0][:8]), rows=rows[: query.limit], more=len(rows) > query.limit)
+    rows = [_row(line[_FIGURES:], at) for line in found if line[_FIGURES] is not None]
+    return WorkList(counts=Counts(*found[0][:_FIGURES]), rows=rows[: query.limit], more=len(rows) > query.limit)
 
 
 def _params(query: ListQuery, at: datetime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The pure part of the work list: states, priority, retries, outcomes, fair shares."""
 
+from careloop.tasks.rules.dialler import DIALLERS, Dialler, Dialling, grouped
 from careloop.tasks.rules.distribution import Distribution, Share, Unit, Worker, distribute, gini, spread
 from careloop.tasks.rules.ladder import (
     Decision,
@@ -27,12 +28,15 @@ from careloop.tasks.rules.request import TaskRequest
 from careloop.tasks.rules.state import STATES, State, state_of, wakes_at
 
 __all__ = [
+    "DIALLERS",
     "MORE",
     "NOT_REACHED",
     "OUTCOMES",
     "RESULT_BAR",
     "STATES",
     "Decision",
+    "Dialler",
+    "Dialling",
     "Distribution",
     "Ladder",
     "Number",
@@ -52,6 +56,7 @@ __all__ = [
     "distribute",
     "explain",
     "gini",
+    "grouped",
     "outcome_of",
     "parse_ladder",
     "parse_weights",

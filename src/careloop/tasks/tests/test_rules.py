@@ -341,3 +341,19 @@ def test_the_least_important_is_what_does_not_fit():
 @pytest.mark.parametrize(("numbers", "value"), [([5, 5, 5], 0.0), ([0, 0, 0], 0.0), ([0, 0, 9], 2 / 3)])
 def test_gini(numbers, value):
     assert rules.gini(numbers) == pytest.approx(value)
+
+
+# --- dialling --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "href"),
+    [
+        ("+8613812346721", "138 1234 6721", "tel:+8613812346721"),
+        ("0571-88072290", "0571-88072290", "tel:057188072290"),
+        ("", "", ""),
+    ],
+)
+def test_two_ways_to_dial(number, shown, href):
+    assert rules.DIALLERS["manual"]().start(number) == rules.Dialling(shown=shown)
+    assert rules.DIALLERS["tel"]().start(number) == rules.Dialling(shown=shown, href=href)

@@ -1,0 +1,1 @@
+"""Input of the workbench's pages, parsed and checked."""

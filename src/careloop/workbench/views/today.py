@@ -1,0 +1,192 @@
+"""今日随访: today's list, the patient beside it, and what can be done from the list without opening a patient."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from careloop.audit.record import list_seen
+from careloop.kernel.lookup import get_or_404
+from careloop.kernel.pages import PageRequest, page, render
+from careloop.patients.models import Risk
+from careloop.tasks import access, actions
+from careloop.tasks import reads as tasks_reads
+from careloop.tasks.models import ContactAttempt, SavedFilter, Task
+from careloop.tasks.rules import NOT_REACHED
+from careloop.workbench.forms.today import AttemptForm, FilterForm, ListForm
+from careloop.workbench.reads import people
+from careloop.workbench.reads import today as reads
+
+HOT = ("overdue", "abnormal")
+
+
+def task_of(request: PageRequest, task_id: UUID) -> Task:
+    """The task as this viewer may see it, else 404."""
+    return get_or_404(Task.objects.visible_to(request.viewer).select_related("patient", "department"), pk=task_id)
+
+
+@page(access.WORK)
+def today(request: PageRequest) -> HttpResponse:
+    """The whole page."""
+    return render(request, "workbench/today.html", _page(request))
+
+
+@page(access.WORK)
+def worklist(request: PageRequest) -> HttpResponse:
+    """Strip, tabs and rows alone: what changes after every step."""
+    return render(request, "workbench/_worklist.html", _list(request))
+
+
+@page(access.WORK)
+def preview(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """The pane beside the list: why first, numbers with results, last contact."""
+    task = task_of(request, task_id)
+    at, viewer = timezone.now(), request.viewer
+    stay = people.stay_of(task, viewer=viewer)
+    numbers = people.numbers(task.patient_id, viewer=viewer)
+    context = {
+        "task": task,
+        "banner": people.banner(task, stay, viewer=viewer, at=at),
+        "reasons": [(reason, tasks_reads.reason_text(reason)) for reason in task.priority_reasons],
+        "numbers": numbers,
+        "last": next((one for one in people.attempts(task.patient_id, viewer=viewer) if one.note), None),
+        "best": next((number for number in numbers if number.is_best), None),
+    }
+    return render(request, "workbench/_preview.html", context)
+
+
+@page(access.WORK, methods=("POST",))
+def record(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """A result straight from the list (F4, F8): not reached, or a promised time. Answers with the list."""
+    task = task_of(request, task_id)
+    form = AttemptForm(request.POST)
+    if not form.is_valid():
+        return render(request, "workbench/_form_errors.html", {"form": form}, status=422)
+    at = timezone.now()
+    done = actions.record_attempt(
+        task=task, contact_point_id=form.cleaned_data["contact_point"], outcome=form.cleaned_data["outcome"], at=at,
+        by=request.viewer, note=form.cleaned_data["note"], promised_at=form.promise(at=at),
+    )  # fmt: skip
+    response = render(request, "workbench/_worklist.html", _list(request))
+    response["HX-Trigger"] = undo_toast(task, done.attempt)
+    return response
+
+
+@page(access.WORK, methods=("POST",))
+def undo(request: PageRequest, attempt_id: UUID) -> HttpResponse:
+    """Take the last result back. The toast's button; the page then asks for the list or the patient again."""
+    attempt = get_or_404(ContactAttempt.objects.visible_to(request.viewer), pk=attempt_id)
+    task = actions.undo_attempt(attempt=attempt, at=timezone.now(), by=request.viewer)
+    events = {"worklist": {}, "reopened": {"task": str(task.pk)}, "toast": {"text": _("Taken back.")}}
+    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
+
+
+def undo_toast(task: Task, attempt: ContactAttempt) -> str:
+    """The header that shows the toast with its undo button. ASCII JSON, so it may stand in a header."""
+    words = _("%(name)s: %(result)s") % {
+        "name": task.patient.name, "result": tasks_reads.outcome_label(attempt.outcome),
+    }  # fmt: skip
+    return json.dumps({"toast": {"text": words, "undo": reverse("workbench:undo", args=[attempt.pk])}})
+
+
+@page(access.DISTRIBUTE, methods=("GET", "POST"))
+def distribute(request: PageRequest) -> HttpResponse:
+    """Who has how much today, and the button that shares out what nobody owns."""
+    at, result = timezone.now(), None
+    if request.method == "POST":
+        result = actions.distribute_tasks(at=at, by=request.viewer)
+    situation = tasks_reads.sharing_situation(viewer=request.viewer, at=at)
+    load = tasks_reads.workload(at=at)
+    context = {
+        "load": load,
+        "waiting": len(situation.units),
+        "result": result,
+        "kept": sum(share.why == "continuity" for share in result.shares) if result else 0,
+        "capacity": sum(worker.capacity - worker.load for worker in situation.workers if worker.capacity > worker.load),
+    }
+    return render(request, "workbench/distribute.html", context)
+
+
+@page(access.WORK, methods=("POST",))
+def keep_filter(request: PageRequest) -> HttpResponse:
+    """Keep the chips of the moment under a name."""
+    form = FilterForm(request.POST)
+    chips = ListForm(request.POST).chips()
+    if form.is_valid():
+        actions.save_filter(name=form.cleaned_data["name"], query=chips, by=request.viewer)
+    return HttpResponseRedirect(f"{reverse('workbench:today')}?{urlencode(chips)}")
+
+
+@page(access.WORK, methods=("POST",))
+def drop_filter(request: PageRequest, filter_id: UUID) -> HttpResponse:
+    """Throw a kept view away. Only one's own."""
+    mine = SavedFilter.objects.filter(practitioner_id=request.viewer.practitioner_id)
+    actions.remove_filter(saved=get_or_404(mine, pk=filter_id), by=request.viewer)
+    return HttpResponseRedirect(reverse("workbench:today"))
+
+
+def _page(request: PageRequest) -> dict[str, Any]:
+    return {
+        **_list(request),
+        "today": timezone.localtime(timezone.now()),
+        "not_reached": [(code, tasks_reads.outcome_label(code)) for code in NOT_REACHED],
+        "may_distribute": request.viewer.can(access.DISTRIBUTE),
+    }
+
+
+def _list(request: PageRequest) -> dict[str, Any]:
+    at, viewer = timezone.now(), request.viewer
+    form = ListForm(request.GET)
+    query = form.query(at=at)
+    found = tasks_reads.work_list(query, viewer=viewer, at=at)
+    list_seen(what="worklist", ids=[row.patient_id for row in found.rows], by=viewer)
+    chips = form.chips()
+    departments, plans = reads.choices(viewer=viewer, at=at)
+    saved = SavedFilter.objects.filter(practitioner_id=viewer.practitioner_id).order_by("name")
+    return {
+        "departments": [(str(pk), name) for pk, name in departments],
+        "plans": [(plan, plan) for plan in plans],
+        "risks": Risk.choices,
+        "saved": [(one, urlencode(one.query)) for one in saved],
+        "query": query,
+        "chips": chips,
+        "chip_query": urlencode(chips),
+        "tabs": [_tab(tab, query.tab, found.counts, chips) for tab in tasks_reads.TABS],
+        "counts": found.counts,
+        "sections": reads.sections(found.rows, tab=query.tab, viewer=viewer, at=at),
+        "shown": len(found.rows),
+        "next_url": _address({**chips, "tab": query.tab, "offset": query.offset + query.limit}) if found.more else None,
+        "previous_url": _address({**chips, "tab": query.tab, "offset": max(query.offset - query.limit, 0)})
+        if query.offset
+        else None,
+        "progress": reads.progress(found.counts, viewer=viewer, at=at),
+        "asked_at": at,
+        "here": _address({**chips, "tab": query.tab, **({"offset": query.offset} if query.offset else {})}),
+    }
+
+
+def _tab(tab: str, active: str, counts: tasks_reads.Counts, chips: dict[str, str]) -> dict[str, Any]:
+    return {
+        "code": tab, "url": _address({**chips, "tab": tab}), "label": tab_label(tab), "count": counts.of(tab),
+        "hot": tab in HOT, "active": tab == active,
+    }  # fmt: skip
+
+
+def tab_label(tab: str) -> str:
+    """In the language of the moment, not of the import."""
+    labels = {
+        "todo": _("To call"), "overdue": _("Overdue"), "promised": _("Promised calls"),
+        "unreached": _("Not reached"), "abnormal": _("Worrying answers"), "done": _("Done"),
+    }  # fmt: skip
+    return labels[tab]
+
+
+def _address(query: dict[str, Any]) -> str:
+    return f"{reverse('workbench:today')}?{urlencode(query)}"
