@@ -86,7 +86,6 @@ REACTIONS = {
     tasks.TasksAssigned: (),
     tasks.PrioritiesRefreshed: (),
     tasks.SelfReportFlagged: (),
-    tasks.NumberRevealed: (),
     tasks.FilterSaved: (),
     tasks.FilterRemoved: (),
     reports.RollupFolded: (),

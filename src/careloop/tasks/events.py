@@ -106,14 +106,6 @@ class SelfReportFlagged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberRevealed(Event):
-    """Somebody saw a full phone number in order to dial it."""
-
-    task_id: UUID
-    contact_point_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSaved(Event):
     """Somebody keeps a view of the list."""
 

@@ -4,12 +4,10 @@ from careloop.tasks.actions.assigning import assign_tasks, distribute_tasks
 from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, keep_claim, release_claims
 from careloop.tasks.actions.contact import (
     AttemptResult,
-    NumberNotKnown,
     PromiseNeedsTime,
     TooLateToUndo,
     promise_call,
     record_attempt,
-    reveal_number,
     snooze_task,
     undo_attempt,
 )
@@ -22,7 +20,6 @@ from careloop.tasks.rules import TaskRequest
 __all__ = [
     "AttemptResult",
     "FilterNeedsName",
-    "NumberNotKnown",
     "PromiseNeedsTime",
     "TaskNeedsReason",
     "TaskNotOpen",
@@ -44,7 +41,6 @@ __all__ = [
     "release_claims",
     "remove_filter",
     "request_tasks",
-    "reveal_number",
     "save_filter",
     "snooze_task",
     "undo_attempt",

@@ -16,6 +16,7 @@ from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.patients import actions as patients
 from careloop.patients.models import ContactPoint
 from careloop.tasks import reads, rules
 from careloop.tasks.actions.finishing import (
@@ -27,7 +28,7 @@ from careloop.tasks.actions.finishing import (
     write,
 )
 from careloop.tasks.actions.requesting import request_tasks
-from careloop.tasks.events import AttemptRecorded, CallPromised, NumberRevealed, TaskReopened, TaskSnoozed
+from careloop.tasks.events import AttemptRecorded, CallPromised, TaskReopened, TaskSnoozed
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.rules import Decision, Outcome, TaskRequest
 
@@ -37,6 +38,10 @@ _UNDOABLE = (
     "status", "outcome", "closed_reason", "ended_at", "ended_by_id", "snoozed_until", "snooze_reason", "promised_at",
     "attempts", "last_attempt_at", "last_outcome", "claimed_by_id", "claimed_until",
 )  # fmt: skip
+_TOLD_BY_CALLS = (
+    "last_result", "last_result_at", "failures", "is_valid", "invalid_reason", "best_hour", "verified_at",
+    "verified_how", "knows_condition",
+)  # fmt: skip
 
 
 class PromiseNeedsTime(Refused):
@@ -44,13 +49,6 @@ class PromiseNeedsTime(Refused):
 
     code = "promise-needs-time"
     message = _("Say when to call again.")
-
-
-class NumberNotKnown(Refused):
-    """This number does not belong to this patient, or is no longer in use."""
-
-    code = "number-not-known"
-    message = _("This number is no longer in the record.")
 
 
 class TooLateToUndo(Refused):
@@ -95,7 +93,7 @@ def record_attempt(
         patient_id=locked.patient_id, task=locked, contact_point_id=contact_point_id, channel=channel,
         outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at,
         note=note[:300],
-        before=_snapshot(locked, by, at),
+        before={"tasks": _snapshot(locked, by, at), "number": _number_snapshot(locked, contact_point_id, by)},
     )  # fmt: skip
     attempt.save(force_insert=True)
     _tell_number(attempt, known, at, by)
@@ -131,17 +129,6 @@ def promise_call(*, task: Task, promised_at: datetime, at: datetime, by: Viewer)
 
 
 @action
-def reveal_number(*, task: Task, contact_point_id: UUID, by: Viewer) -> ContactPoint:
-    """Give out one full number in order to dial it. Who saw which number is recorded. Refused for a stranger's number."""
-    points = ContactPoint.objects.visible_to(by).filter(patient_id=task.patient_id, system=ContactPoint.System.PHONE)
-    point = points.filter(pk=contact_point_id, active=True).first()
-    if point is None:
-        raise NumberNotKnown
-    record(NumberRevealed(task_id=task.pk, patient_id=task.patient_id, contact_point_id=point.pk), by=by)
-    return point
-
-
-@action
 def undo_attempt(*, attempt: ContactAttempt, at: datetime, by: Viewer) -> Task:
     """Take back the last result: the task and those that went with it stand as before.
 
@@ -158,8 +145,8 @@ def undo_attempt(*, attempt: ContactAttempt, at: datetime, by: Viewer) -> Task:
     )
     if not taken or recorded_at > at:
         raise TooLateToUndo
-    _put_back(attempt.before, at, by)
-    _untell_number(attempt, at, by)
+    _put_back(attempt.before["tasks"], at, by)
+    _untell(attempt, at, by)
     record(TaskReopened(task_id=task.pk, patient_id=task.patient_id, undone=attempt.outcome), by=by)
     task.refresh_from_db()
     return task
@@ -171,6 +158,11 @@ def _snapshot(task: Task, by: Viewer, at: datetime) -> dict[str, Any]:
         str(one.pk): {name: _plain(getattr(one, name)) for name in _UNDOABLE}
         for one in [task, *_companions(task, by, at)]
     }
+
+
+def _number_snapshot(task: Task, contact_point_id: UUID | None, by: Viewer) -> dict[str, Any]:
+    point = ContactPoint.objects.visible_to(by).filter(pk=contact_point_id, patient_id=task.patient_id).first()
+    return {name: _plain(getattr(point, name)) for name in _TOLD_BY_CALLS} if point else {}
 
 
 def _plain(value: object) -> object:
@@ -192,35 +184,26 @@ def _companions(task: Task, by: Viewer, at: datetime) -> list[Task]:
 
 
 def _tell_number(attempt: ContactAttempt, outcome: Outcome, at: datetime, by: Viewer) -> None:
-    from careloop.patients import actions as patients
-
     if attempt.contact_point_id is None or outcome.number_result is None:
         return
     point = (
         ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id, patient_id=attempt.patient_id).first()
     )
     if point is not None:
-        patients.report_contact_result(contact_point=point, result=outcome.number_result, at=at, by=by)
+        patients.report_contact_result(contact_point=point, result=outcome.code, at=at, by=by)
 
 
-def _untell_number(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
-    """The number gets back the result it had before, as far as earlier attempts tell."""
-    from careloop.patients import actions as patients
-
-    if attempt.contact_point_id is None:
-        return
-    earlier = (
-        ContactAttempt.objects.visible_to(by)
-        .filter(contact_point_id=attempt.contact_point_id, undone_at__isnull=True)
-        .exclude(pk=attempt.pk)
-        .order_by("-started_at", "-pk")
-        .first()
-    )
-    known = rules.outcome_of(earlier.outcome) if earlier else None
-    point = ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id).first()
-    if point is not None:
-        result = known.number_result if known and known.number_result else ""
-        patients.report_contact_result(contact_point=point, result=result, at=at, by=by)
+def _untell(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
+    """What the attempt told about the number and the person is taken back, too."""
+    told = attempt.before.get("number")
+    if told:
+        ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id).update(
+            **{name: _revived(name, value) for name, value in told.items()}
+        )
+    if attempt.outcome == "died":
+        patients.withdraw_death(patient=attempt.patient, at=at, by=by)
+    elif attempt.outcome == "refused-for-ever":
+        patients.set_consent(patient=attempt.patient, scope="contact", decision="permit", how="undo", at=at, by=by)
 
 
 def _after(
@@ -244,8 +227,6 @@ def _promise_all(task: Task, promised_at: datetime, at: datetime, by: Viewer) ->
 
 
 def _end(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> None:
-    from careloop.patients import actions as patients
-
     ending = [task.pk]
     if outcome.ends_contact:
         whole = Task.objects.visible_to(by).open().filter(patient_id=task.patient_id)
@@ -303,4 +284,4 @@ def _revived(name: str, value: Any) -> Any:
     return parse_datetime(value) if value and name in _TIMES else value
 
 
-_TIMES = frozenset({"ended_at", "snoozed_until", "promised_at", "last_attempt_at", "claimed_until"})
+_TIMES = frozenset({"last_result_at", "verified_at", "ended_at", "snoozed_until", "promised_at", "last_attempt_at", "claimed_until"})

@@ -4,7 +4,7 @@ from careloop.tasks.reads.explaining import Explained, explain_patient
 from careloop.tasks.reads.facts import WeighedTask, facts, number, numbers_of, still_open, tries_of
 from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, waiting
 from careloop.tasks.reads.sharing import Situation, sharing_situation, workload
-from careloop.tasks.reads.worklist import TABS, Counts, ListQuery, Row, WorkList, state_counts, work_list
+from careloop.tasks.reads.worklist import TABS, Counts, ListQuery, Row, WorkList, narrowing, state_counts, work_list
 from careloop.tasks.reads.wording import event_label, outcome_label, reason_text, why_label
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "free_for",
     "held_by_others",
     "in_hand",
+    "narrowing",
     "next_for",
     "number",
     "numbers_of",

@@ -43,7 +43,6 @@ EVENT_LABELS: dict[str, Promise] = {
     "tasks.ClaimsReleased": gettext_lazy("Put back"),
     "tasks.TasksAssigned": gettext_lazy("Given to a person"),
     "tasks.SelfReportFlagged": gettext_lazy("Worrying answers"),
-    "tasks.NumberRevealed": gettext_lazy("Number shown"),
 }
 
 _RISKS: dict[str, Promise] = {

@@ -14,7 +14,7 @@ from django.utils import timezone
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.tasks import rules
-from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
+from careloop.tasks.models import QUEUE_KINDS, Task
 
 Tab = Literal["todo", "overdue", "promised", "unreached", "abnormal", "done"]
 TABS: tuple[Tab, ...] = ("todo", "overdue", "promised", "unreached", "abnormal", "done")
@@ -201,26 +201,27 @@ def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
 def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[str, tuple[Any, ...]]:
     """Open tasks whose window is open, and what was done today. Two index ranges, one scope."""
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    visible = narrowed(Task.objects.visible_to(viewer).filter(kind__in=QUEUE_KINDS), query, viewer)
+    visible = Task.objects.visible_to(viewer).filter(narrowing(query, viewer), kind__in=QUEUE_KINDS)
     waiting = visible.filter(status=Task.Status.REQUESTED, available_at__lte=at)
     done = visible.filter(status=Task.Status.COMPLETED, ended_at__gte=today)
     parts = [part.order_by().values_list(*_COLUMNS).query.sql_with_params() for part in (waiting, done)]
     return " UNION ALL ".join(f"({sql})" for sql, _ in parts), tuple(p for _, params in parts for p in params)
 
 
-def narrowed(tasks: TaskQuerySet, query: ListQuery, viewer: Viewer) -> TaskQuerySet:
-    """The chips above the list."""
+def narrowing(query: ListQuery, viewer: Viewer) -> Q:
+    """The chips above the list, as a condition on tasks."""
+    chosen = Q()
     if query.mine:
-        tasks = tasks.filter(Q(owner=viewer.practitioner_id) | Q(claimed_by=viewer.practitioner_id))
+        chosen &= Q(owner=viewer.practitioner_id) | Q(claimed_by=viewer.practitioner_id)
     if query.department_id:
-        tasks = tasks.filter(department_id=query.department_id)
+        chosen &= Q(department_id=query.department_id)
     if query.plan:
-        tasks = tasks.filter(plan_title=query.plan)
+        chosen &= Q(plan_title=query.plan)
     if query.risk:
-        tasks = tasks.filter(risk=query.risk)
+        chosen &= Q(risk=query.risk)
     if query.discharged_from or query.discharged_to:
-        tasks = tasks.filter(encounter_id__in=_discharged(query))
-    return tasks
+        chosen &= Q(encounter_id__in=_discharged(query))
+    return chosen
 
 
 def _discharged(query: ListQuery) -> Any:

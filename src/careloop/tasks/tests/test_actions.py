@@ -199,9 +199,14 @@ def test_undo_puts_everything_back(cast, outcome):
     task, sibling = make_task(cast, priority=10), make_task(cast)
     actions.claim_next(at=NOW, by=cast.as_wang)
     before = [model_state(pk) for pk in (task.pk, sibling.pk)]
+    number = ContactPoint.objects.unscoped("test").filter(patient=cast.zhang).values().get()
     result = attempt(cast, task, outcome, promised_at=NOW + DAY)
     actions.undo_attempt(attempt=result.attempt, at=NOW + timedelta(seconds=8), by=cast.as_wang)
     assert [model_state(pk) for pk in (task.pk, sibling.pk)] == before
+    number_now = ContactPoint.objects.unscoped("test").filter(patient=cast.zhang).values().get()
+    assert {**number_now, "updated_at": None} == {**number, "updated_at": None}
+    cast.zhang.refresh_from_db()
+    assert (cast.zhang.deceased, cast.zhang.do_not_contact) == (False, False)
     assert facts("TaskReopened") == 1
     with pytest.raises(actions.TooLateToUndo):
         actions.undo_attempt(attempt=result.attempt, at=NOW + timedelta(seconds=9), by=cast.as_wang)

@@ -1,0 +1,435 @@
+// The call screen. F2 dials and hangs up, answers save themselves, F9 saves the result and brings the next patient, who was
+// drawn while the nurse still talked. Everything is bound to <document>, so a new patient needs no new listeners.
+import { Refusal, get, post, wordsOf } from "../lib/ask.js";
+import { drain, keep, waiting, wipe } from "../lib/queue.js";
+import { isEnabled } from "../lib/enable.js";
+import { text } from "./texts.js";
+import { toast } from "./toasts.js";
+
+const page = () => document.getElementById("call");
+const screen = () => document.querySelector(".callscreen");
+const bar = () => document.querySelector("[data-result-bar]");
+let words = {};
+let timer = 0;
+let startedAt = 0;
+let seconds = 0;
+let ahead = null; // {task, stamp, html} of the patient who comes next
+let busy = false;
+let chosenNumber = null;
+
+function say(key) {
+  return words[key] || "";
+}
+
+// ---- the call itself ------------------------------------------------------------------------------------------------
+
+function state(name) {
+  const here = screen();
+  if (!here) return;
+  here.dataset.state = name;
+  const label = here.querySelector("[data-call-state]");
+  if (label) label.textContent = say({ ready: "ready", calling: "calling", talking: "talking", wrapping: "wrapping" }[name]);
+  const go = here.querySelector("[data-dial-button]");
+  const hang = here.querySelector("[data-hang-button]");
+  if (go) go.hidden = name === "talking";
+  if (hang) hang.hidden = name !== "talking";
+}
+
+function tick() {
+  if (startedAt) seconds = Math.floor((Date.now() - startedAt) / 1000);
+  const clock = document.querySelector("[data-timer]");
+  if (clock) clock.textContent = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function number() {
+  const picked = document.querySelector('[data-pick][aria-pressed="true"]');
+  return picked ? picked.dataset.pick : "";
+}
+
+// The desk telephone and tel: tell the page nothing, so the nurse's keys say it: F2 calls, F2 hangs up.
+async function dial() {
+  const here = screen();
+  if (!here || here.dataset.state === "talking") return;
+  chosenNumber = number();
+  if (!chosenNumber) {
+    toast({ text: say("number"), bad: true });
+    return;
+  }
+  startedAt = Date.now();
+  seconds = 0;
+  clearInterval(timer);
+  timer = setInterval(tick, 500);
+  state("talking");
+  firstOpenQuestion();
+  drawAhead();
+  try {
+    const call = (await post(here.dataset.dial, { contact_point: chosenNumber })).json();
+    if (here !== screen()) return;
+    const line = here.querySelector("[data-line]");
+    const masked = here.querySelector(`[data-number="${chosenNumber}"]`);
+    if (line) line.textContent = `${call.shown} ${masked ? masked.querySelector(".ell").textContent : ""}`;
+    if (call.href) window.location.assign(call.href);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function hangUp() {
+  tick();
+  startedAt = 0;
+  clearInterval(timer);
+  state("wrapping");
+  focusResult();
+}
+
+// ---- result and next patient ----------------------------------------------------------------------------------------
+
+function focusResult() {
+  const first = bar() && bar().querySelector("[data-digit]");
+  if (first) first.focus();
+}
+
+function choose(button) {
+  bar().querySelectorAll("[data-result]").forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
+  const more = bar().querySelector("[data-more]");
+  const hidden = more.contains(button);
+  more.classList.toggle("on", hidden);
+  if (hidden) {
+    more.querySelector("[data-more-label]").textContent = button.textContent;
+    more.open = false;
+    more.querySelector("summary").focus();
+  }
+  hint("");
+}
+
+function hint(message) {
+  const place = bar() && bar().querySelector("[data-result-hint]");
+  if (place) place.textContent = message;
+}
+
+function chosenResult() {
+  const button = bar() && bar().querySelector('[data-result][aria-pressed="true"]');
+  return button ? button.dataset.result : "";
+}
+
+async function finish(fields) {
+  const here = screen();
+  if (!here || !here.dataset.finish || busy) return;
+  busy = true;
+  try {
+    await sendAll();
+    tick();
+    startedAt = 0;
+    clearInterval(timer);
+    const note = document.getElementById("note");
+    const answer = await post(here.dataset.finish, {
+      contact_point: chosenNumber || number(), seconds: String(seconds), note: note ? note.value : "",
+      ready: ahead ? `${ahead.task}:${ahead.stamp}` : "", ...fields,
+    });
+    const next = answer.json();
+    swap(next.html || ahead.html, next);
+    const events = JSON.parse(answer.headers.get("HX-Trigger") || "{}");
+    if (events.toast) toast(events.toast);
+  } catch (error) {
+    complain(error);
+    hint(error instanceof Refusal ? wordsOf(error) : "");
+    missing();
+  } finally {
+    busy = false;
+  }
+}
+
+function swap(html, { url = "", task = null } = {}) {
+  page().innerHTML = html;
+  if (window.htmx) window.htmx.process(page());
+  if (url && task) window.history.replaceState(null, "", url);
+  arrive();
+}
+
+function arrive() {
+  ahead = null;
+  seconds = 0;
+  startedAt = 0;
+  chosenNumber = null;
+  clearInterval(timer);
+  if (!screen()) return;
+  restoreNote();
+  const go = screen().querySelector("[data-dial-button]") || screen().querySelector("[data-key='F9']");
+  if (go) go.focus({ preventScroll: true });
+  setTimeout(drawAhead, 3000); // also when nobody dials: an unanswered call takes three seconds
+}
+
+async function drawAhead() {
+  const here = screen();
+  if (!here || !here.dataset.upcoming || ahead) return;
+  try {
+    const answer = await get(here.dataset.upcoming);
+    if (here === screen() && answer.body) ahead = answer.json();
+  } catch (error) {
+    ahead = null; // then the next patient comes whole with the result
+  }
+}
+
+function complain(error) {
+  if (error instanceof Refusal && error.status === 409) {
+    toast({ text: wordsOf(error), bad: true });
+  } else if (!(error instanceof Refusal) || error.status !== 422) {
+    toast({ text: text("error-500"), bad: true });
+  }
+}
+
+function ask(kind) {
+  const dialog = document.getElementById(kind);
+  if (!dialog || dialog.open || !bar()) return;
+  dialog.querySelector("[data-who]").textContent = screen().querySelector(".callbar b").textContent;
+  dialog.showModal();
+  dialog.querySelector("[autofocus]").focus();
+}
+
+// ---- answers --------------------------------------------------------------------------------------------------------
+
+function form() {
+  return document.querySelector("[data-questions][data-answer-url]");
+}
+
+function linkOf(field) {
+  const holder = field.closest("[data-link]") || field.closest("[data-question]");
+  return holder ? holder.dataset.link || holder.dataset.question : "";
+}
+
+function valuesOf(link) {
+  const fields = [...form().querySelectorAll("input, textarea, select")].filter((field) => linkOf(field) === link);
+  return fields
+    .filter((field) => !["radio", "checkbox"].includes(field.type) || field.checked)
+    .map((field) => field.value.trim())
+    .filter((value) => value !== "");
+}
+
+function allAnswers() {
+  const answers = {};
+  form().querySelectorAll("input, textarea, select").forEach((field) => {
+    const link = linkOf(field);
+    if (link && !(link in answers)) answers[link] = valuesOf(link);
+  });
+  return answers;
+}
+
+/** Show what the answers so far call for, hide the rest. At once, because the next key is already on its way. */
+function enable() {
+  if (!form()) return;
+  const answers = allAnswers();
+  form().querySelectorAll("[data-enable-when]").forEach((question) => {
+    question.hidden = !isEnabled(JSON.parse(question.dataset.enableWhen), question.dataset.enableBehavior, answers);
+  });
+}
+
+function answered(event) {
+  if (!form() || !form().contains(event.target)) return;
+  const link = linkOf(event.target);
+  if (!link) return;
+  enable();
+  mark(link);
+  const item = { id: `${form().dataset.answerUrl}#${link}`, stamp: `${Date.now()}-${Math.random()}`,
+    url: form().dataset.answerUrl, link_id: link, value: valuesOf(link) };
+  keep(item);
+  sendAll();
+  const all = [...form().querySelectorAll("[data-question]")].filter((one) => one.getClientRects().length > 0);
+  const last = event.target.type === "radio" && all.indexOf(event.target.closest("[data-question]")) === all.length - 1;
+  if (last) setTimeout(focusResult, 0);
+}
+
+function mark(link) {
+  const question = [...form().querySelectorAll("[data-question]")].find((one) => one.dataset.question === link);
+  if (!question) return;
+  question.classList.add("answered");
+  question.querySelectorAll("label.op").forEach((option) => option.classList.toggle("on", option.querySelector("input").checked));
+}
+
+async function sendAll() {
+  const left = await drain(async (item) => {
+    try {
+      const answer = await post(item.url, { link_id: item.link_id, value: item.value });
+      if (form() && form().dataset.answerUrl === item.url) afterAnswer(answer.json(), item.link_id);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error; // no network: it stays in the queue
+      refusedAnswer(item.link_id, error);
+      throw Object.assign(new Error("refused"), { refused: true });
+    }
+  });
+  document.documentElement.classList.toggle("is-offline", left > 0 && !busy);
+  const count = document.getElementById("unsent-count");
+  if (count) count.textContent = left ? String(left) : "";
+}
+
+function afterAnswer(result, link) {
+  const place = form().querySelector("[data-saved]");
+  if (place) {
+    place.textContent = say("saved").replace("{time}", result.time);
+    place.dataset.savedAt = result.time;
+  }
+  const count = form().querySelector("[data-answered]");
+  if (count) {
+    count.textContent = result.progress;
+    count.dataset.answered = String(result.answered);
+  }
+  note(link, "");
+  const alerts = new Map(Object.entries(result.alerts || {}));
+  form().querySelectorAll("[data-alert-of]").forEach((slot) => {
+    const html = alerts.get(slot.dataset.alertOf) || "";
+    if (slot.dataset.shown !== html) {
+      slot.innerHTML = html;
+      slot.dataset.shown = html;
+    }
+  });
+  const advice = document.getElementById("advice");
+  if (advice && result.advice !== undefined) advice.innerHTML = result.advice;
+}
+
+function refusedAnswer(link, error) {
+  note(link, wordsOf(error));
+}
+
+function note(link, message) {
+  const place = form() && form().querySelector(`[data-error-of="${CSS.escape(link)}"]`);
+  if (place) place.textContent = message;
+}
+
+function firstOpenQuestion() {
+  if (!form()) {
+    return;
+  }
+  const open = [...form().querySelectorAll("[data-question]")].filter((one) => one.getClientRects().length > 0)
+    .find((one) => !valuesOf(one.dataset.question).length && one.querySelector("input, textarea, select"));
+  const field = open && (open.querySelector("input:not([type=hidden]), textarea, select"));
+  if (field) {
+    field.focus({ preventScroll: true });
+    open.scrollIntoView({ block: "nearest" });
+  } else {
+    focusResult();
+  }
+}
+
+function missing() {
+  if (form() && chosenResult() === "reached-patient") firstOpenQuestion();
+}
+
+async function report(button) {
+  const url = (button && button.dataset.report) || (form() && form().dataset.reportUrl);
+  if (!url) return;
+  await sendAll();
+  try {
+    const answer = (await post(url)).json();
+    afterAnswer(answer, "");
+    toast({ text: answer.text });
+  } catch (error) {
+    complain(error);
+  }
+}
+
+// ---- notes: kept in this tab until the result is saved --------------------------------------------------------------
+
+const noteKey = () => `careloop.note.${screen().dataset.task}`;
+
+function restoreNote() {
+  const field = document.getElementById("note");
+  if (field && screen().dataset.task) field.value = sessionStorage.getItem(noteKey()) || "";
+}
+
+function wipeAll() {
+  wipe();
+  Object.keys(sessionStorage).filter((key) => key.startsWith("careloop.")).forEach((key) => sessionStorage.removeItem(key));
+}
+
+// ---- tabs on the right ----------------------------------------------------------------------------------------------
+
+function tab(button) {
+  const group = button.closest("[data-tabs]");
+  group.querySelectorAll("[data-tab]").forEach((one) => {
+    one.setAttribute("aria-selected", String(one === button));
+    one.tabIndex = one === button ? 0 : -1;
+    document.getElementById(one.getAttribute("aria-controls")).hidden = one !== button;
+  });
+}
+
+function bind() {
+  document.addEventListener("submit", (event) => {
+    if (/logout/.test(event.target.action || "")) wipeAll();
+  });
+  if (document.querySelector("body.plain")) wipeAll(); // the login page: nobody's answers stay on a shared computer
+  if (!page()) return;
+  const source = document.getElementById("call-texts");
+  words = source ? JSON.parse(source.textContent) : {};
+
+  document.addEventListener("click", (event) => {
+    const at = (selector) => event.target.closest(selector);
+    if (at("[data-dial-button]")) dial();
+    if (at("[data-hang-button]")) hangUp();
+    if (at("[data-ask]")) ask(at("[data-ask]").dataset.ask);
+    if (at("[data-result]")) choose(at("[data-result]"));
+    if (at("[data-tab]")) tab(at("[data-tab]"));
+    if (at("[data-report]")) report(at("[data-report]"));
+    if (at("[data-finish-button]")) {
+      if (chosenResult()) finish({ outcome: chosenResult() });
+      else {
+        hint(say("choose"));
+        focusResult();
+      }
+    }
+    if (at("[data-pick]")) {
+      document.querySelectorAll("[data-pick]").forEach((one) => one.setAttribute("aria-pressed", String(one === at("[data-pick]"))));
+      document.querySelector("[data-line]").textContent = at("[data-number]").dataset.masked;
+    }
+    const result = at("dialog [data-outcome]");
+    if (result) {
+      result.closest("dialog").close();
+      finish({ outcome: result.dataset.outcome, when: result.dataset.when || "" });
+    }
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-promise-form]")) return;
+    event.preventDefault();
+    event.target.closest("dialog").close();
+    finish({ outcome: "call-later", when: "at", promised_at: event.target.elements.promised_at.value });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented) return;
+    const kind = { F4: "not-reached", F8: "promise" }[event.code];
+    if (kind) {
+      event.preventDefault();
+      ask(kind);
+    } else if (event.altKey && event.code === "KeyA") {
+      event.preventDefault();
+      report(null);
+    } else if (["ArrowLeft", "ArrowRight"].includes(event.code) && event.target.matches && event.target.matches("[data-tab]")) {
+      const all = [...event.target.closest("[data-tabs]").querySelectorAll("[data-tab]")];
+      const next = all[(all.indexOf(event.target) + (event.code === "ArrowRight" ? 1 : all.length - 1)) % all.length];
+      next.focus();
+      tab(next);
+    }
+  });
+  document.addEventListener("change", answered);
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "note") sessionStorage.setItem(noteKey(), event.target.value);
+  });
+  document.addEventListener("reopened", async (event) => {
+    const url = `/call/${event.detail.task}/`;
+    swap((await get(`${url}screen/`)).body, { url, task: event.detail.task });
+  });
+  window.addEventListener("online", () => sendAll());
+  setInterval(() => { if (waiting()) sendAll(); }, 5000);
+  setInterval(() => {
+    const here = screen();
+    if (here && here.dataset.take && !("notMine" in here.dataset) && !document.hidden) {
+      post(here.dataset.take).catch((error) => { if (error.status === 409) toast({ text: say("taken"), bad: true }); });
+    }
+  }, 300000);
+
+  enable();
+  arrive();
+  if (new URLSearchParams(window.location.search).has("dial")) {
+    window.history.replaceState(null, "", window.location.pathname);
+    dial();
+  }
+}
+
+bind();

@@ -1,0 +1,85 @@
+"""Everything the call screen shows about one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from careloop.kernel.svg import LineChart, line_chart
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Observation
+from careloop.tasks.models import Task
+from careloop.tasks.reads import in_hand, outcome_label, reason_text
+from careloop.tasks.rules import OUTCOMES
+from careloop.workbench.reads import people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """Blood pressure of the last days: a small chart and the newest reading in words."""
+
+    chart: LineChart
+    newest: str
+    at: datetime
+    high: bool
+
+
+def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
+    """The parts of the screen, each fetched once."""
+    stay = people.stay_of(task, viewer=viewer)
+    shown = people.banner(task, stay, viewer=viewer, at=at)
+    names = people.diagnoses(task, stay, viewer=viewer)
+    if names:
+        shown["diagnosis"] = " · ".join(names)
+    held = task.claimed_until is not None and task.claimed_until > at
+    return {
+        **numbers_context(task, viewer=viewer),
+        "banner": shown,
+        "reasons": [reason_text(reason) for reason in task.priority_reasons],
+        "is_mine": held and task.claimed_by_id == viewer.practitioner_id,
+        "is_taken": held and task.claimed_by_id != viewer.practitioner_id,
+        "together": in_hand(viewer=viewer, at=at).filter(patient_id=task.patient_id).exclude(pk=task.pk).count(),
+        "medicines": people.medicines(task.patient_id, viewer=viewer),
+        "pressure": pressure(people.blood_pressure(task.patient_id, viewer=viewer)),
+        "history": people.attempts(task.patient_id, viewer=viewer),
+        "outcome_words": {code: outcome_label(code) for code in OUTCOMES},
+        "script": [],
+        "advice": [],
+        "stamp": stamp(task),
+    }
+
+
+def numbers_context(task: Task, *, viewer: Viewer) -> dict[str, Any]:
+    """The list of phone numbers, the one to dial first marked."""
+    found = people.numbers(task.patient_id, viewer=viewer)
+    return {"task": task, "numbers": found, "best": next((number for number in found if number.is_best), None)}
+
+
+def stamp(task: Task) -> str:
+    """Changes whenever the task does: a page drawn ahead is used only while this is the same."""
+    return f"{task.updated_at.timestamp():.6f}-{task.patient.updated_at.timestamp():.6f}"
+
+
+def pressure(readings: Sequence[Observation]) -> Pressure | None:
+    """Systolic and diastolic by day, newest last; None when nothing was measured."""
+    by_moment: dict[datetime, dict[str, float]] = {}
+    for reading in readings:
+        if reading.value_number is not None:
+            by_moment.setdefault(reading.effective_at, {})[reading.code] = float(reading.value_number)
+    if not by_moment:
+        return None
+    moments = sorted(by_moment)[-7:]
+    upper, lower = ([by_moment[moment].get(code) for moment in moments] for code in people.BLOOD_PRESSURE)
+    newest = by_moment[moments[-1]]
+    systolic, diastolic = (newest.get(code) for code in people.BLOOD_PRESSURE)
+    labels = [f"{timezone.localtime(moment):%d}" for moment in moments]
+    return Pressure(
+        chart=line_chart(labels, [("", upper), ("", lower)], width=258, height=84),
+        newest="/".join(f"{value:g}" if value is not None else "–" for value in (systolic, diastolic)),
+        at=moments[-1],
+        high=any(reading.effective_at == moments[-1] and reading.interpretation in ("H", "HH") for reading in readings),
+    )
