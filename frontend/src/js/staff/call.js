@@ -264,7 +264,7 @@ async function sendAll() {
 function afterAnswer(result, link) {
   const place = form().querySelector("[data-saved]");
   if (place) {
-    place.textContent = say("saved").replace("{time}", result.time);
+    place.textContent = result.saved;
     place.dataset.savedAt = result.time;
   }
   const count = form().querySelector("[data-answered]");
