@@ -23,6 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "portal": ("patient portal", "careloop.config.commands:portal"),
     "worker": ("background jobs", "careloop.config.commands:worker"),
     "hl7": ("HL7 v2 gateway: listen | ingest PATH…", "careloop.integration.jobs.commands:hl7"),
+    "sender": ("sends messages from the outbox", "careloop.messaging.jobs.sender:main"),
+    "sweeper": ("rescues stalled jobs and raises the alarm about late messages", "careloop.messaging.jobs.sweeper:main"),
+    "demo-gateway": ("demo SMS gateway with a phone-like inbox --port N", "careloop.simulation.gateway.command:main"),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.
@@ -66,7 +69,7 @@ def prepare(*, owner: bool = False, database: bool = True) -> None:
 
 def _function(path: str, *, bare: bool) -> Callable[[list[str]], int | None]:
     if not bare:
-        import django  # noqa: PLC0415  (settings must be in the environment first)
+        import django
 
         django.setup()
     module, name = path.split(":")

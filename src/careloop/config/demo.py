@@ -108,6 +108,7 @@ def processes(data: Path, *, dev: bool) -> list[Process]:
         ("web", ("web",), {}),
         ("portal", ("portal",), {"CARELOOP_SURFACE": "portal"}),
         ("worker", ("worker",), {}),
+        ("sender", ("sender",), {}),
         ("sweeper", ("sweeper",), {}),
         ("hl7 gateway", ("hl7", "listen"), {}),
     ]

@@ -7,12 +7,14 @@ import careloop.accounts.events as accounts
 import careloop.alerts.events as alerts
 import careloop.appointments.events as appointments
 import careloop.audit.events as audit
-import careloop.patients.events as patients
 import careloop.integration.events as integration
+import careloop.messaging.events as messaging
+import careloop.messaging.jobs as messaging_jobs
+import careloop.patients.events as patients
 import careloop.plans.events as plans
 import careloop.plans.jobs as plans_jobs
-import careloop.reports.events as reports
 import careloop.portal.events as portal
+import careloop.reports.events as reports
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
 
@@ -48,6 +50,10 @@ REACTIONS = {
     patients.DeathWithdrawn: (plans_jobs.resume_after_mistake,),
     patients.PatientsMerged: (plans_jobs.after_merge,),
     patients.PatientsUnmerged: (plans_jobs.after_merge,),
+    patients.PatientDied: (),
+    patients.DeathWithdrawn: (),
+    patients.PatientsMerged: (messaging_jobs.follow_merge,),
+    patients.PatientsUnmerged: (messaging_jobs.undo_merge,),
     patients.DuplicateSuspected: (),
     patients.DuplicateDismissed: (),
     patients.EncounterStarted: (plans_jobs.pause_for_readmission,),
@@ -119,4 +125,23 @@ REACTIONS = {
     plans.LadderTimed: (),
     plans.OrphansClosed: (),
     plans.FollowUpFinished: (),
+    messaging.CommunicationQueued: (),
+    messaging.CommunicationsClaimed: (),
+    messaging.CommunicationsReleased: (),
+    messaging.CommunicationsSent: (),
+    messaging.CommunicationsPostponed: (),
+    messaging.CommunicationsDelivered: (),
+    messaging.CommunicationFailed: (),
+    messaging.CommunicationUnknown: (),
+    messaging.CommunicationSuppressed: (),
+    messaging.CommunicationSettled: (),
+    messaging.CommunicationOwned: (),
+    messaging.CommunicationsMoved: (),
+    messaging.CommunicationsRead: (),
+    messaging.ReceiptsStored: (),
+    messaging.ReplyReceived: (),
+    messaging.ReplyHandled: (),
+    messaging.TemplateChanged: (),
+    messaging.OutboxStalled: (),
+    messaging.JobsRescued: (),
 }

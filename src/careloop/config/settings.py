@@ -16,7 +16,7 @@ from careloop.config.secrets import secret_key
 ENV = _env.load()
 BASE_DIR = Path(__file__).resolve().parent.parent
 IN_PRODUCTION = ENV.mode == "production"
-_clock.install(ENV.mode)
+SIMULATED_CLOCK = _clock.install(ENV.mode)  # None: time is real
 
 ROOMS = (
     "kernel", "audit", "accounts", "patients", "tasks", "messaging", "questionnaires", "alerts", "appointments",
@@ -135,7 +135,7 @@ STATICFILES_DIRS: list[Path] = []
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
 # Asked by the sender before each message leaves: import paths of functions (task_ids) -> the ids still worth sending.
-SEND_GUARDS: tuple[str, ...] = ()
+SEND_GUARDS: tuple[str, ...] = ("careloop.tasks.reads.still_open",)
 
 LOGGING = {
     "version": 1,

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from careloop.accounts.actions import load_shipped_roles
 from careloop.kernel.viewer import Viewer
+from careloop.messaging.actions import load_templates
 from careloop.plans.actions import load_shipped_content as load_shipped_plans
 
 
@@ -14,3 +15,4 @@ def load_shipped_content() -> None:
     by, at = Viewer.system("config.load_shipped_content"), timezone.now()
     load_shipped_roles(by=by)
     load_shipped_plans(at=at, by=by)
+    load_templates(at=at, by=by)

@@ -4,12 +4,14 @@ from django.conf import settings
 from django.urls import include, path
 
 from careloop.config.styleguide import styleguide
+from careloop.messaging.api import gateway_callback
 
 urlpatterns = [
     path("", include("careloop.accounts.urls")),
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
+    path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
 ]
 
 if settings.ENV.mode in {"dev", "test"}:

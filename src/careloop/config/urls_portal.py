@@ -2,7 +2,10 @@
 
 from django.urls import include, path
 
+from careloop.messaging.api import gateway_callback
+
 urlpatterns = [
+    path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
     path("", include("careloop.portal.urls")),
 ]
 

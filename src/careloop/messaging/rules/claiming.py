@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from careloop.messaging.rules.states import Abilities
 from careloop.messaging.rules.timing import Policy, cap_holds_until, next_allowed
@@ -21,6 +21,7 @@ class Facts:
     consent_refused: bool
     dead: bool
     merged: bool
+    requested_at: datetime
     template_approved: bool
     link_expired: bool
     held_back_by: str = ""  # the reason of the first guard that says no
@@ -37,6 +38,8 @@ class Decision:
 
 
 SEND = Decision("send")
+WAIT_FOR_MERGE = timedelta(minutes=2)  # the job that moves messages to the surviving record runs in the meantime
+GIVE_UP_MERGE = timedelta(days=1)
 
 
 def decide(facts: Facts, policy: Policy, abilities: Abilities, *, at: datetime) -> Decision:
@@ -47,6 +50,8 @@ def decide(facts: Facts, policy: Policy, abilities: Abilities, *, at: datetime) 
     if reason:
         # Stopped now, but the gateway may already have it: then "suppressed" would be a lie.
         return Decision("unknown", reason="sender-died") if facts.maybe_sent else Decision("suppress", reason=reason)
+    if facts.merged:
+        return Decision("hold", reason="patient-merged", until=at + WAIT_FOR_MERGE)
     if facts.urgent:
         return SEND
     return _when(facts, policy, at=at)
@@ -56,7 +61,7 @@ def hard_stop(facts: Facts, *, at: datetime) -> str:
     """The first reason never to send this, or the empty string."""
     for reason, holds in (
         ("patient-dead", facts.dead),
-        ("patient-merged", facts.merged),
+        ("patient-merged", facts.merged and facts.requested_at + GIVE_UP_MERGE <= at),
         ("do-not-contact", facts.do_not_contact),
         ("no-consent", facts.consent_refused),
         (facts.held_back_by, bool(facts.held_back_by)),

@@ -103,7 +103,8 @@ def test_after_the_hold_one_more_fits(ago):
 def test_backoff_grows_and_ends():
     at = beijing("2026-11-20T15:00:00")
     waits = [timing.retry_at(n, at=at, spread=0) for n in range(1, timing.MAX_ATTEMPTS)]
-    assert waits == sorted(waits) and all(waits)
+    assert waits == sorted(waits)
+    assert all(waits)
     assert timing.retry_at(timing.MAX_ATTEMPTS, at=at, spread=0) is None
 
 

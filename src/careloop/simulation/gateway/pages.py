@@ -87,7 +87,7 @@ _PHONE = """<section class="phone" aria-label="手机 {shown}"><header><b>{shown
 <input name="text" aria-label="回复内容" placeholder="回复，例如 1 或 T" maxlength="500" autocomplete="off" required>
 <button>发送</button></form></section>"""
 _PAGE = """<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><title>演示短信网关</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/inbox.css"><link rel="icon" href="data:,">
-</head><body data-total="{total}" data-number="{chosen}"><nav><h1>演示短信网关</h1>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/inbox.css">
+<link rel="icon" href="data:,"></head><body data-total="{total}" data-number="{chosen}"><nav><h1>演示短信网关</h1>
 <p>{count} 部手机，没有一条真的发出去</p><ul>{list}</ul></nav><main>{phone}</main>
 <script src="/inbox.js"></script></body></html>"""

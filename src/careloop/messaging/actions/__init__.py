@@ -1,0 +1,68 @@
+"""Every write of this room. Import from here."""
+
+from careloop.messaging.actions.claiming import Claim, claim_batch, record_results, release_batch
+from careloop.messaging.actions.desk import (
+    NotForYou,
+    handle_reply,
+    resend,
+    settle_unknown,
+    take_over,
+)
+from careloop.messaging.actions.merging import follow_merge, undo_merge
+from careloop.messaging.actions.queueing import (
+    CodeRefused,
+    LinkMissing,
+    ParameterMissing,
+    ParameterUnknown,
+    TemplateMissing,
+    queue_message,
+    queue_messages,
+    suppress_open,
+)
+from careloop.messaging.actions.receiving import mark_read, store_receipts, store_replies
+from careloop.messaging.actions.sweeping import raise_outbox_alarm, rescue_stalled_jobs
+from careloop.messaging.actions.templates import (
+    TemplateRefused,
+    TemplateStateRefused,
+    approve_template,
+    draft_template,
+    load_templates,
+    reject_template,
+    retire_template,
+    submit_template,
+)
+
+__all__ = [
+    "Claim",
+    "CodeRefused",
+    "LinkMissing",
+    "NotForYou",
+    "ParameterMissing",
+    "ParameterUnknown",
+    "TemplateMissing",
+    "TemplateRefused",
+    "TemplateStateRefused",
+    "approve_template",
+    "claim_batch",
+    "draft_template",
+    "follow_merge",
+    "handle_reply",
+    "load_templates",
+    "mark_read",
+    "queue_message",
+    "queue_messages",
+    "raise_outbox_alarm",
+    "record_results",
+    "reject_template",
+    "release_batch",
+    "rescue_stalled_jobs",
+    "resend",
+    "retire_template",
+    "settle_unknown",
+    "store_receipts",
+    "store_replies",
+    "submit_template",
+    "suppress_open",
+    "take_over",
+    "undo_merge",
+]

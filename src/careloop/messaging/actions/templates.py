@@ -1,0 +1,214 @@
+"""The registry of texts: draft → submitted → approved or rejected → retired. Approved versions never change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.messaging.events import CommunicationsReleased, TemplateChanged
+from careloop.messaging.models import Communication, MessageTemplate
+from careloop.messaging.reads import policy
+from careloop.messaging.rules.wording import SECRETS, TemplateFault, check_template, placeholders
+
+State = MessageTemplate.State
+FAULTS = {
+    "empty": _("The text is empty."),
+    "bad-brace": _("Braces may only stand around an allowed name, such as {salutation}."),
+    "unknown-placeholder": _("This name may not be used: %(detail)s"),
+    "forbidden-word": _("A message must not say: %(detail)s"),
+    "too-long": _("The text may grow to %(detail)s SMS. At most 4 are allowed."),
+    "language-missing": _("The text is missing in this language: %(detail)s"),
+}
+
+
+class TemplateRefused(Refused):
+    """The text may not be saved; `fault` is the rule's code."""
+
+    code = "template-refused"
+    status = 422
+
+    def __init__(self, fault: str, detail: str = "") -> None:
+        super().__init__(FAULTS[fault] % {"detail": detail} if "%(detail)s" in str(FAULTS[fault]) else FAULTS[fault])
+        self.fault = fault
+
+
+class TemplateStateRefused(Refused):
+    """The template is not in the state that this step needs."""
+
+    code = "template-state"
+    message = _("Somebody already decided about this template. Load the page again.")
+
+
+@action
+def draft_template(
+    *,
+    code: str,
+    channel: str,
+    title: Mapping[str, str],
+    texts: Mapping[str, str],
+    subject: Mapping[str, str] | None = None,
+    category: str = MessageTemplate.Category.CARE,
+    urgent: bool = False,
+    origin: str = "hospital",
+    by: Viewer,
+) -> MessageTemplate:
+    """A new version as a draft. The same content as the newest version gives that version back.
+
+    Refused: unknown names, braces that are no placeholder, words that tell a diagnosis, too many segments.
+    """
+    clean = {language: text.strip() for language, text in texts.items() if text.strip()}
+    _check(clean, sms=channel == "sms")
+    fingerprint = _fingerprint(clean, subject or {}, category, urgent)
+    versions = MessageTemplate.objects.select_for_update().filter(code=code, channel=channel)
+    newest = versions.order_by("-version").first()
+    if newest and newest.content_hash == fingerprint and newest.state != State.RETIRED:
+        return newest
+    made = MessageTemplate.objects.create(
+        code=code,
+        channel=channel,
+        version=(versions.aggregate(newest=Max("version"))["newest"] or 0) + 1,
+        category=category,
+        urgent=urgent,
+        title=dict(title),
+        subject=dict(subject or {}),
+        texts=clean,
+        content_hash=fingerprint,
+        origin=origin,
+    )
+    _changed(made, by=by)
+    return made
+
+
+@action
+def submit_template(*, template: MessageTemplate, at: datetime, by: Viewer) -> MessageTemplate:
+    """Hand it to the carrier. Refused when a language that this hospital needs is missing."""
+    missing = [language for language in policy.languages() if language not in template.texts]
+    if missing:
+        raise TemplateRefused("language-missing", ", ".join(missing))
+    return _move(template, (State.DRAFT,), State.SUBMITTED, by=by, submitted_at=at)
+
+
+@action
+def approve_template(*, template: MessageTemplate, carrier_id: str = "", at: datetime, by: Viewer) -> MessageTemplate:
+    """The carrier (or for our own pages, the hospital) said yes: this version is used from now on.
+
+    The version before it is retired; messages that waited for this template are let go.
+    """
+    MessageTemplate.objects.filter(code=template.code, channel=template.channel, state=State.APPROVED).exclude(
+        pk=template.pk
+    ).update(state=State.RETIRED, decided_at=at, updated_at=at)
+    approved = _move(
+        template, (State.SUBMITTED,), State.APPROVED, by=by, decided_at=at, carrier_id=carrier_id, rejected_reason=""
+    )
+    _follow_new_version(approved, at=at, by=by)
+    return approved
+
+
+@action
+def reject_template(*, template: MessageTemplate, reason: str, at: datetime, by: Viewer) -> MessageTemplate:
+    """The carrier said no, for a reason that is kept."""
+    return _move(template, (State.SUBMITTED,), State.REJECTED, by=by, decided_at=at, rejected_reason=reason[:200])
+
+
+@action
+def retire_template(*, template: MessageTemplate, at: datetime, by: Viewer) -> MessageTemplate:
+    """Not used any more. Messages that wait with it are held back when their turn comes."""
+    return _move(template, (State.DRAFT, State.APPROVED, State.REJECTED), State.RETIRED, by=by, decided_at=at)
+
+
+@action
+def load_templates(*, at: datetime, by: Viewer) -> int:
+    """Bring the shipped texts up to date; says how many versions are new. What a hospital wrote itself is kept.
+
+    They come approved: the demo gateway asks for no registration. A carrier that does is told by a new version.
+    """
+    made = 0
+    for shipped in policy.shipped_templates():
+        for channel, texts in shipped["channels"].items():
+            if MessageTemplate.objects.filter(code=shipped["code"], channel=channel, origin="hospital").exists():
+                continue
+            template = draft_template(
+                code=shipped["code"],
+                channel=channel,
+                title=shipped["title"],
+                texts=texts,
+                subject=shipped["subject"],
+                category=shipped["category"],
+                urgent=bool(shipped.get("urgent")),
+                origin="shipped",
+                by=by,
+            )
+            if template.state == State.DRAFT:
+                submit_template(template=template, at=at, by=by)
+                approve_template(template=template, at=at, by=by)
+                made += 1
+    return made
+
+
+def _check(texts: Mapping[str, str], *, sms: bool) -> None:
+    if not texts:
+        raise TemplateRefused("empty")
+    for text in texts.values():
+        try:
+            check_template(text, policy.banned_words(), sms=sms)
+        except TemplateFault as fault:
+            raise TemplateRefused(fault.code, fault.detail) from None
+
+
+def _fingerprint(texts: Mapping[str, str], subject: Mapping[str, str], category: str, urgent: bool) -> str:
+    content = json.dumps([texts, subject, str(category), urgent], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _move(
+    template: MessageTemplate, before: tuple[str, ...], after: str, *, by: Viewer, **values: Any
+) -> MessageTemplate:
+    changed = MessageTemplate.objects.filter(pk=template.pk, state__in=before).update(state=after, **values)
+    if not changed:
+        raise TemplateStateRefused
+    template.refresh_from_db()
+    _changed(template, by=by)
+    return template
+
+
+def _changed(template: MessageTemplate, *, by: Viewer) -> None:
+    record(
+        TemplateChanged(code=template.code, channel=template.channel, version=template.version, state=template.state),
+        by=by,
+    )
+
+
+def _follow_new_version(template: MessageTemplate, *, at: datetime, by: Viewer) -> None:
+    """What waits takes the new version, if it has every value that the new text needs. The rest stays as it is."""
+    needed = frozenset[str]().union(*(placeholders(text) for text in template.texts.values()))
+    waiting = Communication.objects.unscoped("the template is everybody's").filter(
+        template_code=template.code,
+        channel=template.channel,
+        state__in=[Communication.State.PREPARATION, Communication.State.QUEUED],
+        maybe_sent=False,
+    )
+    if needed - SECRETS:
+        waiting = waiting.filter(params__has_keys=sorted(needed - SECRETS))
+    if "link" in needed:
+        waiting = waiting.filter(link__isnull=False)
+    waiting.exclude(language__in=list(template.texts)).update(language="zh")
+    released = waiting.update(
+        template=template,
+        category=template.category,
+        urgent=template.urgent,
+        state=Communication.State.QUEUED,
+        reason="",
+        updated_at=at,
+    )
+    if released:
+        record(CommunicationsReleased(token=template.pk, count=released), by=by)

@@ -1,0 +1,1 @@
+"""Questions about messages that join several tables or read settings."""
