@@ -238,7 +238,7 @@ class Notice(PatientRow):
 
 
 class Duty(BaseModel):
-    """Who answers for a department (or the hospital) in a period: on duty, head, oversight, with the phone that rings."""
+    """Who answers for a department (or the hospital) in a period, with the phone that rings."""
 
     class Kind(models.TextChoices):
         DUTY = rules.DUTY, _("On duty")

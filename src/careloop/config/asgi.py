@@ -1,4 +1,4 @@
-"""What the server runs: live events beside Django, in one process (`granian --interface asgi careloop.config.asgi:application`).
+"""What the server runs: live events beside Django, in one process.
 
 A path that is the live stream goes to the event app; everything else goes to Django as WSGI through the bridge.
 """

@@ -46,6 +46,9 @@ class Rollup(models.Model):
     class Meta:
         indexes = [models.Index(fields=["month", "department_id"], name="rollup_month")]
 
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} {self.department_id}"
+
 
 class FirstContact(models.Model):
     """When a discharge was first followed by a contact. Written by triggers only; ids and instants, no content."""
@@ -54,6 +57,9 @@ class FirstContact(models.Model):
     contacted_at = models.DateTimeField()
 
     objects = WatchedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.encounter_id)
 
 
 class RollupCheck(models.Model):
@@ -66,3 +72,6 @@ class RollupCheck(models.Model):
     seconds = models.FloatField()
 
     objects = WatchedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d}: {self.differing} of {self.groups}"

@@ -186,7 +186,7 @@ def server():
         process.wait(10)
 
 
-def wait_for(probe, seconds=15.0):
+def wait_for(probe, seconds=60.0):
     end = time.monotonic() + seconds
     while True:
         try:
