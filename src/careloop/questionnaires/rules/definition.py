@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -372,3 +374,9 @@ def _refuse_cycles(form: Form) -> None:
                 f"enableWhen runs in a circle through {', '.join(sorted(rest))}; break it at one item"
             )
         done |= free
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON: the same content has the same hash, whatever the order of its keys."""
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -131,3 +131,18 @@ def _filled(text: str, answers: Answers) -> str:
 
 def _words(value: Mapping[str, str]) -> Words:
     return Words(value.get("zh", ""), value.get("en", ""))
+
+
+def finding_from(stored: Mapping[str, Any]) -> Finding:
+    """A Finding as it was stored with its response (dataclasses.asdict)."""
+    return Finding(
+        rule_code=stored["rule_code"],
+        severity=stored["severity"],
+        sentence=_words(stored["sentence"]),
+        owner_role=stored["owner_role"],
+        respond_within_minutes=stored["respond_within_minutes"],
+        advice=_words(stored.get("advice") or {}),
+        safety=stored.get("safety") or {},
+        evidence=tuple(stored.get("evidence", ())),
+        source=stored.get("source", ""),
+    )

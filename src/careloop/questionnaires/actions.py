@@ -1,0 +1,358 @@
+"""Every write about forms and answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.patients.actions import store_observations
+from careloop.patients.models import Patient
+from careloop.patients.rules import ObservationData
+from careloop.questionnaires import events, reads, rules
+from careloop.questionnaires.models import AnswerFact, Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.rules.logic import live_answers, number
+
+CONTENT = Path(__file__).parent / "content"
+Status = QuestionnaireResponse.Status
+
+
+class BadDefinition(Refused):
+    code = "bad-questionnaire"
+    message = _("This questionnaire cannot be used.")
+
+
+class VersionTaken(Refused):
+    code = "version-taken"
+    message = _("This version was published with other content. Give the new content a new version number.")
+
+
+class ResponseClosed(Refused):
+    code = "response-closed"
+    message = _("These answers were already completed. Amend them instead.")
+
+
+class ResponseIncomplete(Refused):
+    """`faults` holds what is missing or wrong, question by question."""
+
+    code = "response-incomplete"
+    message = _("Some answers are missing or not possible.")
+    status = 422
+
+    def __init__(self, found: Sequence[rules.Fault] = ()) -> None:
+        self.faults = tuple(found)
+        super().__init__()
+
+
+class UnknownQuestion(Refused):
+    code = "unknown-question"
+    message = _("This form has no such question.")
+
+
+@action
+def publish_questionnaire(*, content: Mapping[str, Any], at: datetime, by: Viewer, shipped: bool = False) -> Questionnaire:
+    """Put a version in force; the one before is retired. Publishing the same content again changes nothing.
+
+    Refused when the content is unusable, or when this version exists with other content.
+    """
+    form = _parsed(content)
+    digest = rules.content_hash(content)
+    existing = Questionnaire.objects.filter(url=form.url, version=form.version).first()
+    if existing is not None:
+        if existing.content_hash != digest:
+            raise VersionTaken
+        return existing
+    retired = Questionnaire.objects.filter(url=form.url, status=Questionnaire.Status.ACTIVE)
+    for older in list(retired):
+        _retire(older, by=by)
+    made = Questionnaire.objects.create(
+        url=form.url,
+        version=form.version,
+        name=form.name or form.url.rsplit("/", 1)[-1],
+        title=form.title.zh,
+        title_en=form.title.en,
+        status=Questionnaire.Status.ACTIVE,
+        content=dict(content),
+        content_hash=digest,
+        source=form.source[:400],
+        is_verified=bool(content.get("verified", False)),
+        valid_from=date.fromisoformat(content.get("valid_from") or f"{at:%Y-%m-%d}"),
+        valid_to=date.fromisoformat(content["valid_to"]) if content.get("valid_to") else None,
+        published_at=at,
+        published_by_id=by.practitioner_id,
+        is_shipped=shipped,
+    )
+    record(events.QuestionnairePublished(questionnaire_id=made.pk, canonical=made.canonical), by=by)
+    return made
+
+
+def _parsed(content: Mapping[str, Any]) -> rules.Form:
+    try:
+        form = rules.parse(content)
+    except rules.BadQuestionnaire as fault:
+        raise BadDefinition(str(fault)) from None
+    for total in form.scores:
+        if overlap := rules.overlapping_bands(total):
+            raise BadDefinition(f"score {total['code']}: bands {', '.join(overlap)} overlap the band before")
+    return form
+
+
+def _retire(questionnaire: Questionnaire, *, by: Viewer) -> None:
+    questionnaire.status = Questionnaire.Status.RETIRED
+    questionnaire.save(update_fields=["status", "updated_at"])
+    record(events.QuestionnaireRetired(questionnaire_id=questionnaire.pk, canonical=questionnaire.canonical), by=by)
+
+
+@action
+def load_shipped_content(*, at: datetime, by: Viewer) -> int:
+    """Publish every form in content/ that is not there yet. A hospital's own versions stay in force."""
+    count = 0
+    for path in sorted(CONTENT.glob("*.json")):
+        content = json.loads(path.read_text())
+        url, version = content["url"], content["version"]
+        if Questionnaire.objects.filter(url=url, version=version).exists():
+            continue
+        if Questionnaire.objects.filter(url=url, status=Questionnaire.Status.ACTIVE, is_shipped=False).exists():
+            continue
+        publish_questionnaire(content=content, at=at, by=by, shipped=True)
+        count += 1
+    return count
+
+
+@action
+def start_response(
+    *, questionnaire: Questionnaire, patient_id: UUID, task_id: UUID | None, mode: str, at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """The open answers for this task, or new ones. The form is the one the answers were begun with, for ever."""
+    begun = _open_for(patient_id, task_id, by)
+    if begun is not None:
+        return begun
+    try:
+        with transaction.atomic():
+            made = QuestionnaireResponse.objects.unscoped("creating").create(
+                questionnaire=questionnaire,
+                patient_id=patient_id,
+                canonical=questionnaire.canonical,
+                task_id=task_id,
+                mode=mode,
+                started_at=at,
+                author_id=by.practitioner_id,
+            )
+    except IntegrityError:  # another browser began at the same moment
+        begun = _open_for(patient_id, task_id, by)
+        if begun is None:
+            raise ResponseClosed from None
+        return begun
+    record(events.ResponseStarted(response_id=made.pk, patient_id=patient_id, task_id=task_id), by=by)
+    return made
+
+
+def _open_for(patient_id: UUID, task_id: UUID | None, by: Viewer) -> QuestionnaireResponse | None:
+    if task_id is None:
+        return None
+    found = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(patient_id=patient_id, task_id=task_id)
+    return found.filter(status__in=[Status.IN_PROGRESS, Status.COMPLETED]).first()
+
+
+@action
+def save_answer(
+    *, response: QuestionnaireResponse, link_id: str, value: Any, source: str, at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """Keep one answer of a draft at once; None takes it back. Two people saving different answers keep both.
+
+    A value out of range is kept too (the form shows the fault; completing refuses), so that nothing typed is lost.
+    """
+    locked = _locked(response, by)
+    if locked.status != Status.IN_PROGRESS:
+        raise ResponseClosed
+    item = _item(locked, link_id)
+    cleaned = rules.clean_value(item, value)
+    if cleaned is None:
+        locked.answers.pop(link_id, None)
+    else:
+        locked.answers[link_id] = {"value": cleaned, "source": source, "at": at.isoformat(), "by": by.actor}
+    locked.save(update_fields=["answers", "updated_at"])
+    record(events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by)
+    return locked
+
+
+def _item(response: QuestionnaireResponse, link_id: str) -> rules.Item:
+    try:
+        item = reads.form_of(response.questionnaire).item(link_id)
+    except KeyError:
+        raise UnknownQuestion from None
+    if not item.is_question:
+        raise UnknownQuestion
+    return item
+
+
+def _locked(response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
+    mine = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire")
+    return mine.select_for_update(of=("self",), no_key=True).get(pk=response.pk)
+
+
+@action
+def complete_response(
+    *, response: QuestionnaireResponse, at: datetime, by: Viewer, partial: bool = False
+) -> QuestionnaireResponse:
+    """The answers stand: hidden ones are set aside, scores, judgement and facts are written. Again: no second effect.
+
+    `partial` accepts missing answers (a call broken off); impossible ones are refused always.
+    """
+    locked = _locked(response, by)
+    if locked.status == Status.COMPLETED:
+        return locked
+    if locked.status != Status.IN_PROGRESS:
+        raise ResponseClosed
+    form = reads.form_of(locked.questionnaire)
+    if found := rules.faults(form, locked.values, complete=not partial):
+        raise ResponseIncomplete(found)
+    _settle(locked, form, at=at)
+    locked.author_id = by.practitioner_id
+    locked.status = Status.COMPLETED
+    locked.authored_at = at
+    locked.save()
+    _write_facts(locked, form, at=at, by=by)
+    record(
+        events.ResponseCompleted(
+            response_id=locked.pk, patient_id=locked.patient_id, task_id=locked.task_id, mode=locked.mode
+        ),
+        by=by,
+    )
+    return locked
+
+
+def _settle(response: QuestionnaireResponse, form: rules.Form, *, at: datetime) -> None:
+    """Scores, findings and class of the answers that were really asked."""
+    kept = live_answers(form, response.values)
+    response.dropped = {name: answer for name, answer in response.answers.items() if name not in kept}
+    response.answers = {name: answer for name, answer in response.answers.items() if name in kept}
+    previous, previous_at = reads.previous_values(response.patient_id, url=form.url, before=at)
+    response.scores = {
+        found.code: {"value": _plain(found.value), "band": found.band, "missing": list(found.missing)}
+        for found in rules.score(form, kept)
+    }
+    findings = rules.judge(form, kept, previous=previous, previous_at=previous_at, at=at)
+    response.findings = [asdict(finding) for finding in findings]
+    classed = rules.classify(form, kept, previous=previous, previous_at=previous_at, at=at)
+    response.classification = asdict(classed) if classed else None
+
+
+def _plain(value: Decimal | None) -> int | float | None:
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _write_facts(response: QuestionnaireResponse, form: rules.Form, *, at: datetime, by: Viewer) -> None:
+    facts = [fact for name, value in response.values.items() for fact in _facts(response, form.item(name), value, at)]
+    AnswerFact.objects.unscoped("creating").bulk_create(facts)
+    measured = [_observation(response, form.item(name), value, at) for name, value in response.values.items()]
+    wanted = [observation for observation in measured if observation is not None]
+    if wanted:
+        patient = Patient.objects.visible_to(by).get(pk=response.patient_id)
+        store_observations(
+            patient=patient, encounter=None, observations=wanted, source=f"questionnaire:{response.mode}", at=at, by=by
+        )
+
+
+def _facts(response: QuestionnaireResponse, item: rules.Item, value: Any, at: datetime) -> list[AnswerFact]:
+    return [
+        AnswerFact(
+            patient_id=response.patient_id,
+            response=response,
+            questionnaire_url=response.questionnaire.url,
+            link_id=item.link_id,
+            answered_at=at,
+            unit=item.unit[:20],
+            **_typed(item, one),
+        )
+        for one in (value if isinstance(value, list) else [value])
+    ]
+
+
+def _typed(item: rules.Item, value: Any) -> dict[str, Any]:
+    if value == rules.NOT_MEASURED or item.type in {"choice", "boolean"}:
+        return {"code": str(value).lower() if isinstance(value, bool) else str(value)}
+    if item.type in {"integer", "decimal", "quantity"}:
+        return {"number": number(value)}
+    if item.type == "date":
+        return {"date": date.fromisoformat(str(value))}
+    return {"text": str(value)[:500]}
+
+
+def _observation(response: QuestionnaireResponse, item: rules.Item, value: Any, at: datetime) -> ObservationData | None:
+    if not item.code or number(value) is None:
+        return None
+    return ObservationData(
+        key=f"response:{response.pk}:{item.link_id}",
+        code=item.code,
+        system="http://loinc.org",
+        text=item.staff.zh,
+        value=str(value),
+        value_type="NM",
+        unit=item.unit_display or item.unit,
+        observed_at=at,
+    )
+
+
+@action
+def amend_response(
+    *, response: QuestionnaireResponse, answers: Mapping[str, Any], at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """A corrected copy takes the place of a completed response; the old one stays as it was answered."""
+    old = _locked(response, by)
+    if old.status != Status.COMPLETED:
+        raise ResponseClosed
+    form = reads.form_of(old.questionnaire)
+    merged = dict(old.answers)
+    for link_id, value in answers.items():
+        cleaned = rules.clean_value(_item(old, link_id), value)
+        merged.pop(link_id, None)
+        if cleaned is not None:
+            merged[link_id] = {"value": cleaned, "source": "amended", "at": at.isoformat(), "by": by.actor}
+    if found := rules.faults(form, {name: answer["value"] for name, answer in merged.items()}, complete=True):
+        raise ResponseIncomplete(found)
+    QuestionnaireResponse.objects.visible_to(by).filter(pk=old.pk).update(status=Status.AMENDED)
+    new = QuestionnaireResponse(
+        patient_id=old.patient_id, questionnaire=old.questionnaire, canonical=old.canonical, task_id=old.task_id,
+        mode=old.mode, answers=merged, started_at=old.started_at, authored_at=at, status=Status.COMPLETED,
+        author_id=by.practitioner_id, replaces=old,
+    )  # fmt: skip
+    _settle(new, form, at=at)
+    new.save()
+    AnswerFact.objects.visible_to(by).filter(response=old).delete()
+    _write_facts(new, form, at=at, by=by)
+    record(
+        events.ResponseAmended(response_id=new.pk, replaces_id=old.pk, patient_id=new.patient_id, task_id=new.task_id), by=by
+    )
+    return new
+
+
+@action
+def prefill(*, response: QuestionnaireResponse, values: Mapping[str, Any], source: str, at: datetime, by: Viewer) -> int:
+    """Fill in what is already known, labelled with its source; never over an answer that is there. Returns how many."""
+    locked = _locked(response, by)
+    if locked.status != Status.IN_PROGRESS:
+        return 0
+    form = reads.form_of(locked.questionnaire)
+    known = {item.link_id for item in form.questions}
+    new = {name: value for name, value in values.items() if name in known and name not in locked.answers}
+    for name, value in new.items():
+        locked.answers[name] = {"value": value, "source": source, "at": at.isoformat(), "by": by.actor}
+        record(events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=name, source=source), by=by)
+    if new:
+        locked.save(update_fields=["answers", "updated_at"])
+    return len(new)

@@ -1,0 +1,133 @@
+"""Forms, answers, and the answers as facts for statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Practitioner
+from careloop.kernel.models import BaseModel
+from careloop.patients.models import Patient, PatientRow
+from careloop.questionnaires import rules
+
+
+class Questionnaire(BaseModel):
+    """One version of a form (FHIR Questionnaire). Once active its content never changes: the database refuses."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        ACTIVE = "active", _("In force")
+        RETIRED = "retired", _("Retired")
+
+    url = models.CharField(max_length=200)
+    version = models.CharField(max_length=20)
+    name = models.CharField(max_length=60)
+    title = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=120, blank=True, default="")
+    status = models.CharField(max_length=8, choices=Status, default=Status.DRAFT)
+    content = models.JSONField()  # definition, wordings, scores, rules, classification, source
+    content_hash = models.CharField(max_length=64)  # SHA-256 of the canonical JSON
+    source = models.CharField(max_length=400, blank=True, default="")
+    is_verified = models.BooleanField(default=False)  # every clinical fact in it was checked against a second source
+    valid_from = models.DateField()
+    valid_to = models.DateField(null=True)
+    published_at = models.DateTimeField(null=True)
+    published_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    is_shipped = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["url", "version"], name="questionnaire_version_once"),
+            models.UniqueConstraint(fields=["url"], condition=Q(status="active"), name="questionnaire_one_in_force"),
+        ]
+
+    @property
+    def canonical(self) -> str:
+        return f"{self.url}|{self.version}"
+
+    def form(self) -> rules.Form:
+        """The parsed form."""
+        return rules.parse(self.content)
+
+
+class QuestionnaireResponse(PatientRow):
+    """The answers of one patient to one version (FHIR QuestionnaireResponse). Completed ones are superseded, never changed."""
+
+    class Status(models.TextChoices):
+        IN_PROGRESS = "in-progress", _("In progress")
+        COMPLETED = "completed", _("Completed")
+        AMENDED = "amended", _("Replaced by a later version")
+        ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
+
+    class Mode(models.TextChoices):
+        PHONE = "phone", _("Phone call")
+        PORTAL = "portal", _("Patient's own page")
+        PAPER = "paper", _("Paper")
+        VISIT = "visit", _("Visit")
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="responses")
+    questionnaire = models.ForeignKey(Questionnaire, models.PROTECT, related_name="responses")
+    canonical = models.CharField(max_length=221)  # url|version, for ever
+    task_id = models.UUIDField(null=True)
+    status = models.CharField(max_length=18, choices=Status, default=Status.IN_PROGRESS)
+    mode = models.CharField(max_length=8, choices=Mode)
+    answers = models.JSONField(default=dict)  # linkId → {"value", "source", "at", "by"}
+    dropped = models.JSONField(default=dict)  # answers to questions that were no longer asked at the end
+    scores = models.JSONField(default=dict)  # code → {"value", "band", "missing"}
+    findings = models.JSONField(default=list)  # what the rules of this version found, worst first
+    classification = models.JSONField(null=True)
+    started_at = models.DateTimeField()
+    authored_at = models.DateTimeField(null=True)
+    author = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")  # None: patient or relative
+    replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
+
+    privacy = {
+        "canonical": "clinical", "task_id": "none", "answers": "clinical", "dropped": "clinical", "scores": "clinical",
+        "findings": "clinical", "classification": "clinical", "started_at": "quasi", "authored_at": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task_id"], condition=Q(status__in=["in-progress", "completed"]), name="response_once_per_task"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="in-progress") | Q(authored_at__isnull=False) | Q(status="entered-in-error"),
+                name="response_completed_has_time",
+            ),
+        ]
+        indexes = [models.Index(fields=["patient", "-started_at"], name="response_of_patient")]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """linkId → value."""
+        return {name: answer["value"] for name, answer in self.answers.items()}
+
+
+class AnswerFact(PatientRow):
+    """One answer as a typed fact, for statistics and cohorts."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="answer_facts")
+    response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="facts")
+    questionnaire_url = models.CharField(max_length=200)
+    link_id = models.CharField(max_length=60)
+    code = models.CharField(max_length=60, blank=True, default="")
+    number = models.DecimalField(max_digits=14, decimal_places=4, null=True)
+    text = models.CharField(max_length=500, blank=True, default="")
+    date = models.DateField(null=True)
+    unit = models.CharField(max_length=20, blank=True, default="")
+    answered_at = models.DateTimeField()
+
+    privacy = {
+        "questionnaire_url": "clinical", "link_id": "clinical", "code": "clinical", "number": "clinical",
+        "text": "direct", "date": "quasi", "unit": "none", "answered_at": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["questionnaire_url", "link_id", "answered_at"], name="fact_of_question"),
+            models.Index(fields=["patient", "link_id", "-answered_at"], name="fact_of_patient"),
+        ]

@@ -1,0 +1,361 @@
+"""Forms in force, and one form with its answers ready to be shown in any mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import get_language
+
+from careloop.kernel.viewer import Viewer
+from careloop.questionnaires import rules
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.rules import Finding, Form, Item
+from careloop.questionnaires.rules.validation import check_value
+
+def current(url: str) -> Questionnaire:
+    """The version in force. Raises Questionnaire.DoesNotExist."""
+    return Questionnaire.objects.get(url=url, status=Questionnaire.Status.ACTIVE)
+
+
+def by_canonical(canonical: str) -> Questionnaire:
+    """Exactly this version, in force or not."""
+    url, _bar, version = canonical.partition("|")
+    return Questionnaire.objects.get(url=url, version=version)
+
+
+def form_of(questionnaire: Questionnaire) -> Form:
+    """The parsed form; parsed once per version and process, since a published version never changes."""
+    if questionnaire.status == Questionnaire.Status.DRAFT:
+        return questionnaire.form()
+    return _parsed(questionnaire.pk, questionnaire.content_hash)
+
+
+@lru_cache(maxsize=256)
+def _parsed(pk: UUID, content_hash: str) -> Form:
+    return Questionnaire.objects.get(pk=pk).form()
+
+
+def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[dict[str, Any], datetime | None]:
+    """The newest completed answers of this patient to the same form (any version), and when they were given."""
+    newest = (
+        QuestionnaireResponse.objects.unscoped("judgement compares with earlier answers of the same patient")
+        .filter(patient_id=patient_id, questionnaire__url=url, status="completed", authored_at__lt=before)
+        .order_by("-authored_at", "pk")
+        .first()
+    )
+    return (newest.values, newest.authored_at) if newest else ({}, None)
+
+
+def judge_values(response: QuestionnaireResponse, values: Mapping[str, Any], *, at: datetime) -> tuple[Finding, ...]:
+    """What the rules of this version say to these answers now."""
+    form = form_of(response.questionnaire)
+    previous, previous_at = previous_values(response.patient_id, url=form.url, before=at)
+    return rules.judge(form, values, previous=previous, previous_at=previous_at, at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionView:
+    """One option as shown."""
+
+    code: str
+    text: str
+    digit: str
+    chosen: bool
+    bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """What an answer sets off: shown at the moment of entry."""
+
+    rule_code: str
+    severity: str
+    sentence: str
+    owner_role: str
+    owner_label: str
+    minutes: int
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """One question, ready for any template."""
+
+    link_id: str
+    item: Item
+    number: str
+    type: str
+    text: str
+    script: str
+    patient_text: str
+    value: Any
+    display: str
+    source: str
+    source_label: str
+    enabled: bool
+    required: bool
+    options: tuple[OptionView, ...]
+    patient_options: tuple[OptionView, ...]
+    unit: str
+    least: str
+    most: str
+    jump: int
+    fault: str
+    alerts: tuple[AlertView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenView:
+    """What stands together: one question, or the numbers of one measurement."""
+
+    number: int
+    title: str
+    script: str
+    questions: tuple[QuestionView, ...]
+    enabled: bool
+
+    @property
+    def answered(self) -> bool:
+        return all(question.value is not None for question in self.questions)
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """A form with its answers."""
+
+    response: QuestionnaireResponse | None
+    title: str
+    version: str
+    opening: str
+    screens: tuple[ScreenView, ...]
+    findings: tuple[AlertView, ...]
+    answered: int
+    total: int
+
+    def question(self, link_id: str) -> QuestionView:
+        return next(q for screen in self.screens for q in screen.questions if q.link_id == link_id)
+
+
+def form_view(
+    questionnaire: Questionnaire,
+    *,
+    response: QuestionnaireResponse | None,
+    at: datetime,
+    findings: Sequence[Finding] | None = None,
+) -> FormView:
+    """The form with the answers of a response (or empty), in the language of the request."""
+    form = form_of(questionnaire)
+    answers = response.answers if response else {}
+    values = {name: answer["value"] for name, answer in answers.items()}
+    if findings is None:
+        findings = judge_values(response, values, at=at) if response else ()
+    enabled = {item.link_id for item in rules.enabled_items(form, values)}
+    by_last = _alerts_by_question(form, findings, values)
+    screens = []
+    for items in form.screens:
+        shown = any(item.link_id in enabled for item in items)
+        number = len([s for s in screens if s.enabled]) + 1
+        questions = tuple(_question(form, item, answers, enabled, by_last, str(number)) for item in items)
+        screens.append(ScreenView(number, _group_title(form, items), _group_script(form, items), questions, shown))
+    live = [screen for screen in screens if screen.enabled]
+    return FormView(
+        response=response,
+        title=_said(form.title),
+        version=form.version,
+        opening=_said(form.opening),
+        screens=tuple(screens),
+        findings=tuple(_alert(finding) for finding in findings),
+        answered=sum(screen.answered for screen in live),
+        total=len(live),
+    )
+
+
+def _question(
+    form: Form, item: Item, answers: Mapping[str, Any], enabled: set[str], alerts: Mapping[str, list[AlertView]], number: str
+) -> QuestionView:
+    given = answers.get(item.link_id, {})
+    value = given.get("value")
+    fault = check_value(item, value) if value not in (None, "", []) else None
+    found = tuple(alerts.get(item.link_id, ()))
+    return QuestionView(
+        link_id=item.link_id,
+        item=item,
+        number=number,
+        type=item.type,
+        text=_said(item.staff),
+        script=_said(item.script),
+        patient_text=_said(item.patient),
+        value=value,
+        display=display_value(item, value),
+        source=given.get("source", ""),
+        source_label=_source_label(given.get("source", "")),
+        enabled=item.link_id in enabled,
+        required=item.required,
+        options=_options(item, value, bad=bool(found), patient=False),
+        patient_options=_options(item, value, bad=False, patient=True),
+        unit=item.unit_display,
+        least="" if item.minimum is None else f"{item.minimum.normalize():f}",
+        most="" if item.maximum is None else f"{item.maximum.normalize():f}",
+        jump=_jump(item),
+        fault=fault_text(fault) if fault else "",
+        alerts=found,
+    )
+
+
+def _options(item: Item, value: Any, *, bad: bool, patient: bool) -> tuple[OptionView, ...]:
+    chosen = {str(v) for v in value} if isinstance(value, list) else {str(value)} if value is not None else set()
+    if item.type == "boolean":
+        pairs = [("true", _("Yes")), ("false", _("No"))]
+        chosen = {c.lower() for c in chosen}
+    elif item.control == "scale-0-10":
+        pairs = [(str(n), str(n)) for n in range(11)]
+    else:
+        pairs = [(o.code, _said(o.patient if patient else o.staff)) for o in item.options]
+    return tuple(
+        OptionView(code, text, str(index) if index <= 9 else "", code in chosen, bad and code in chosen)
+        for index, (code, text) in enumerate(pairs, start=1)
+    )
+
+
+def _jump(item: Item) -> int:
+    """After how many digits a number field passes the focus on: the length of its largest value; 0 = never."""
+    if item.type != "integer" or item.maximum is None:
+        return 0
+    return len(str(int(item.maximum)))
+
+
+def display_value(item: Item, value: Any) -> str:
+    """The answer in words."""
+    if value in (None, "", []):
+        return ""
+    if value == rules.NOT_MEASURED:
+        return _("Not measured")
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    values = value if isinstance(value, list) else [value]
+    words = [_said(option.staff) if (option := item.option(str(v))) else str(v) for v in values]
+    text = "、".join(words) if get_language() != "en" else ", ".join(words)
+    return f"{text} {item.unit_display}" if item.unit_display and item.type in {"integer", "decimal", "quantity"} else text
+
+
+def fault_text(fault: rules.Fault) -> str:
+    """A fault in words: what, and how to mend it."""
+    if fault.code == "check":
+        return _said(fault.words)
+    params = dict(fault.params)
+    texts = {
+        "required": _("Please choose or enter an answer."),
+        "type": _("This is not a valid value here."),
+        "too-low": _("The lowest possible value is %(least)s %(unit)s. Check with the patient."),
+        "too-high": _("The highest possible value is %(most)s %(unit)s. Check with the patient."),
+        "unknown-option": _("Choose one of the options."),
+        "too-long": _("At most %(most)s characters."),
+        "too-many-decimals": _("At most %(most)s decimals."),
+    }
+    return texts[fault.code] % {"least": "", "most": "", "unit": "", **params}
+
+
+def _alerts_by_question(form: Form, findings: Sequence[Finding], values: Mapping[str, Any]) -> dict[str, list[AlertView]]:
+    """An alert stands under the last answered question of its evidence."""
+    found: dict[str, list[AlertView]] = {}
+    for finding in findings:
+        answered = [name for name in finding.evidence if values.get(name) is not None]
+        if answered:
+            found.setdefault(answered[-1], []).append(_alert(finding))
+    return found
+
+
+def _alert(finding: Finding) -> AlertView:
+    labels = {
+        "attending-doctor": _("Attending doctor"),
+        "responsible-nurse": _("Responsible nurse"),
+        "follow-up-nurse": _("Follow-up nurse"),
+        "department-duty": _("Doctor on duty"),
+        "department-head": _("Head of department"),
+    }
+    return AlertView(
+        rule_code=finding.rule_code,
+        severity=finding.severity,
+        sentence=_said(finding.sentence),
+        owner_role=finding.owner_role,
+        owner_label=labels.get(finding.owner_role, finding.owner_role),
+        minutes=finding.respond_within_minutes,
+        advice=_said(finding.advice),
+    )
+
+
+def _source_label(source: str) -> str:
+    return {"portal": _("Self-report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(source, "")
+
+
+def _group_title(form: Form, items: Sequence[Item]) -> str:
+    return _said(form.item(items[0].parent).staff) if len(items) > 1 and items[0].parent else ""
+
+
+def _group_script(form: Form, items: Sequence[Item]) -> str:
+    return _said(form.item(items[0].parent).script) if len(items) > 1 and items[0].parent else ""
+
+
+def _said(words: rules.Words) -> str:
+    return words.say(get_language() or "zh-hans")
+
+
+def responses_of(patient_id: UUID, *, viewer: Viewer) -> list[QuestionnaireResponse]:
+    """The patient's responses, newest first, without drafts nobody answered."""
+    found = QuestionnaireResponse.objects.visible_to(viewer).select_related("questionnaire", "author")
+    return list(found.filter(patient_id=patient_id).exclude(status="in-progress", answers={}).order_by("-started_at", "-pk")[:50])
+
+
+def safety_pages(questionnaire: Questionnaire, values: Mapping[str, Any], link_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """For the patient's page: which option of these questions would set off a critical rule, and what to show then.
+
+    Keys are "linkId=code". Delivered with the page, so that no round trip stands between answer and advice (R12).
+    """
+    form = form_of(questionnaire)
+    found: dict[str, dict[str, Any]] = {}
+    for link_id in link_ids:
+        item = form.item(link_id)
+        for code in [option.code for option in item.options] or ([str(n) for n in range(11)] if item.control else []):
+            given = [code] if item.repeats else rules.clean_value(item, code)
+            for finding in rules.judge(form, {**values, link_id: given}):
+                if finding.severity == "critical" and link_id in finding.evidence and finding.safety:
+                    found[f"{link_id}={code}"] = safety_text(finding)
+    return found
+
+
+def safety_text(finding: Finding) -> dict[str, Any]:
+    """The safety page of a finding in the language of the request: title, text, signs."""
+    language = "en" if get_language() == "en" and "en" in finding.safety else "zh"
+    return dict(finding.safety.get(language, {}))
+
+
+def score_lines(response: QuestionnaireResponse) -> list[tuple[str, str, str]]:
+    """(title, value, band) of each score as stored; a missing value says how many answers are missing."""
+    form = form_of(response.questionnaire)
+    lines = []
+    for rule in form.scores:
+        stored = response.scores.get(rule["code"])
+        if stored is None:
+            continue
+        band = next((b for b in rule.get("bands", ()) if b["code"] == stored["band"]), None)
+        value = "–" if stored["value"] is None else str(stored["value"])
+        lines.append((_said(_words(rule["title"])), value, _said(_words(band["title"])) if band else ""))
+    return lines
+
+
+def classification_line(response: QuestionnaireResponse) -> tuple[str, str] | None:
+    """(class, reason) as stored, e.g. ("控制不满意", "收缩压 152 ≥ 140")."""
+    stored = response.classification
+    if not stored:
+        return None
+    return _said(_words(stored["title"])), _said(_words(stored["reason"]))
+
+
+def _words(value: Mapping[str, str]) -> rules.Words:
+    return rules.Words(value.get("zh", ""), value.get("en", ""))

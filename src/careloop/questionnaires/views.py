@@ -1,0 +1,106 @@
+"""Pages of forms and answers, and the autosave of one answer."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from careloop.audit.record import seen
+from careloop.kernel.lookup import get_or_404
+from careloop.kernel.pages import PageRequest, page, render
+from careloop.patients.models import Patient
+from careloop.questionnaires import access, actions, reads, rules
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+
+
+@page(access.VIEW)
+def questionnaire_list(request: PageRequest) -> HttpResponse:
+    """Every form with its versions: what is in force, from where, checked or not."""
+    rows = list(Questionnaire.objects.order_by("name", "-published_at", "pk"))
+    context = {"title": _("Questionnaires"), "rows": rows, "in_force": sum(row.status == "active" for row in rows)}
+    return render(request, "questionnaires/list.html", context)
+
+
+@page(access.VIEW)
+def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
+    """One version as staff, patients and paper see it, with its rules as sentences and their sources."""
+    questionnaire = get_or_404(Questionnaire.objects.all(), pk=questionnaire_id)
+    form = reads.form_of(questionnaire)
+    context = {
+        "title": questionnaire.title,
+        "questionnaire": questionnaire,
+        "view": reads.form_view(questionnaire, response=None, at=timezone.now()),
+        "form": form,
+        "mode": request.GET.get("mode", "staff"),
+        "versions": list(Questionnaire.objects.filter(url=questionnaire.url).order_by("-published_at", "pk")),
+        "too_long": len(form.screens) > 10,
+    }
+    return render(request, "questionnaires/version.html", context)
+
+
+@page(access.VIEW)
+def response_page(request: PageRequest, response_id: UUID) -> HttpResponse:
+    """Answers exactly as they were given, in the version they were given to."""
+    return _read_only(request, response_id, "questionnaires/response.html")
+
+
+@page(access.VIEW)
+def response_print(request: PageRequest, response_id: UUID) -> HttpResponse:
+    """The same for paper."""
+    return _read_only(request, response_id, "questionnaires/print.html")
+
+
+def _read_only(request: PageRequest, response_id: UUID, template: str) -> HttpResponse:
+    mine = QuestionnaireResponse.objects.visible_to(request.viewer)
+    response = get_or_404(mine.select_related("questionnaire", "patient", "author"), pk=response_id)
+    seen(patient_id=response.patient_id, what="questionnaires.response", by=request.viewer)
+    findings = [rules.finding_from(stored) for stored in response.findings]
+    context = {
+        "title": response.questionnaire.title,
+        "response": response,
+        "view": reads.form_view(response.questionnaire, response=response, at=timezone.now(), findings=findings),
+        "scores": reads.score_lines(response),
+        "classification": reads.classification_line(response),
+    }
+    return render(request, template, context)
+
+
+@page(access.ANSWER, methods=("POST",))
+def save_answer(request: PageRequest, response_id: UUID, link_id: str) -> HttpResponse:
+    """Autosave: answers with the changed question. What is asked now travels in the header HX-Trigger `answers`."""
+    mine = QuestionnaireResponse.objects.visible_to(request.viewer).select_related("questionnaire")
+    response = get_or_404(mine, pk=response_id)
+    at = timezone.now()
+    value = request.POST.getlist("value")
+    saved = actions.save_answer(
+        response=response, link_id=link_id, value=value, source=response.mode, at=at, by=request.viewer
+    )
+    view = reads.form_view(saved.questionnaire, response=saved, at=at)
+    screen = next(s for s in view.screens if any(q.link_id == link_id for q in s.questions))
+    answer = render(request, "questionnaires/_screen.html", {"screen": screen, "response": saved})
+    answer.headers["HX-Trigger"] = json.dumps(
+        {
+            "answers": {
+                "asked": [q.link_id for s in view.screens for q in s.questions if q.enabled],
+                "answered": view.answered,
+                "total": view.total,
+                "alerts": [alert.rule_code for alert in view.findings],
+                "critical": any(alert.severity == "critical" for alert in view.findings),
+                "saved": f"{timezone.localtime(at):%H:%M}",
+            }
+        }
+    )
+    return answer
+
+
+@page(access.VIEW)
+def patient_responses(request: PageRequest, patient_id: UUID) -> HttpResponse:
+    """Fragment for the patient's page: all answers, newest first."""
+    patient = get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    seen(patient_id=patient.pk, what="questionnaires.patient_responses", by=request.viewer)
+    rows = [(row, reads.score_lines(row), reads.classification_line(row)) for row in reads.responses_of(patient.pk, viewer=request.viewer)]
+    return render(request, "questionnaires/_patient_responses.html", {"rows": rows})
