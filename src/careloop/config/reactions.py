@@ -14,6 +14,7 @@ import careloop.patients.events as patients
 import careloop.plans.events as plans
 import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal
+import careloop.questionnaires.events as questionnaires
 import careloop.reports.events as reports
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
@@ -144,4 +145,10 @@ REACTIONS = {
     messaging.TemplateChanged: (),
     messaging.OutboxStalled: (),
     messaging.JobsRescued: (),
+    questionnaires.QuestionnairePublished: (),
+    questionnaires.QuestionnaireRetired: (),
+    questionnaires.ResponseStarted: (),
+    questionnaires.AnswerSaved: (),
+    questionnaires.ResponseCompleted: (),
+    questionnaires.ResponseAmended: (),
 }

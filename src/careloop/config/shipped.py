@@ -8,11 +8,13 @@ from careloop.accounts.actions import load_shipped_roles
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.actions import load_templates
 from careloop.plans.actions import load_shipped_content as load_shipped_plans
+from careloop.questionnaires.actions import load_shipped_content as load_shipped_questionnaires
 
 
 def load_shipped_content() -> None:
     """Each room brings its own up to date; nothing a hospital made is touched."""
     by, at = Viewer.system("config.load_shipped_content"), timezone.now()
     load_shipped_roles(by=by)
+    load_shipped_questionnaires(at=at, by=by)
     load_shipped_plans(at=at, by=by)
     load_templates(at=at, by=by)
