@@ -42,8 +42,8 @@ class Task(ScopedModel):
 
     class Status(models.TextChoices):
         REQUESTED = "requested", _("To do")
-        COMPLETED = "completed", _("Done")
-        CANCELLED = "cancelled", _("Closed")
+        COMPLETED = "completed", _("Finished tasks")
+        CANCELLED = "cancelled", _("Ended without being done")
 
     # The indexes below begin with these columns; each further one would cost every write (performance.md, 3).
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="tasks", db_index=False)

@@ -33,8 +33,8 @@ OUTCOME_LABELS: dict[str, Promise] = {
 
 EVENT_LABELS: dict[str, Promise] = {
     "tasks.TasksRequested": gettext_lazy("Planned"),
-    "tasks.TaskCompleted": gettext_lazy("Done"),
-    "tasks.TaskClosed": gettext_lazy("Closed"),
+    "tasks.TaskCompleted": gettext_lazy("Finished tasks"),
+    "tasks.TaskClosed": gettext_lazy("Ended without being done"),
     "tasks.TaskReopened": gettext_lazy("Taken back"),
     "tasks.TaskSnoozed": gettext_lazy("Put off"),
     "tasks.CallPromised": gettext_lazy("Call promised"),

@@ -69,7 +69,7 @@ def pressure(readings: Sequence[Observation]) -> Pressure | None:
     by_moment: dict[datetime, dict[str, float]] = {}
     for reading in readings:
         if reading.value_number is not None:
-            by_moment.setdefault(reading.effective_at, {})[reading.code] = float(reading.value_number)
+            by_moment.setdefault(reading.effective_at, {})[reading.concept] = float(reading.value_number)
     if not by_moment:
         return None
     moments = sorted(by_moment)[-7:]

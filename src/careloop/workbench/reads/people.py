@@ -160,14 +160,14 @@ def medicines(patient_id: UUID, *, viewer: Viewer) -> list[MedicationStatement]:
     )
 
 
-BLOOD_PRESSURE = ("8480-6", "8462-4")  # LOINC systolic, diastolic
+BLOOD_PRESSURE = ("systolic", "diastolic")
 
 
 def blood_pressure(patient_id: UUID, *, viewer: Viewer) -> list[Observation]:
     """The last readings, newest last."""
     found = (
         Observation.objects.visible_to(viewer)
-        .filter(patient_id=patient_id, code__in=BLOOD_PRESSURE, value_number__isnull=False)
+        .filter(patient_id=patient_id, concept__in=BLOOD_PRESSURE, value_number__isnull=False)
         .exclude(status=Observation.Status.ENTERED_IN_ERROR)
         .order_by("-effective_at", "-pk")[:14]
     )

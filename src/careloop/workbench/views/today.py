@@ -183,7 +183,7 @@ def tab_label(tab: str) -> str:
     """In the language of the moment, not of the import."""
     labels = {
         "todo": _("To call"), "overdue": _("Overdue"), "promised": _("Promised calls"),
-        "unreached": _("Not reached"), "abnormal": _("Worrying answers"), "done": _("Done"),
+        "unreached": _("Not reached"), "abnormal": _("Worrying answers"), "done": _("Finished tasks"),
     }  # fmt: skip
     return labels[tab]
 
