@@ -191,3 +191,10 @@ def test_published_content_cites_its_source_and_validity():
         if not re.search(r'"sources?"', text):
             uncited.append(path.relative_to(SOURCE).as_posix())
     assert not uncited
+
+
+def test_a_fact_stands_on_the_map_once():
+    """A second line for the same fact would silently take away what the first one starts."""
+    source = (ROOT / "src" / "careloop" / "config" / "reactions.py").read_text(encoding="utf-8")
+    keys = re.findall(r"^    ([a-z_]+\.[A-Za-z]+):", source, re.M)
+    assert sorted({key for key in keys if keys.count(key) > 1}) == []
