@@ -304,7 +304,7 @@ def accept(*, alert: Alert, at: datetime, by: Viewer) -> Alert:
 
 @action
 def hand_over(*, alert: Alert, to: UUID, note: str = "", at: datetime, by: Viewer) -> Alert:
-    """Give it to a colleague, who has to accept it in turn. The clock goes on; a new owner gets a few minutes at least."""
+    """Give it to a colleague, who has to accept it in turn. The clock goes on; at least a few minutes are left."""
     held = _locked(alert, by)
     if held.status == Alert.Status.CLOSED:
         raise AlertIsClosed

@@ -11,7 +11,7 @@ from careloop.kernel.viewer import Viewer
 
 @periodic("* * * * *")
 def escalate_due(timestamp: int) -> None:
-    """Every minute: what nobody accepted in time goes up. Each alert in its own transaction, so one cannot stop the rest."""
+    """Every minute: what nobody accepted in time goes up. Each alert has its own transaction."""
     at = datetime.fromtimestamp(timestamp, UTC)
     by = Viewer.system("alerts.escalate_due")
     for alert_id in reads.unaccepted_ids(at=at):

@@ -63,7 +63,11 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A kind of follow-up that nobody can be blamed for, by the codes that say so."""
+    """A kind of follow-up that nobody can be blamed for, by the codes that say so.
+
+    A contact that was made counts before the reason why the item was closed: a patient who says on the phone that he
+    is in hospital again was followed up; an item withdrawn because he was admitted is left out.
+    """
 
     code: str
     names: Mapping[str, str]
@@ -80,7 +84,7 @@ class Definitions:
     source: str
     indicators: tuple[Indicator, ...]
     exclusions: tuple[Exclusion, ...]
-    contact_made_reasons: tuple[str, ...]
+    contact_made_outcomes: tuple[str, ...]
     invalid_number_outcomes: tuple[str, ...]
     reached_outcomes: tuple[str, ...]
 
@@ -108,7 +112,7 @@ def parse_definitions(text: str) -> Definitions:
         source=data["source"],
         indicators=indicators,
         exclusions=tuple(_exclusion(item) for item in data["exclusions"]),
-        contact_made_reasons=tuple(data["contact_made_reasons"]),
+        contact_made_outcomes=tuple(data["contact_made_outcomes"]),
         invalid_number_outcomes=tuple(data["invalid_number_outcomes"]),
         reached_outcomes=tuple(data["reached_outcomes"]),
     )

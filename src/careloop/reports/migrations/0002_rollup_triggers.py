@@ -26,12 +26,15 @@ FUNCTIONS = (
     codes(
         "reports_excluded_reason",
         (
-            "died", "against-advice", "discharge-cancelled", "admission-cancelled", "encounter-cancelled",
-            "entered-in-error", "merged", "duplicate", "refused", "refused-for-ever", "transferred",
+            "died", "death", "patient-died", "against-advice", "discharge-cancelled", "admission-cancelled",
+            "encounter-cancelled", "entered-in-error", "merged", "duplicate", "refused", "refused-for-ever", "refusal",
+            "transferred", "transfer", "other-hospital", "readmitted", "readmission", "version-adopted",
+            "change-undone", "ticked-off", "moved", "owner-changed", "plan-over", "date-reached", "count-reached",
+            "steps-done", "not-needed",
         ),
     )
     + codes("reports_excluded_disposition", ("died", "against-advice", "cancelled", "transferred"))
-    + codes("reports_contact_made_reason", ("readmitted", "not-needed", "language-barrier", "moved"))
+    + codes("reports_contact_made", ("readmitted", "not-needed", "language-barrier", "moved"))
     + codes("reports_invalid_number", ("empty-number", "wrong-person"))
     + codes(
         "reports_reached",
@@ -51,11 +54,11 @@ TASK_SQL = f"""
         (t.status = 'requested')::int AS open,
         (t.status = 'completed')::int AS done,
         (t.status = 'cancelled')::int AS closed,
-        (t.status = 'cancelled' AND reports_excluded_reason(t.closed_reason))::int AS excluded,
+        (t.status = 'cancelled' AND reports_excluded_reason(t.closed_reason)
+            AND NOT reports_contact_made(t.outcome))::int AS excluded,
         (t.status = 'completed' OR t.attempts > 0 AND NOT (t.status = 'cancelled'
-            AND reports_excluded_reason(t.closed_reason)))::int AS attempted,
-        (t.status = 'completed' OR t.status = 'cancelled' AND reports_contact_made_reason(t.closed_reason))::int
-            AS followed,
+            AND reports_excluded_reason(t.closed_reason) AND NOT reports_contact_made(t.outcome)))::int AS attempted,
+        (t.status = 'completed' OR t.status = 'cancelled' AND reports_contact_made(t.outcome))::int AS followed,
         (t.status = 'completed' AND reports_effective(t.outcome))::int AS effective,
         (t.status = 'completed' AND t.outcome = 'answered-online')::int AS online
     FROM {{source}} t

@@ -85,12 +85,23 @@ def test_a_follow_up_counts_from_planned_to_effective(cast):
 
 
 @pytest.mark.parametrize(
-    ("reason", "excluded", "followed"),
-    [("died", 1, 0), ("refused", 1, 0), ("transferred", 1, 0), ("readmitted", 0, 1), ("unreachable", 0, 0)],
+    ("reason", "outcome", "excluded", "followed"),
+    [
+        ("died", "died", 1, 0),
+        ("refused", "refused", 1, 0),
+        ("transferred", "transferred", 1, 0),
+        ("discharge-cancelled", "", 1, 0),
+        ("readmitted", "", 1, 0),  # withdrawn while the patient was in hospital
+        ("readmitted", "readmitted", 0, 1),  # said by the patient on the phone
+        ("moved", "", 1, 0),  # the item was moved to another day
+        ("moved", "moved", 0, 1),  # the patient moved house, and said so
+        ("window-passed", "", 0, 0),
+        ("tried-enough", "", 0, 0),
+    ],
 )
-def test_what_is_excluded_and_what_counts_as_followed(cast, reason, excluded, followed):
+def test_what_is_excluded_and_what_counts_as_followed(cast, reason, outcome, excluded, followed):
     task = make_task(cast)
-    change(Task, task.pk, status="cancelled", closed_reason=reason, ended_at=NOW)
+    change(Task, task.pk, status="cancelled", closed_reason=reason, outcome=outcome, ended_at=NOW)
     found = total()
     assert (found["closed"], found["excluded"], found["followed"]) == (1, excluded, followed)
     assert_equal()
@@ -217,7 +228,7 @@ class Chaos:
             change(
                 Task, self.dice.choice(self.tasks).pk, ended_at=self.when(), ended_by=self.person(),
                 status="completed" if done else "cancelled",
-                outcome=self.dice.choice(["reached-patient", "answered-online"]) if done else "",
+                outcome=self.dice.choice(["reached-patient", "answered-online"] if done else ["", "moved", "died"]),
                 closed_reason="" if done else self.dice.choice(["died", "refused", "moved", "unreachable"]),
             )  # fmt: skip
 
@@ -333,7 +344,7 @@ def test_the_code_lists_in_the_database_are_those_of_the_definitions(cast):
     lists = {
         "reports_excluded_reason": reasons,
         "reports_excluded_disposition": dispositions,
-        "reports_contact_made_reason": set(found.contact_made_reasons),
+        "reports_contact_made": set(found.contact_made_outcomes),
         "reports_invalid_number": set(found.invalid_number_outcomes),
         "reports_reached": set(found.reached_outcomes),
     }
