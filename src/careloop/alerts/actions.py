@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from django.db.models import F
@@ -31,6 +31,7 @@ from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks import actions as tasks
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
@@ -80,6 +81,13 @@ class NobodyToHandOverTo(Refused):
     message = _("Choose another colleague who can sign in.")
 
 
+class NoSuchAnswers(Refused):
+    """The answers do not exist, or are out of the viewer's sight."""
+
+    code = "alert-no-such-answers"
+    message = _("These answers are not here.")
+
+
 class NothingToUndo(Refused):
     """The undo time is over, or somebody else went on."""
 
@@ -112,6 +120,58 @@ class Origin:
     encounter_id: UUID | None = None
     response_id: UUID | None = None
     task_id: UUID | None = None
+    caller_id: UUID | None = None
+
+
+class FiredRule(Protocol):
+    """What alerts need to know of a rule that fired (questionnaires.rules.Finding is one)."""
+
+    @property
+    def rule_code(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def sentence_zh(self) -> str: ...
+    @property
+    def sentence_en(self) -> str: ...
+    @property
+    def owner_role(self) -> str: ...
+    @property
+    def respond_within_minutes(self) -> int | None: ...
+    @property
+    def evidence(self) -> tuple[str, ...]: ...
+
+
+@action
+def raise_alerts(*, response_id: UUID, findings: Sequence[FiredRule], at: datetime, by: Viewer) -> tuple[Alert, ...]:
+    """The alerts of these findings about one response, completed or still being answered. Again: nothing new."""
+    response = (
+        QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(pk=response_id).first()
+    )
+    if response is None:
+        raise NoSuchAnswers
+    source = reads.source_of(response)
+    origin = Origin(
+        patient_id=source.patient_id,
+        department_id=source.department_id,
+        encounter_id=source.encounter_id,
+        response_id=response.pk,
+        task_id=source.task_id,
+        caller_id=source.caller_id,
+    )
+    kept = [
+        Finding(
+            rule_code=fired.rule_code,
+            severity=fired.severity,
+            sentence_zh=fired.sentence_zh,
+            sentence_en=fired.sentence_en,
+            owner_role=fired.owner_role,
+            respond_within_minutes=fired.respond_within_minutes,
+            evidence=reads.evidence(response, fired.evidence),
+        )
+        for fired in findings
+    ]
+    return raise_findings(origin=origin, findings=kept, at=at, by=by)
 
 
 @action
@@ -119,7 +179,9 @@ def raise_findings(*, origin: Origin, findings: Sequence[Finding], at: datetime,
     """One alert with its work order for each finding that has none yet. The same findings again raise nothing."""
     if not findings:
         return ()
-    people = reads.team(department_id=origin.department_id, encounter_id=origin.encounter_id, at=at)
+    people = reads.team(
+        department_id=origin.department_id, encounter_id=origin.encounter_id, at=at, caller_id=origin.caller_id
+    )
     raised = [_raise_one(origin, finding, people, at, by) for finding in findings]
     return tuple(alert for alert in raised if alert is not None)
 

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
 
 from careloop.alerts import actions, reads
-from careloop.kernel.jobs import periodic
+from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
+
+
+@job()
+def judge_response(*, event: dict[str, Any]) -> None:
+    """Answers were completed (or amended): what their form's rules found becomes alerts, each once."""
+    by = Viewer.system("alerts.judge_response")
+    response_id = UUID(event["response_id"])
+    findings = reads.findings_of(response_id)
+    if findings:
+        actions.raise_alerts(response_id=response_id, findings=findings, at=timezone.now(), by=by)
 
 
 @periodic("* * * * *")

@@ -10,15 +10,25 @@ from pathlib import Path
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
+from django.utils import translation
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.alerts import rules
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty, Notice
 from careloop.kernel import svg
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import AllergyIntolerance, Encounter, MedicationStatement, Observation
-from careloop.tasks.models import ContactAttempt
+from careloop.patients.models import (
+    AllergyIntolerance,
+    CareRelationship,
+    Encounter,
+    MedicationStatement,
+    Observation,
+)
+from careloop.questionnaires.models import QuestionnaireResponse
+from careloop.questionnaires.reads import display_value, form_of
+from careloop.questionnaires.rules import Finding, Item, finding_from
+from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads.wording import outcome_label
 
 CONTENT = Path(__file__).parent / "content"
@@ -29,6 +39,7 @@ ROLE_PLACES = {
     "department-supervisor": rules.HEAD,
     "hospital-inspector": rules.OVERSIGHT,
     "ward-nurse": rules.NURSE,
+    "follow-up-nurse": rules.FOLLOW_UP,
 }
 
 
@@ -56,18 +67,15 @@ class Team:
     candidates: tuple[rules.Candidate, ...]
 
 
-def team(*, department_id: UUID, encounter_id: UUID | None, at: datetime) -> Team:
-    """The people around one stay, in the order in which they are asked."""
+def team(*, department_id: UUID, encounter_id: UUID | None, at: datetime, caller_id: UUID | None = None) -> Team:
+    """The people around one stay, in the order in which they are asked. `caller_id` is whose follow-up it was."""
     attending_id, nurse_id = _of_encounter(encounter_id)
-    places: list[tuple[UUID, str]] = []
-    if attending_id:
-        places.append((attending_id, rules.ATTENDING))
-    if nurse_id:
-        places.append((nurse_id, rules.NURSE))
+    known = ((attending_id, rules.ATTENDING), (nurse_id, rules.NURSE), (caller_id, rules.FOLLOW_UP))
+    places: list[tuple[UUID, str]] = [(person, place) for person, place in known if person is not None]
     path = Organization.objects.values_list("path", flat=True).get(pk=department_id)
     places += _on_duty(path, at)
     places += _by_role(path, at)
-    return Team(attending_id=attending_id, nurse_id=nurse_id, candidates=tuple(_with_absences(places, at)))
+    return Team(attending_id=attending_id, nurse_id=nurse_id or caller_id, candidates=tuple(_with_absences(places, at)))
 
 
 def _of_encounter(encounter_id: UUID | None) -> tuple[UUID | None, UUID | None]:
@@ -119,6 +127,82 @@ def _with_absences(places: list[tuple[UUID, str]], at: datetime) -> Iterable[rul
         stand_in = away.get(person)
         if stand_in and place in {rules.ATTENDING, rules.NURSE}:
             yield rules.Candidate(stand_in, rules.STAND_IN, available=stand_in in usable and stand_in not in away)
+
+
+# --- answers ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a response belongs: whose, which department, which stay, which follow-up and whose task that was."""
+
+    patient_id: UUID
+    department_id: UUID
+    encounter_id: UUID | None
+    task_id: UUID | None
+    caller_id: UUID | None
+
+
+def findings_of(response_id: UUID) -> tuple[Finding, ...]:
+    """What the rules found when the answers were completed, as it was stored with them."""
+    rows = QuestionnaireResponse.objects.unscoped("alerts come from every patient's answers").filter(pk=response_id)
+    stored = rows.values_list("findings", flat=True).first() or []
+    return tuple(finding_from(one) for one in stored)
+
+
+def source_of(response: QuestionnaireResponse) -> Source:
+    """From the follow-up if there is one, else from the latest stay, else from whoever cares for the patient."""
+    task = _task_of(response)
+    stay = None if task else _latest_stay(response.patient_id)
+    department_id = task.department_id if task else (stay.department_id if stay else None)
+    return Source(
+        patient_id=response.patient_id,
+        department_id=department_id or _caring_department(response.patient_id),
+        encounter_id=task.encounter_id if task else (stay.pk if stay else None),
+        task_id=response.task_id,
+        caller_id=(task.ended_by_id or task.claimed_by_id or task.owner_id) if task else None,
+    )
+
+
+def _task_of(response: QuestionnaireResponse) -> Task | None:
+    if response.task_id is None:
+        return None
+    return Task.objects.unscoped("the follow-up of these answers").filter(pk=response.task_id).first()
+
+
+def _latest_stay(patient_id: UUID) -> Encounter | None:
+    stays = Encounter.objects.unscoped("the stay of these answers").filter(patient_id=patient_id)
+    known = stays.filter(department__isnull=False).exclude(status="cancelled")
+    return known.order_by(F("discharged_at").desc(nulls_last=True), "-admitted_at", "-pk").first()
+
+
+def _caring_department(patient_id: UUID) -> UUID:
+    """Nobody's patient is the hospital's: an alert must stand on some list."""
+    caring = CareRelationship.objects.unscoped("who cares for this patient").filter(patient_id=patient_id)
+    found = caring.order_by("-since", "pk").values_list("department_id", flat=True).first()
+    return found or Organization.objects.filter(kind="hospital").order_by("pk").values_list("pk", flat=True)[0]
+
+
+def evidence(response: QuestionnaireResponse, link_ids: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """The questions and answers that count, in words of both languages, as they were asked and given."""
+    form = form_of(response.questionnaire)
+    items = [(form.item(link_id), response.values.get(link_id)) for link_id in link_ids]
+    return tuple(
+        {
+            "link_id": item.link_id,
+            "question": item.staff.say("zh-hans"),
+            "question_en": item.staff.say("en"),
+            "answer": _in_language("zh-hans", item, value),
+            "answer_en": _in_language("en", item, value),
+        }
+        for item, value in items
+        if value is not None
+    )
+
+
+def _in_language(language: str, item: Item, value: object) -> str:
+    with translation.override(language):
+        return display_value(item, value)
 
 
 # --- escalation ------------------------------------------------------------------------------------------------

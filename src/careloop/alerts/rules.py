@@ -33,6 +33,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
 ATTENDING: Final = "attending-doctor"
 STAND_IN: Final = "stand-in"
 NURSE: Final = "responsible-nurse"
+FOLLOW_UP: Final = "follow-up-nurse"
 DUTY: Final = "department-duty"
 HEAD: Final = "department-head"
 OVERSIGHT: Final = "hospital-oversight"
@@ -41,7 +42,8 @@ OVERSIGHT: Final = "hospital-oversight"
 # so an alert without any reachable owner is still on somebody's list.
 OWNER_ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     ATTENDING: (ATTENDING, STAND_IN, DUTY, HEAD, OVERSIGHT),
-    NURSE: (NURSE, STAND_IN, DUTY, HEAD, OVERSIGHT),
+    NURSE: (NURSE, STAND_IN, FOLLOW_UP, DUTY, HEAD, OVERSIGHT),
+    FOLLOW_UP: (FOLLOW_UP, NURSE, STAND_IN, DUTY, HEAD, OVERSIGHT),
     DUTY: (DUTY, HEAD, OVERSIGHT),
     HEAD: (HEAD, OVERSIGHT),
     OVERSIGHT: (OVERSIGHT,),

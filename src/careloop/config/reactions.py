@@ -5,6 +5,7 @@ fact → the jobs that follow it, in the same commit. `()` means: nothing follow
 
 import careloop.accounts.events as accounts
 import careloop.alerts.events as alerts
+import careloop.alerts.jobs as alerts_jobs
 import careloop.appointments.events as appointments
 import careloop.audit.events as audit
 import careloop.integration.events as integration
@@ -145,6 +146,6 @@ REACTIONS = {
     questionnaires.QuestionnaireRetired: (),
     questionnaires.ResponseStarted: (),
     questionnaires.AnswerSaved: (),
-    questionnaires.ResponseCompleted: (),
-    questionnaires.ResponseAmended: (),
+    questionnaires.ResponseCompleted: (alerts_jobs.judge_response,),
+    questionnaires.ResponseAmended: (alerts_jobs.judge_response,),
 }
