@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import cast
 from uuid import UUID
@@ -12,11 +12,11 @@ from django.utils import timezone
 from careloop.audit.record import record_all
 from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
-from careloop.plans.actions.locking import hold_patients
 from careloop.plans.events import CarePlanEnded, LadderTimed
 from careloop.plans.models import CarePlan, LadderRun
 from careloop.plans.reads import facts
 from careloop.plans.reads.facts import History
+from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.calendar import shipped_calendar
 from careloop.plans.rules.changes import Change
 from careloop.plans.rules.content import Activity, Channel, OwnerRule, Step
@@ -48,10 +48,10 @@ def derive_next(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> i
     chosen = CarePlan.objects.unscoped("derived by the machine").filter(pk__in=list(care_plan_ids))
     hold_patients(chosen.values_list("patient_id", flat=True))
     plans = chosen.active().select_related("definition", "encounter", "patient").order_by("pk")
-    return derive(list(plans), at=at, by=by)
+    return _derive(list(plans), at=at, by=by)
 
 
-def derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
+def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
     """The same inside a running action that holds the patients already. All tasks go out in one statement."""
     active = [plan for plan in plans if plan.is_active]
     if not active:
@@ -215,9 +215,3 @@ def _finish(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> None:
         status=CarePlan.Status.COMPLETED, ended_at=at, end_reason="steps-done", updated_at=at
     )
     record_all([CarePlanEnded(care_plan_id=p.pk, patient_id=p.patient_id, reason="steps-done") for p in plans], by=by)
-
-
-def open_task_ids(care_plan_ids: Mapping[UUID, object] | Sequence[UUID]) -> list[UUID]:
-    """The open tasks of these plans."""
-    rows = Task.objects.unscoped("the plan's own tasks").open().filter(care_plan_id__in=list(care_plan_ids))
-    return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
@@ -15,8 +15,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter, Patient
-from careloop.plans.actions.deriving import derive, open_task_ids
-from careloop.plans.actions.locking import hold_patients
+from careloop.plans.actions.deriving import _derive
 from careloop.plans.events import (
     CarePlanEnded,
     CarePlanPaused,
@@ -26,10 +25,10 @@ from careloop.plans.events import (
     OrphansClosed,
 )
 from careloop.plans.models import CarePlan, EnrolmentDecision, LadderRun
-from careloop.plans.reads import facts
+from careloop.plans.reads import due, facts
+from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.ending import CAUSE_OF_OUTCOME, PlanState, end_reason
-from careloop.plans.rules.schedule import last_day
 from careloop.tasks.actions import close_tasks
 from careloop.tasks.models import Task
 
@@ -51,7 +50,7 @@ class PlanNeedsReason(Refused):
     message = _("Say why the plan ends.")
 
 
-def end_plans(
+def _end_plans(
     plans: Iterable[CarePlan], *, reason: str, status: CarePlan.Status, at: datetime, by: Viewer
 ) -> list[UUID]:
     """Inside a running action that holds the patients: end these plans, close what is open, stop their messages."""
@@ -65,12 +64,12 @@ def end_plans(
     for plan in ending:
         plan.status, plan.ended_at, plan.end_reason = status, at, reason
     _stop_messages(Q(care_plan_id__in=ids), reason=reason, at=at, by=by)
-    close_tasks(task_ids=open_task_ids(ids), reason=reason, at=at, by=Viewer.system("plans.end_plans"))
+    close_tasks(task_ids=due.open_task_ids(ids), reason=reason, at=at, by=Viewer.system("plans.end_plans"))
     record_all([CarePlanEnded(care_plan_id=p.pk, patient_id=p.patient_id, reason=reason) for p in ending], by=by)
     return ids
 
 
-def resume_plans(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> None:
+def _resume_plans(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> None:
     """Inside a running action: paused plans go on; what fell into the pause is skipped."""
     paused = [plan for plan in plans if plan.status == CarePlan.Status.ON_HOLD]
     if not paused:
@@ -93,7 +92,7 @@ def end_care_plan(*, care_plan: CarePlan, reason: str, at: datetime, by: Viewer)
     plan = CarePlan.objects.visible_to(by).running().filter(pk=care_plan.pk).first()
     if plan is None:
         raise CarePlanClosed
-    end_plans([plan], reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
+    _end_plans([plan], reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
 
 
 @action
@@ -102,7 +101,7 @@ def stop_for_death(*, patient_id: UUID, at: datetime, by: Viewer) -> int:
     hold_patients([patient_id])
     if not facts.has_died(patient_id):
         return 0
-    return len(end_plans(_running([patient_id]), reason="death", status=CarePlan.Status.REVOKED, at=at, by=by))
+    return len(_end_plans(_running([patient_id]), reason="death", status=CarePlan.Status.REVOKED, at=at, by=by))
 
 
 @action
@@ -118,7 +117,7 @@ def stop_for_outcome(*, care_plan_id: UUID, outcome: str, at: datetime, by: View
     hold_patients([plan.patient_id])
     everything = outcome in ("died", "refused-for-ever")
     plans = _running([plan.patient_id]) if everything else [p for p in _running([plan.patient_id]) if p.pk == plan.pk]
-    return len(end_plans(plans, reason=cause.value, status=CarePlan.Status.REVOKED, at=at, by=by))
+    return len(_end_plans(plans, reason=cause.value, status=CarePlan.Status.REVOKED, at=at, by=by))
 
 
 @action
@@ -127,7 +126,7 @@ def stop_for_refusal(*, patient_id: UUID, at: datetime, by: Viewer) -> int:
     hold_patients([patient_id])
     refused = Patient.objects.unscoped("a refusal stops everything").filter(pk=patient_id, do_not_contact=True).exists()
     plans = _running([patient_id]) if refused else []
-    return len(end_plans(plans, reason="refusal", status=CarePlan.Status.REVOKED, at=at, by=by))
+    return len(_end_plans(plans, reason="refusal", status=CarePlan.Status.REVOKED, at=at, by=by))
 
 
 @action
@@ -148,7 +147,7 @@ def resume_ended(*, patient_id: UUID, reason: str, at: datetime, by: Viewer) -> 
     for plan in plans:
         plan.status, plan.ended_at, plan.end_reason, plan.resumed_on = CarePlan.Status.ACTIVE, None, "", today
     record_all([CarePlanResumed(care_plan_id=plan.pk, patient_id=patient_id) for plan in plans], by=by)
-    derive(plans, at=at, by=by)
+    _derive(plans, at=at, by=by)
     return len(plans)
 
 
@@ -186,11 +185,11 @@ def cancel_discharge(*, encounter_id: UUID, reason: str, at: datetime, by: Viewe
         return 0  # the discharge came again before this job ran
     known = _running([encounter.patient_id])
     own = [plan for plan in known if plan.encounter_id == encounter_id]
-    ended = end_plans(own, reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
+    ended = _end_plans(own, reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
     if encounter.status == Encounter.Status.CANCELLED:
         held = [plan for plan in known if plan.held_for == encounter_id]
-        resume_plans(held, at=at, by=by)
-        derive(held, at=at, by=by)
+        _resume_plans(held, at=at, by=by)
+        _derive(held, at=at, by=by)
     return len(ended)
 
 
@@ -218,7 +217,7 @@ def pause_for_readmission(*, encounter_id: UUID, at: datetime, by: Viewer) -> in
     )
     record_all([CarePlanPaused(care_plan_id=pk, encounter_id=stay.pk, patient_id=stay.patient_id) for pk in ids], by=by)
     _stop_messages(Q(care_plan_id__in=ids), reason="readmitted", at=at, by=by)
-    close_tasks(task_ids=open_task_ids(ids), reason="readmitted", at=at, by=Viewer.system("plans.pause"))
+    close_tasks(task_ids=due.open_task_ids(ids), reason="readmitted", at=at, by=Viewer.system("plans.pause"))
     return len(ids)
 
 
@@ -236,11 +235,11 @@ def realign_after_merge(*, patient_ids: Sequence[UUID], at: datetime, by: Viewer
         .select_related("definition", "encounter", "patient").order_by("started_at", "pk")
     )  # fmt: skip
     doubles = _doubles(survivors)
-    end_plans(doubles, reason="duplicate", status=CarePlan.Status.REVOKED, at=at, by=by)
+    _end_plans(doubles, reason="duplicate", status=CarePlan.Status.REVOKED, at=at, by=by)
     if moved or doubles:
         record(CarePlansRealigned(moved=moved, duplicates=len(doubles)), by=by)
     dead = [plan for plan in survivors if plan.patient.deceased]
-    end_plans(dead, reason="death", status=CarePlan.Status.REVOKED, at=at, by=by)
+    _end_plans(dead, reason="death", status=CarePlan.Status.REVOKED, at=at, by=by)
     return len(doubles)
 
 
@@ -253,18 +252,18 @@ def end_due_plans(*, at: datetime, by: Viewer, limit: int = 500) -> int:
         .order_by("pk")
     )  # fmt: skip
     histories = facts.histories(plans)
-    due: dict[str, list[CarePlan]] = defaultdict(list)
+    ending: dict[str, list[CarePlan]] = defaultdict(list)
     for plan in plans:
         history = histories[plan.pk]
         reason = end_reason(
             plan.definition.plan(), plan.anchors(), PlanState(history.completed, history.open_tasks), today=today
         )
         if reason:
-            due[reason].append(plan)
-    hold_patients([plan.patient_id for found in due.values() for plan in found])
-    for reason, found in due.items():
-        end_plans(found, reason=reason, status=CarePlan.Status.COMPLETED, at=at, by=by)
-    return sum(map(len, due.values()))
+            ending[reason].append(plan)
+    hold_patients([plan.patient_id for found in ending.values() for plan in found])
+    for reason, found in ending.items():
+        _end_plans(found, reason=reason, status=CarePlan.Status.COMPLETED, at=at, by=by)
+    return sum(map(len, ending.values()))
 
 
 @action
@@ -284,18 +283,11 @@ def lapse_tasks(*, at: datetime, by: Viewer) -> int:
 @action
 def close_orphans(*, at: datetime, by: Viewer) -> int:
     """Open tasks whose plan is not running are closed and counted. It should never find one (pain 17)."""
-    ids = orphan_task_ids()
+    ids = due.orphan_task_ids()
     if not ids:
         return 0
     record(OrphansClosed(tasks=len(ids)), by=by)
     return close_tasks(task_ids=ids, reason="plan-over", at=at, by=by)
-
-
-def orphan_task_ids() -> list[UUID]:
-    """Open tasks that belong to a plan that is not active (or to none that exists)."""
-    active = CarePlan.objects.unscoped("the orphan check").active().filter(pk=OuterRef("care_plan_id"))
-    rows = Task.objects.unscoped("the orphan check").open().filter(care_plan_id__isnull=False)
-    return list(rows.filter(~Exists(active)).order_by("pk").values_list("pk", flat=True))
 
 
 def _lasts(plan: CarePlan, today: date) -> bool:

@@ -19,13 +19,13 @@ from careloop.kernel.events import Event
 from careloop.kernel.models import uuid7
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
-from careloop.plans.actions.deriving import derive
-from careloop.plans.actions.endings import end_plans, resume_plans
-from careloop.plans.actions.locking import hold_patients
+from careloop.plans.actions.deriving import _derive
+from careloop.plans.actions.endings import _end_plans, _resume_plans
 from careloop.plans.events import AnchorsCompleted, CarePlanStarted, EnrolmentDecided
 from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
 from careloop.plans.reads import facts
 from careloop.plans.reads.facts import Stay
+from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.enrolment import Choice, Match, Outcome, choose
 
 BY_HAND = "started-by-hand"
@@ -106,7 +106,7 @@ def start_care_plan(*, encounter: Encounter, definition: PlanDefinition, at: dat
     plan.cycle = max(cycle, _cycle(stay))
     plan.save()
     record(_started(plan), by=by)
-    derive([plan], at=at, by=by)
+    _derive([plan], at=at, by=by)
     return plan
 
 
@@ -219,7 +219,7 @@ def _decide(
 def _write(work: _Work, *, at: datetime, by: Viewer) -> None:
     _end_untouched(work)
     for reason, plans in work.ending.items():
-        end_plans(plans, reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
+        _end_plans(plans, reason=reason, status=CarePlan.Status.REVOKED, at=at, by=by)
     EnrolmentDecision.objects.bulk_create(
         work.decisions,
         update_conflicts=True,
@@ -234,8 +234,8 @@ def _write(work: _Work, *, at: datetime, by: Viewer) -> None:
         dated = CarePlan.objects.unscoped("the patients are held")
         dated.bulk_update(work.dated, ["operated_on", "diagnosed_on"])
     record_all([*work.events, *[_started(plan) for plan in work.starting]], by=by)
-    resume_plans(work.resuming, at=at, by=by)
-    derive([*work.starting, *work.resuming, *work.dated], at=at, by=by)
+    _resume_plans(work.resuming, at=at, by=by)
+    _derive([*work.starting, *work.resuming, *work.dated], at=at, by=by)
 
 
 def _end_untouched(work: _Work) -> None:

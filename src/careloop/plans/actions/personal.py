@@ -13,12 +13,12 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.models import uuid7
 from careloop.kernel.viewer import Viewer
-from careloop.plans.actions.deriving import VISIT, derive
+from careloop.plans.actions.deriving import VISIT, _derive
 from careloop.plans.actions.endings import CarePlanClosed
-from careloop.plans.actions.locking import hold_patients
 from careloop.plans.events import CarePlanChanged
 from careloop.plans.models import CarePlan, LadderRun
 from careloop.plans.reads import facts
+from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.changes import Change, ChangeKind, dump_change, undo
 from careloop.plans.rules.content import OwnerRule
 from careloop.tasks.actions import close_tasks
@@ -169,7 +169,7 @@ def _change(
     record(CarePlanChanged(care_plan_id=plan.pk, patient_id=plan.patient_id, change_id=change.id, kind=kind), by=by)
     if withdraw:
         _withdraw(plan, withdraw, why=why, at=at)
-    derive([plan], at=at, by=by)
+    _derive([plan], at=at, by=by)
     return change.id
 
 
@@ -188,7 +188,7 @@ def _undo(plan: CarePlan, change_id: str, *, at: datetime, by: Viewer) -> None:
         CarePlan.objects.visible_to(by).filter(pk=plan.pk).update(owner=None)
         plan.owner = None
     _withdraw(plan, _undone_by(change), why="change-undone", at=at)
-    derive([plan], at=at, by=by)
+    _derive([plan], at=at, by=by)
 
 
 def _undone_by(change: Change) -> Callable[[Task], bool]:

@@ -10,11 +10,12 @@ from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
-from careloop.plans.actions.deriving import VISIT, derive, open_task_ids
+from careloop.plans.actions.deriving import VISIT, _derive
 from careloop.plans.actions.endings import CarePlanClosed
-from careloop.plans.actions.locking import hold_patients
 from careloop.plans.events import PlanVersionAdopted
 from careloop.plans.models import CarePlan, LadderRun, PlanDefinition
+from careloop.plans.reads import due
+from careloop.plans.reads.locking import hold_patients
 from careloop.tasks.actions import close_tasks
 from careloop.tasks.models import Task
 
@@ -47,9 +48,9 @@ def adopt_version(*, care_plan: CarePlan, definition: PlanDefinition, at: dateti
     plan.definition = definition
     record(event, by=by)
     visits = Task.objects.unscoped("the plan's own tasks").filter(care_plan_id=plan.pk, step_code__startswith=VISIT)
-    withdrawn = set(open_task_ids([plan.pk])) - set(visits.values_list("pk", flat=True))
+    withdrawn = set(due.open_task_ids([plan.pk])) - set(visits.values_list("pk", flat=True))
     LadderRun.objects.unscoped("the plan's own").filter(task_id__in=withdrawn, next_move_at__isnull=False).update(
         next_move_at=None, ended_how="version-adopted", updated_at=at
     )
     close_tasks(task_ids=sorted(withdrawn), reason="version-adopted", at=at, by=Viewer.system("plans.adopt"))
-    derive([plan], at=at, by=by)
+    _derive([plan], at=at, by=by)

@@ -1,10 +1,12 @@
-"""What the clock and the queue ask: whose ladder moves now, which plans to look at, which tasks are worth a message."""
+"""What the clock and the queue ask: whose ladder moves now, which plans to look at, which tasks are astray."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
+
+from django.db.models import Exists, OuterRef
 
 from careloop.plans.models import CarePlan, LadderRun
 from careloop.tasks.models import Task
@@ -34,14 +36,14 @@ def ended_task(task_id: UUID) -> Task | None:
     return Task.objects.unscoped("the machine follows a fact").filter(pk=task_id).exclude(status="requested").first()
 
 
-def worth_sending(task_ids: Sequence[UUID]) -> set[UUID]:
-    """Asked by the sender just before a message leaves (pain 5): tasks of a plan count only while the plan runs."""
-    rows = Task.objects.unscoped("the sender's last question").filter(pk__in=list(task_ids))
-    tasks = list(rows.values_list("pk", "status", "care_plan_id"))
-    running = _active({plan_id for _pk, _status, plan_id in tasks if plan_id})
-    return {pk for pk, status, plan_id in tasks if status == "requested" and (plan_id is None or plan_id in running)}
+def open_task_ids(care_plan_ids: Sequence[UUID]) -> list[UUID]:
+    """The open tasks of these plans."""
+    rows = Task.objects.unscoped("the plan's own tasks").open().filter(care_plan_id__in=list(care_plan_ids))
+    return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
-def _active(plan_ids: Iterable[UUID]) -> set[UUID]:
-    plans = CarePlan.objects.unscoped("the sender's last question").active().filter(pk__in=list(plan_ids))
-    return set(plans.values_list("pk", flat=True))
+def orphan_task_ids() -> list[UUID]:
+    """Open tasks that belong to a plan that is not active (or to none that exists)."""
+    active = CarePlan.objects.unscoped("the orphan check").active().filter(pk=OuterRef("care_plan_id"))
+    rows = Task.objects.unscoped("the orphan check").open().filter(care_plan_id__isnull=False)
+    return list(rows.filter(~Exists(active)).order_by("pk").values_list("pk", flat=True))

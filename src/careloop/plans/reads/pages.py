@@ -1,0 +1,363 @@
+"""What the pages show: plans in use with their numbers, one version, one patient's plans, decisions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Encounter, Patient
+from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
+from careloop.plans.reads import wording
+from careloop.plans.reads.facts import REOPENING, histories, local_day
+from careloop.plans.rules.calendar import shipped_calendar
+from careloop.plans.rules.changes import Change
+from careloop.plans.rules.content import PlanContent, Step
+from careloop.plans.rules.diff import Diff, diff_future
+from careloop.plans.rules.schedule import Anchors, Occurrence, Progress, last_day, plan_occurrences
+from careloop.tasks.models import Task
+from careloop.tasks.rules import state_of
+
+HORIZON = timedelta(days=400)
+MOST_NODES = 14
+VISIT = "visit-"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One plan in the list: the version in use and its numbers."""
+
+    definition: PlanDefinition
+    content: PlanContent
+    title: str
+    category: str
+    rule: list[str]
+    first: str  # the first contact in words
+    numbers: Mapping[str, int]
+
+    @property
+    def running(self) -> int:
+        return self.numbers.get("active", 0) + self.numbers.get("on-hold", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Enrolled = Σ states, and planned = Σ states of the tasks: both sides are counted apart, so they can disagree."""
+
+    enrolled: int
+    plans: Mapping[str, int]
+    planned: int
+    tasks: Mapping[str, int]
+
+    @property
+    def agree(self) -> bool:
+        return self.enrolled == sum(self.plans.values()) and self.planned == sum(self.tasks.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step of a version, in words."""
+
+    step: Step
+    title: str
+    when: str
+    written: str
+    window: str
+    shift: str
+    channels: str
+    owner: str
+    activity: str
+    purpose: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One dot of a patient's time line."""
+
+    day: date
+    title: str
+    state: str  # scheduled | due | overdue | snoozed | done | closed | planned | off
+    note: str = ""
+    step: str = ""
+    task_id: UUID | None = None
+    is_open: bool = False
+    change_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """One patient's run of a plan."""
+
+    plan: CarePlan
+    title: str
+    status: str
+    ends: str
+    reasons: list[str]
+    nodes: list[Node]
+    changes: list[tuple[Change, str]]
+    off: list[tuple[str, str]]
+    newer: PlanDefinition | None
+    targets: Mapping[str, str]
+    visits_added: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """Why one discharge is in a plan or in none."""
+
+    decision: EnrolmentDecision
+    outcome: str
+    summary: list[str]
+    explained: list[tuple[str, bool, list[str]]] = field(default_factory=list)
+
+
+def list_rows(viewer: Viewer, *, language: str) -> list[Row]:
+    """Every plan with its version in use and how many of the viewer's patients are in it."""
+    numbers: dict[str, Counter[str]] = defaultdict(Counter)
+    counted = CarePlan.objects.visible_to(viewer).values_list("definition_url", "status").annotate(Count("pk"))
+    for url, status, count in counted.order_by("definition_url", "status"):
+        numbers[url][status] += count
+    order = {"single-disease": 0, "specialty": 1, "routine": 2}
+    rows = []
+    for definition in PlanDefinition.objects.active().order_by("group", "url"):
+        content = definition.plan()
+        rows.append(
+            Row(
+                definition=definition,
+                content=content,
+                title=title_of(definition, language),
+                category=wording.category_words(definition.category),
+                rule=wording.rule_words(content.enrolment),
+                first=wording.schedule_words(content.steps[0]),
+                numbers=numbers[definition.url],
+            )
+        )
+    return sorted(rows, key=lambda row: (not row.definition.enrols, order.get(row.definition.category, 9)))
+
+
+def step_rows(content: PlanContent, *, language: str) -> list[StepRow]:
+    """The steps of a version in words."""
+    return [
+        StepRow(
+            step=step,
+            title=step.title.in_language(language),
+            when=wording.schedule_words(step),
+            written=step.schedule.text if wording.has_text(step.schedule) else "",
+            window=wording.window_words(step),
+            shift=wording.shift_words(step),
+            channels=wording.ladder_words(step),
+            owner=wording.owner_words(step.owner.value),
+            activity=wording.activity_words(step),
+            purpose=wording.purpose_words(step),
+            form=(step.questionnaire or "").rsplit("/", 1)[-1],
+        )
+        for step in content.steps
+    ]
+
+
+def example_nodes(content: PlanContent, *, discharged_on: date, language: str) -> list[Node]:
+    """The first year of a patient discharged on this day: what the version would plan."""
+    anchors = Anchors(discharged_on, discharged_on, discharged_on, discharged_on)
+    progress = Progress(not_before=discharged_on, last_day=last_day(content, anchors))
+    future = plan_occurrences(content, anchors, progress, shipped_calendar(), until=discharged_on + HORIZON)
+    return [_planned_node(content, occurrence, language) for occurrence in future[:MOST_NODES]]
+
+
+def sums(definition_url: str, viewer: Viewer, *, at: datetime) -> Sums:
+    """The reconciliation line of one plan (pain 1)."""
+    plans = CarePlan.objects.visible_to(viewer).filter(definition_url=definition_url)
+    by_status = dict(plans.values_list("status").annotate(Count("pk")).order_by("status"))
+    ids = plans.values("pk")
+    tasks = Task.objects.unscoped("of the plans this viewer sees").filter(care_plan_id__in=ids)
+    return Sums(plans.count(), by_status, tasks.count(), tasks.aggregate(**_state_counts(at)))
+
+
+def _state_counts(at: datetime) -> dict[str, Count]:
+    """tasks.rules.state_of as conditions, so that the database counts (a test holds both together)."""
+    waiting = Q(status=Task.Status.REQUESTED)
+    opened = waiting & Q(available_at__lte=at)
+    asleep = Q(snoozed_until__gt=at) | Q(promised_at__gt=at)
+    awake = (Q(snoozed_until=None) | Q(snoozed_until__lte=at)) & (Q(promised_at=None) | Q(promised_at__lte=at))
+    conditions = {
+        "scheduled": waiting & Q(available_at__gt=at),
+        "due": opened & awake,
+        "snoozed": opened & asleep,
+        "done": Q(status=Task.Status.COMPLETED),
+        "closed": Q(status=Task.Status.CANCELLED),
+    }
+    return {state: Count("pk", filter=condition) for state, condition in conditions.items()}
+
+
+def patient_cards(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> list[PlanCard]:
+    """All plans of a patient, running ones first."""
+    plans = list(
+        CarePlan.objects.visible_to(viewer)
+        .filter(patient=patient)
+        .select_related("definition", "encounter", "patient", "owner")
+        .order_by("ended_at", "-started_at", "pk")
+    )
+    plans.sort(key=lambda plan: plan.ended_at is not None)
+    tasks = _tasks(plans)
+    past = histories(plans)
+    newest = {d.url: d for d in PlanDefinition.objects.active().filter(url__in={p.definition_url for p in plans})}
+    titles = titles_by_url(language)
+    return [
+        _card(plan, tasks[plan.pk], past[plan.pk].progress(plan), newest.get(plan.definition_url), titles, at, language)
+        for plan in plans
+    ]
+
+
+def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Diff:
+    """What would change in the next 400 days if this plan took the other version over."""
+    progress = histories([plan])[plan.pk].progress(plan)
+    until = local_day(at) + HORIZON
+    return diff_future(
+        plan.definition.plan(), definition.plan(), plan.anchors(), progress, shipped_calendar(), plan.personal(), until=until
+    )
+
+
+def startable(patient: Patient, viewer: Viewer) -> tuple[Encounter | None, list[PlanDefinition]]:
+    """The latest finished stay and the plans that could be started for it by hand."""
+    stays = Encounter.objects.visible_to(viewer).filter(patient=patient, status=Encounter.Status.FINISHED)
+    running = CarePlan.objects.visible_to(viewer).running().filter(patient=patient).values("definition_url")
+    definitions = PlanDefinition.objects.active().exclude(url__in=running).order_by("group", "url")
+    return stays.order_by("-discharged_at", "pk").first(), list(definitions)
+
+
+def decision_rows(
+    viewer: Viewer,
+    *,
+    language: str,
+    outcome: str = "",
+    patient_id: UUID | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[DecisionRow]:
+    """Decisions, newest first, one page from `before` on."""
+    rows = EnrolmentDecision.objects.visible_to(viewer).select_related("patient", "department", "encounter")
+    if outcome:
+        rows = rows.filter(outcome=outcome)
+    if patient_id:
+        rows = rows.filter(patient_id=patient_id)
+    if before:
+        rows = rows.filter(Q(decided_at__lt=before[0]) | Q(decided_at=before[0], id__gt=before[1]))
+    titles = titles_by_url(language)
+    return [_decision_row(row, titles) for row in rows.order_by("-decided_at", "id")[:limit]]
+
+
+def decision_numbers(viewer: Viewer) -> dict[str, int]:
+    """How many discharges were decided how."""
+    rows = EnrolmentDecision.objects.visible_to(viewer).values_list("outcome").annotate(Count("pk"))
+    return dict(rows.order_by("outcome"))
+
+
+def titles_by_url(language: str) -> dict[str, str]:
+    """Plan titles of the newest version of each plan."""
+    return {d.url: title_of(d, language) for d in PlanDefinition.objects.order_by("published_at", "pk")}
+
+
+def title_of(definition: PlanDefinition, language: str) -> str:
+    return definition.title_en if language.startswith("en") else definition.title
+
+
+def _decision_row(row: EnrolmentDecision, titles: Mapping[str, str]) -> DecisionRow:
+    explained = [
+        (titles.get(entry["url"], entry["url"]), bool(entry["fits"]), _reason_lines(entry["reasons"], titles))
+        for entry in row.explanation
+    ]
+    explained.sort(key=lambda entry: not entry[1])
+    summary = [title for title, fits, _lines in explained if fits]
+    return DecisionRow(row, wording.outcome_words(row.outcome), summary, explained)
+
+
+def _reason_lines(reasons: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> list[str]:
+    return [wording.reason_words(reason["code"], reason.get("values", {}), titles) for reason in reasons]
+
+
+def _tasks(plans: Sequence[CarePlan]) -> dict[UUID, list[Task]]:
+    grouped: dict[UUID, list[Task]] = defaultdict(list)
+    rows = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=[plan.pk for plan in plans])
+    for task in rows.order_by("due_at", "pk"):
+        if task.care_plan_id and not (task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING):
+            grouped[task.care_plan_id].append(task)
+    return grouped
+
+
+def _card(
+    plan: CarePlan,
+    tasks: Sequence[Task],
+    progress: Progress,
+    newest: PlanDefinition | None,
+    titles: Mapping[str, str],
+    at: datetime,
+    language: str,
+) -> PlanCard:
+    content, personal = plan.definition.plan(), plan.personal()
+    nodes = [_task_node(task, content, plan, at, language) for task in tasks]
+    if plan.is_active:
+        nodes += _future_nodes(plan, content, progress, tasks, at, language)
+    steps = {step.code: step.title.in_language(language) for step in content.steps}
+    return PlanCard(
+        plan=plan,
+        title=title_of(plan.definition, language),
+        status=wording.status_words(plan.status),
+        ends=wording.end_words(plan.end_reason) if plan.end_reason else "",
+        reasons=_reason_lines(plan.reasons, titles),
+        nodes=sorted(nodes, key=lambda node: (node.day, node.step))[:60],
+        changes=[(change, _change_words(change, steps)) for change in plan.change_list() if not change.undone],
+        off=[(code, steps[code]) for code in sorted(personal.ticked_off) if code in steps],
+        newer=newest if newest and newest.pk != plan.definition_id and plan.ended_at is None else None,
+        targets={**content.targets, **personal.targets},
+        visits_added=personal.visits_added,
+    )
+
+
+def _change_words(change: Change, steps: Mapping[str, str]) -> str:
+    value = wording.owner_words(change.owner) if change.owner else f"{change.name} {change.value}".strip()
+    day = change.day.isoformat() if change.day else ""
+    step = steps.get(change.step, change.step)
+    return wording.change_words(change.kind.value, step=step, day=day, title=change.title, value=value)
+
+
+def _task_node(task: Task, content: PlanContent, plan: CarePlan, at: datetime, language: str) -> Node:
+    state = state_of(
+        status=task.status, available_at=task.available_at, snoozed_until=task.snoozed_until,
+        promised_at=task.promised_at, at=at,
+    )  # fmt: skip
+    step = content.step(task.step_code)
+    is_open = task.status == Task.Status.REQUESTED
+    shown = "overdue" if is_open and task.due_at < at else state
+    return Node(
+        day=local_day(task.ended_at) if state == "done" and task.ended_at else local_day(task.due_at),
+        title=step.title.in_language(language) if step else task.step_title,
+        state=shown,
+        note=wording.end_words(task.closed_reason) if state == "closed" else "",
+        step=task.step_code,
+        task_id=task.pk,
+        is_open=is_open,
+        change_id=task.step_code.removeprefix(VISIT) if task.step_code.startswith(VISIT) else "",
+    )
+
+
+def _future_nodes(
+    plan: CarePlan, content: PlanContent, progress: Progress, tasks: Sequence[Task], at: datetime, language: str
+) -> list[Node]:
+    known = {(task.step_code, task.occurrence) for task in tasks}
+    future = plan_occurrences(
+        content, plan.anchors(), progress, shipped_calendar(), plan.personal(), until=local_day(at) + HORIZON
+    )
+    nodes = [_planned_node(content, o, language) for o in future if (o.step, o.number) not in known]
+    return nodes[:MOST_NODES]
+
+
+def _planned_node(content: PlanContent, occurrence: Occurrence, language: str) -> Node:
+    step = content.step(occurrence.step)
+    title = step.title.in_language(language) if step else occurrence.step
+    return Node(occurrence.due, title, "planned", step=occurrence.step)

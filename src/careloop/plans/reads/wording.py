@@ -1,0 +1,295 @@
+"""Rules, reasons and states of plans in the words of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from careloop.plans.rules.content import Anchor, EndRule, EnrolmentRule, PlanContent, Step
+from careloop.plans.rules.ending import end_facts
+from careloop.plans.rules.intervals import Intervals, Leg, Offset
+
+
+def category_words(code: str) -> str:
+    return {
+        "routine": _("Routine"),
+        "specialty": _("Specialty"),
+        "single-disease": _("Single disease"),
+    }.get(code, code)
+
+
+def outcome_words(code: str) -> str:
+    """What was decided about a discharge."""
+    return {
+        "enrolled": _("In a plan"),
+        "no-plan": _("No plan fits"),
+        "died": _("Died"),
+        "against-advice": _("Left against advice"),
+        "transferred": _("Went to another hospital"),
+        "encounter-cancelled": _("Stay was cancelled"),
+        "refused": _("Refused contact"),
+        "too-late": _("Discharge too long ago"),
+    }.get(code, code)
+
+
+def end_words(code: str) -> str:
+    """Why a plan ended; free words of a person stay as they are."""
+    return {
+        "steps-done": _("All steps done"),
+        "date-reached": _("Last day reached"),
+        "count-reached": _("Number of contacts reached"),
+        "death": _("Patient died"),
+        "refusal": _("Patient refused contact"),
+        "transfer": _("Care went elsewhere"),
+        "moved": _("Patient moved away"),
+        "not-needed": _("No longer needed"),
+        "discharge-cancelled": _("Discharge was cancelled"),
+        "encounter-cancelled": _("Stay was cancelled"),
+        "replaced": _("A more specific plan took over"),
+        "new-cycle": _("A plan after a newer stay took over"),
+        "no-longer-fits": _("Corrected codes no longer fit"),
+        "duplicate": _("Double after records were merged"),
+        "patient-request": _("Patient asked for it"),
+        "other-hospital": _("Followed up elsewhere"),
+        "recovered": _("Recovered"),
+        "entered-in-error": _("Started by mistake"),
+        "against-advice": _("Left against advice"),
+        "transferred": _("Went to another hospital"),
+        "died": _("Patient died"),
+        "refused": _("Patient refused contact"),
+    }.get(code, code)
+
+
+def status_words(code: str) -> str:
+    return {
+        "active": _("Running"),
+        "on-hold": _("Paused: in hospital again"),
+        "completed": _("Completed"),
+        "revoked": _("Ended early"),
+    }.get(code, code)
+
+
+def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]) -> str:
+    """One reason of the enrolment rules; `titles` are plan titles by URL."""
+    filled = {**_BLANK, **values, "plan": titles.get(values.get("url", ""), values.get("url", ""))}
+    return {
+        "fits-everybody": _("No condition: fits every discharge"),
+        "diagnosis-fits": _("Diagnosis %(code)s is within %(pattern)s"),
+        "diagnosis-differs": _("Diagnoses %(codes)s are not within %(patterns)s"),
+        "diagnosis-unknown": _("No coded diagnosis yet; wanted %(patterns)s"),
+        "diagnosis-excluded": _("Diagnosis %(code)s is excluded (%(pattern)s)"),
+        "procedure-fits": _("Operation %(code)s is within %(pattern)s"),
+        "procedure-differs": _("Operations %(codes)s are not within %(patterns)s"),
+        "procedure-unknown": _("No coded operation; wanted %(patterns)s"),
+        "procedure-excluded": _("Operation %(code)s is excluded (%(pattern)s)"),
+        "department-fits": _("Department %(given)s fits"),
+        "department-differs": _("Department is not %(wanted)s"),
+        "department-excluded": _("Department %(given)s is excluded"),
+        "disposition-fits": _("Way of discharge fits"),
+        "disposition-differs": _("Way of discharge does not fit"),
+        "disposition-excluded": _("Way of discharge is excluded"),
+        "class-fits": _("Kind of visit fits"),
+        "class-differs": _("Kind of visit does not fit"),
+        "sex-fits": _("Sex fits"),
+        "sex-differs": _("Sex does not fit"),
+        "age-fits": _("Age %(age)s is within %(wanted)s"),
+        "age-differs": _("Age %(age)s is not within %(wanted)s"),
+        "age-unknown": _("Age unknown; wanted %(wanted)s"),
+        "not-in-force": _("The plan was not in force on %(day)s"),
+        "more-specific-plan": _("“%(plan)s” is more specific"),
+        "covered-by-plan": _("“%(plan)s” already brings the first contact"),
+        "started-by-hand": _("Started by hand"),
+    }.get(code, code) % filled
+
+
+_BLANK = dict.fromkeys(("code", "codes", "pattern", "patterns", "given", "wanted", "age", "day"), "")
+
+
+def rule_words(rule: EnrolmentRule) -> list[str]:
+    """The enrolment rule, one condition a line."""
+    lines = []
+    if rule.diagnoses.wanted:
+        main = _("Main diagnosis %(codes)s") if rule.diagnoses.main_only else _("Diagnosis %(codes)s")
+        lines.append(main % {"codes": _joined(p.text for p in rule.diagnoses.wanted)})
+    if rule.diagnoses.unwanted:
+        lines.append(_("No diagnosis %(codes)s") % {"codes": _joined(p.text for p in rule.diagnoses.unwanted)})
+    if rule.procedures.wanted:
+        lines.append(_("Operation %(codes)s") % {"codes": _joined(p.text for p in rule.procedures.wanted)})
+    if rule.procedures.unwanted:
+        lines.append(_("No operation %(codes)s") % {"codes": _joined(p.text for p in rule.procedures.unwanted)})
+    if rule.either_code:
+        lines.append(_("Diagnosis or operation is enough"))
+    if rule.departments.wanted:
+        lines.append(_("Department %(codes)s") % {"codes": _joined(sorted(rule.departments.wanted))})
+    if rule.departments.unwanted:
+        lines.append(_("Not department %(codes)s") % {"codes": _joined(sorted(rule.departments.unwanted))})
+    if rule.encounter_classes:
+        lines.append(_joined(_class_words(code) for code in sorted(rule.encounter_classes)))
+    if rule.youngest is not None or rule.oldest is not None:
+        lines.append(_age_words(rule))
+    if rule.sex:
+        lines.append(_("Men only") if rule.sex == "male" else _("Women only"))
+    return lines or [_("Every discharge")]
+
+
+def _age_words(rule: EnrolmentRule) -> str:
+    if rule.oldest is None:
+        return _("From %(years)s years of age") % {"years": rule.youngest}
+    if rule.youngest is None:
+        return _("Up to %(years)s years of age") % {"years": rule.oldest}
+    return _("%(low)s to %(high)s years of age") % {"low": rule.youngest, "high": rule.oldest}
+
+
+def _class_words(code: str) -> str:
+    return {
+        "IMP": _("Inpatients"),
+        "AMB": _("Outpatients"),
+        "EMER": _("Emergency patients"),
+        "SS": _("Day cases"),
+    }.get(code, code)
+
+
+def exclusion_words() -> list[str]:
+    """Who enters no plan at all (B08)."""
+    return [_("Died"), _("Left against advice"), _("Went to another hospital"), _("Stay was cancelled"), _("Refused contact")]
+
+
+def schedule_words(step: Step) -> str:
+    """When a step falls due, in words: "3 days after discharge", "every 3 months until month 24"."""
+    text = _joined(_leg_words(leg) for leg in step.schedule.legs)
+    anchor = anchor_words(step.first_from if step.anchor is Anchor.PREVIOUS_COMPLETION else step.anchor)
+    words = _("%(intervals)s after %(anchor)s") % {"intervals": text, "anchor": anchor}
+    if step.anchor is Anchor.PREVIOUS_COMPLETION and step.of_step is None and step.schedule.repeats:
+        words = _("%(intervals)s, each counted from the one before being done") % {"intervals": text}
+    return words
+
+
+def _leg_words(leg: Leg) -> str:
+    every = offset_words(leg.every)
+    if leg.until is not None:
+        return _("every %(interval)s until %(end)s") % {"interval": every, "end": offset_words(leg.until)}
+    if leg.times is None:
+        return _("every %(interval)s") % {"interval": every}
+    if leg.times > 1:
+        return _("every %(interval)s, %(times)s times") % {"interval": every, "times": leg.times}
+    return every if leg.from_anchor else _("%(interval)s later") % {"interval": every}
+
+
+def offset_words(offset: Offset) -> str:
+    parts = []
+    if offset.months:
+        parts.append(ngettext("%(count)d month", "%(count)d months", offset.months) % {"count": offset.months})
+    if offset.days or not parts:
+        parts.append(ngettext("%(count)d day", "%(count)d days", offset.days) % {"count": offset.days})
+    return " ".join(parts)
+
+
+def anchor_words(anchor: Anchor) -> str:
+    return {
+        Anchor.DISCHARGE: _("discharge"),
+        Anchor.OPERATION: _("operation"),
+        Anchor.DIAGNOSIS: _("diagnosis"),
+        Anchor.ENROLMENT: _("enrolment"),
+        Anchor.PREVIOUS_COMPLETION: _("the one before"),
+    }[anchor]
+
+
+def window_words(step: Step) -> str:
+    if not step.opens_before and not step.closes_after:
+        return _("on the day")
+    return _("%(before)s days before to %(after)s days after") % {
+        "before": step.opens_before,
+        "after": step.closes_after,
+    }
+
+
+def shift_words(step: Step) -> str:
+    return {
+        "keep": "",
+        "next-workday": _("next working day"),
+        "previous-workday": _("working day before"),
+        "nearest-workday": _("nearest working day"),
+    }[step.shift.value]
+
+
+def ladder_words(step: Step) -> str:
+    """WeChat 24 h → SMS 24 h → phone."""
+    parts = []
+    for rung in step.ladder:
+        name = channel_words(rung.channel.value)
+        parts.append(_("%(channel)s %(hours)s h") % {"channel": name, "hours": rung.wait_hours} if rung.wait_hours else name)
+    return " → ".join(parts)
+
+
+def channel_words(code: str) -> str:
+    return {"wechat": _("WeChat"), "sms": _("SMS"), "phone": _("Phone"), "clinic": _("Clinic")}.get(code, code)
+
+
+def owner_words(code: str) -> str:
+    return {
+        "follow-up-centre": _("Follow-up centre"),
+        "ward-nurse": _("Ward nurse"),
+        "attending-doctor": _("Attending doctor"),
+        "same-nurse": _("The nurse who called before"),
+    }.get(code, code)
+
+
+def activity_words(step: Step) -> str:
+    return {
+        "questionnaire": _("Questionnaire"),
+        "education": _("Education"),
+        "reminder": _("Reminder"),
+        "revisit": _("Return visit"),
+    }[step.activity.value]
+
+
+def purpose_words(step: Step) -> str:
+    return _("Tracking") if step.purpose.value == "tracking" else _("Caring")
+
+
+def ends_words(rule: EndRule) -> list[str]:
+    """ "Ends when" text: every condition of the plan."""
+    words = {
+        "death": _("the patient dies"),
+        "refusal": _("the patient refuses contact for ever"),
+        "transfer": _("care goes elsewhere"),
+        "moved": _("the patient moves away"),
+        "not-needed": _("it is no longer needed"),
+    }
+    lines = []
+    for code, value in end_facts(rule):
+        if code == "after" and rule.after is not None:
+            lines.append(_("%(interval)s after discharge") % {"interval": offset_words(rule.after)})
+        elif code == "on":
+            lines.append(_("on %(day)s") % {"day": value})
+        elif code == "after-completed":
+            lines.append(_("after %(count)s completed contacts") % {"count": value})
+        else:
+            lines.append(words[code])
+    return lines
+
+
+def change_words(kind: str, *, step: str, day: str, title: str, value: str) -> str:
+    """One personal change."""
+    return {
+        "tick-off": _("Left out: %(step)s"),
+        "move": _("%(step)s moved to %(day)s"),
+        "add-visit": _("Added: %(title)s on %(day)s"),
+        "owner": _("Done by: %(value)s"),
+        "target": _("Target: %(value)s"),
+    }.get(kind, kind) % {"step": step, "day": day, "title": title, "value": value}
+
+
+def source_words(plan: PlanContent) -> str:
+    return _("Sources checked") if plan.is_verified else _("A source is not checked: adapt before use")
+
+
+def has_text(intervals: Intervals) -> bool:
+    """Whether the written form says more than the words do."""
+    return len(intervals.legs) > 1
+
+
+def _joined(parts: Sequence[str] | object) -> str:
+    return _(", ").join(parts)  # type: ignore[arg-type]
