@@ -11,6 +11,7 @@ urlpatterns = [
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
+    path("plans/", include("careloop.plans.urls")),
     path("questionnaires/", include("careloop.questionnaires.urls")),
     path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
 ]

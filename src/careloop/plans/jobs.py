@@ -94,6 +94,7 @@ def derive_next(*, event: dict[str, Any]) -> None:
     """TaskCompleted, TaskClosed: stop its messages, look at what the outcome means, plan what comes next."""
     by, at = Viewer.system("plans.derive_next"), timezone.now()
     task_id = UUID(event["task_id"])
+    actions.ladder_over(task_ids=[task_id], at=at, by=by)
     ended = due.ended_task(task_id)
     if ended is None or ended.care_plan_id is None:
         return
@@ -108,6 +109,50 @@ def realign_after_reopen(*, event: dict[str, Any]) -> None:
     actions.realign_after_reopen(
         task_id=UUID(event["task_id"]), at=timezone.now(), by=Viewer.system("plans.realign_after_reopen")
     )
+
+
+@job()
+def close_task_of_response(*, event: dict[str, Any]) -> None:
+    """ResponseCompleted: answers given online do the task, whoever completed them."""
+    if event.get("mode") == "portal" and event.get("task_id"):
+        actions.close_task_of_response(
+            task_id=UUID(event["task_id"]), at=timezone.now(), by=Viewer.system("plans.close_task_of_response")
+        )
+
+
+@job()
+def message_failed(*, event: dict[str, Any]) -> None:
+    """CommunicationFailed, CommunicationSuppressed: try the next channel without waiting."""
+    if not event.get("patient_id"):
+        return
+    by, at = Viewer.system("plans.message_failed"), timezone.now()
+    patient_id = UUID(event["patient_id"])
+    if actions.ladder_failed(patient_id=patient_id, communication_id=UUID(event["communication_id"]), at=at, by=by):
+        actions.climb_ladders(patient_id=patient_id, at=at, by=by)
+
+
+@job()
+def send_missed_call(*, event: dict[str, Any]) -> None:
+    """AttemptRecorded: the retry ladder asked for a message after a call that nobody answered."""
+    if event.get("send_message"):
+        actions.send_missed_call(
+            task_id=UUID(event["task_id"]), attempt_id=UUID(event["attempt_id"]), at=timezone.now(),
+            by=Viewer.system("plans.send_missed_call"),
+        )  # fmt: skip
+
+
+@job()
+def climb_ladders(*, patient_id: str) -> None:
+    """One patient's messages."""
+    actions.climb_ladders(patient_id=UUID(patient_id), at=timezone.now(), by=Viewer.system("plans.climb_ladders"))
+
+
+@periodic("*/5 * * * *")
+def run_channel_ladder(timestamp: int) -> None:
+    """Every five minutes: whose turn is it?"""
+    at = datetime.fromtimestamp(timestamp, UTC)
+    for patient_id in due.patients_with_due_ladders(at=at, limit=BATCH):
+        climb_ladders.defer(patient_id=str(patient_id))
 
 
 @periodic("40 17 * * *")

@@ -183,9 +183,7 @@ def _card(
     status: int = 200,
 ) -> HttpResponse:
     cards = pages.patient_cards(patient, request.viewer, at=timezone.now(), language=_language())
-    stay, choices = (
-        pages.startable(patient, request.viewer) if request.viewer.can(access.PERSONALISE) else (None, [])
-    )
+    stay, choices = pages.startable(patient, request.viewer) if request.viewer.can(access.PERSONALISE) else (None, [])
     context = {
         "patient": patient,
         "running": [card for card in cards if card.plan.ended_at is None],

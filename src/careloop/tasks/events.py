@@ -39,6 +39,13 @@ class TaskReopened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TasksOpenedEarly(Event):
+    """Scheduled tasks came onto the list before their time, because the messages before them did not work."""
+
+    task_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSnoozed(Event):
     """Put off until a time, for a reason."""
 

@@ -18,6 +18,8 @@ from careloop.plans.actions.endings import (
     stop_for_refusal,
 )
 from careloop.plans.actions.enrolment import enrol_discharges, start_care_plan
+from careloop.plans.actions.finishing import close_task_of_response, finish_follow_up
+from careloop.plans.actions.ladder import climb_ladders, ladder_failed, ladder_over, send_missed_call
 from careloop.plans.actions.personal import (
     ChangeNotFound,
     StepNotFound,
@@ -49,11 +51,16 @@ __all__ = [
     "add_visit",
     "adopt_version",
     "cancel_discharge",
+    "climb_ladders",
     "close_orphans",
+    "close_task_of_response",
     "derive_next",
     "end_care_plan",
     "end_due_plans",
     "enrol_discharges",
+    "finish_follow_up",
+    "ladder_failed",
+    "ladder_over",
     "lapse_tasks",
     "load_shipped_content",
     "move_occurrence",
@@ -63,6 +70,7 @@ __all__ = [
     "realign_after_reopen",
     "restore_step",
     "resume_ended",
+    "send_missed_call",
     "set_owner",
     "set_target",
     "start_care_plan",

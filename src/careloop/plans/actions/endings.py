@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from django.db.models import F, Q
@@ -29,6 +29,7 @@ from careloop.plans.reads import due, facts
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.ending import CAUSE_OF_OUTCOME, PlanState, end_reason
+from careloop.plans.rules.schedule import last_day
 from careloop.tasks.actions import close_tasks
 from careloop.tasks.models import Task
 

@@ -219,7 +219,13 @@ def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Dif
     progress = histories([plan])[plan.pk].progress(plan)
     until = local_day(at) + HORIZON
     return diff_future(
-        plan.definition.plan(), definition.plan(), plan.anchors(), progress, shipped_calendar(), plan.personal(), until=until
+        plan.definition.plan(),
+        definition.plan(),
+        plan.anchors(),
+        progress,
+        shipped_calendar(),
+        plan.personal(),
+        until=until,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -109,24 +109,19 @@ _BLANK = dict.fromkeys(("code", "codes", "pattern", "patterns", "given", "wanted
 
 def rule_words(rule: EnrolmentRule) -> list[str]:
     """The enrolment rule, one condition a line."""
-    lines = []
-    if rule.diagnoses.wanted:
-        main = _("Main diagnosis %(codes)s") if rule.diagnoses.main_only else _("Diagnosis %(codes)s")
-        lines.append(main % {"codes": _joined(p.text for p in rule.diagnoses.wanted)})
-    if rule.diagnoses.unwanted:
-        lines.append(_("No diagnosis %(codes)s") % {"codes": _joined(p.text for p in rule.diagnoses.unwanted)})
-    if rule.procedures.wanted:
-        lines.append(_("Operation %(codes)s") % {"codes": _joined(p.text for p in rule.procedures.wanted)})
-    if rule.procedures.unwanted:
-        lines.append(_("No operation %(codes)s") % {"codes": _joined(p.text for p in rule.procedures.unwanted)})
+    main = _("Main diagnosis %(codes)s") if rule.diagnoses.main_only else _("Diagnosis %(codes)s")
+    lists = (
+        (main, [pattern.text for pattern in rule.diagnoses.wanted]),
+        (_("No diagnosis %(codes)s"), [pattern.text for pattern in rule.diagnoses.unwanted]),
+        (_("Operation %(codes)s"), [pattern.text for pattern in rule.procedures.wanted]),
+        (_("No operation %(codes)s"), [pattern.text for pattern in rule.procedures.unwanted]),
+        (_("Department %(codes)s"), sorted(rule.departments.wanted)),
+        (_("Not department %(codes)s"), sorted(rule.departments.unwanted)),
+        ("%(codes)s", [_class_words(code) for code in sorted(rule.encounter_classes)]),
+    )
+    lines = [words % {"codes": _joined(codes)} for words, codes in lists if codes]
     if rule.either_code:
         lines.append(_("Diagnosis or operation is enough"))
-    if rule.departments.wanted:
-        lines.append(_("Department %(codes)s") % {"codes": _joined(sorted(rule.departments.wanted))})
-    if rule.departments.unwanted:
-        lines.append(_("Not department %(codes)s") % {"codes": _joined(sorted(rule.departments.unwanted))})
-    if rule.encounter_classes:
-        lines.append(_joined(_class_words(code) for code in sorted(rule.encounter_classes)))
     if rule.youngest is not None or rule.oldest is not None:
         lines.append(_age_words(rule))
     if rule.sex:
@@ -153,7 +148,13 @@ def _class_words(code: str) -> str:
 
 def exclusion_words() -> list[str]:
     """Who enters no plan at all (B08)."""
-    return [_("Died"), _("Left against advice"), _("Went to another hospital"), _("Stay was cancelled"), _("Refused contact")]
+    return [
+        _("Died"),
+        _("Left against advice"),
+        _("Went to another hospital"),
+        _("Stay was cancelled"),
+        _("Refused contact"),
+    ]
 
 
 def schedule_words(step: Step) -> str:
@@ -219,7 +220,9 @@ def ladder_words(step: Step) -> str:
     parts = []
     for rung in step.ladder:
         name = channel_words(rung.channel.value)
-        parts.append(_("%(channel)s %(hours)s h") % {"channel": name, "hours": rung.wait_hours} if rung.wait_hours else name)
+        parts.append(
+            _("%(channel)s %(hours)s h") % {"channel": name, "hours": rung.wait_hours} if rung.wait_hours else name
+        )
     return " → ".join(parts)
 
 
@@ -291,5 +294,5 @@ def has_text(intervals: Intervals) -> bool:
     return len(intervals.legs) > 1
 
 
-def _joined(parts: Sequence[str] | object) -> str:
-    return _(", ").join(parts)  # type: ignore[arg-type]
+def _joined(parts: Iterable[str]) -> str:
+    return _(", ").join(parts)
