@@ -1,6 +1,6 @@
 """Conditions of rules, checks and classifications: data, not code.
 
-{"item": …, "op": …, "value": …} · {"score": …} · {"previous": …} · {"change": …, "days": …} · {"all"|"any": […]} · {"not": …}
+{"item": …, "op": …, "value": … or "value_of": another item} · {"score": …} · {"previous": …} · {"change": …, "days": …} · {"all"|"any": […]} · {"not": …}
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ def holds(condition: Any, context: Context) -> bool:
 
 def _leaf(condition: Mapping[str, Any], context: Context) -> bool:
     operator, expected = condition.get("op", "="), condition.get("value")
+    if "value_of" in condition:
+        expected = context.answers.get(condition["value_of"])
+        if expected is None:
+            return False
     if "item" in condition:
         return compare(context.answers.get(condition["item"]), operator, expected)
     if "score" in condition:

@@ -75,10 +75,11 @@ def _fits(value: Any, operator: str, expected: Any) -> bool:
     if operator in {"=", "contains"}:
         return _same(value, expected)
     left, right = number(value), number(expected)
-    if left is None or right is None:
-        left_text, right_text = str(value), str(expected)
-        return _ordered(left_text, operator, right_text)  # dates and times in ISO form sort as text
-    return _ordered(left, operator, right)
+    if left is not None and right is not None:
+        return _ordered(left, operator, right)
+    if left is None and right is None:
+        return _ordered(str(value), operator, str(expected))  # dates and times in ISO form sort as text
+    return False  # "not measured" is neither above nor below any number
 
 
 def _ordered(left: Any, operator: str, right: Any) -> bool:

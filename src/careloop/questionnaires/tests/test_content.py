@@ -1,0 +1,89 @@
+"""Every shipped form parses, keeps its promises, and judges its published vectors as they say."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from careloop.questionnaires import rules
+from careloop.questionnaires.rules.conditions import items_of, scores_of
+
+CONTENT = Path(__file__).parents[1] / "content"
+FORMS = sorted(CONTENT.glob("*.json"))
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def load(path):
+    return rules.parse(json.loads(path.read_text()))
+
+
+def vectors():
+    for path in FORMS:
+        for number, vector in enumerate(json.loads((CONTENT / "vectors" / path.name).read_text())["vectors"]):
+            yield pytest.param(path, vector, id=f"{path.stem}-{number}")
+
+
+def test_the_twelve_forms_are_there():
+    assert {path.stem for path in FORMS} >= {
+        "general-discharge", "pci-follow-up", "heart-failure", "stroke", "joint-replacement", "oncology-post-op",
+        "hypertension-national", "diabetes-national", "phq-9", "gad-7", "barthel", "nrs-pain",
+    }
+
+
+@pytest.mark.parametrize(("path", "vector"), list(vectors()))
+def test_vector(path, vector):
+    form = load(path)
+    given = {"previous": vector.get("previous"), "previous_at": AT - timedelta(days=vector.get("previous_days_ago", 1)), "at": AT}
+    assert [f.rule_code for f in rules.judge(form, vector["answers"], **given)] == vector["findings"]
+    for code, value in vector.get("scores", {}).items():
+        found = next(s.value for s in rules.score(form, vector["answers"]) if s.code == code)
+        assert (None if found is None else float(found)) == value
+    if "classification" in vector:
+        assert rules.classify(form, vector["answers"], **given).code == vector["classification"]
+    assert rules.faults(form, vector["answers"], complete=False) == ()
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_form_keeps_the_rules_of_the_house(path):
+    content = json.loads(path.read_text())
+    form = rules.parse(content)
+    names = {item.link_id for item in form.walk()}
+    assert content["source"]
+    assert isinstance(content["verified"], bool)
+    assert form.unsupported == ()
+    for item in form.questions:
+        assert item.staff.zh, item.link_id
+        assert item.staff.en, item.link_id
+        assert len(item.patient.zh) <= 40, item.link_id
+        assert all(option.staff.en for option in item.options)
+        assert item.initial is None, "nothing is chosen in advance"
+    for rule in form.rules:
+        assert rule["severity"] in {"critical", "high", "watch"}
+        assert rule["sentence"]["zh"]
+        assert rule["sentence"]["en"]
+        assert rule["source"]
+        assert items_of(rule["when"]) <= names
+        assert scores_of(rule["when"]) <= {s["code"] for s in form.scores}
+        if rule["severity"] == "critical":
+            assert rule["safety"]["zh"]["signs"]
+            assert rule["safety"]["en"]["signs"]
+    for total in form.scores:
+        assert not rules.overlapping_bands(total)
+
+
+def test_every_rule_of_every_form_is_shown_by_a_vector_or_is_close_to_one():
+    """Each form has vectors in which something fires and vectors in which nothing does."""
+    for path in FORMS:
+        told = [set(v["findings"]) for v in json.loads((CONTENT / "vectors" / path.name).read_text())["vectors"]]
+        assert len(told) >= 6, path.stem
+        assert set() in told, path.stem
+        assert any(told), path.stem
+
+
+def test_pci_form_is_nine_screens_when_there_is_pain_and_seven_when_not():
+    form = load(CONTENT / "pci-follow-up.json")
+    asked = {i.link_id for i in rules.enabled_items(form, {"chest-pain": "yes"})}
+    assert sum(any(i.link_id in asked for i in screen) for screen in form.screens) == 9
+    asked = {i.link_id for i in rules.enabled_items(form, {"chest-pain": "no"})}
+    assert sum(any(i.link_id in asked for i in screen) for screen in form.screens) == 7
