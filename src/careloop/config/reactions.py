@@ -12,6 +12,7 @@ import careloop.integration.events as integration
 import careloop.messaging.events as messaging
 import careloop.messaging.jobs as messaging_jobs
 import careloop.patients.events as patients
+import careloop.integration.jobs as integration_jobs
 import careloop.plans.events as plans
 import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal
@@ -108,7 +109,8 @@ REACTIONS = {
     integration.MessagesReceived: (),
     integration.MessagesProcessed: (),
     integration.MessageParked: (),
-    integration.MessagesReplayed: (),
+    integration.MessagesReplayed: (integration_jobs.process_replayed,),
+    integration.MessageContentSeen: (),
     plans.PlanPublished: (),
     plans.PlanEnrolmentSwitched: (),
     plans.EnrolmentDecided: (),

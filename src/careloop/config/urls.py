@@ -8,6 +8,7 @@ from careloop.messaging.api import gateway_callback
 
 urlpatterns = [
     path("", include("careloop.accounts.urls")),
+    path("integration/", include("careloop.integration.urls")),
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),

@@ -41,3 +41,10 @@ class MessagesReplayed(Event):
 
     count: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageContentSeen(Event):
+    """A person read what a message says that belongs to no known patient yet."""
+
+    message_id: UUID

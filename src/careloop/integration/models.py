@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -37,7 +39,7 @@ class InboxMessage(ScopedModel):
         FILE = "file", _("Files")
 
     class State(models.TextChoices):
-        RECEIVED = "received", _("Waiting")
+        RECEIVED = "received", _("Queued")
         RETRY = "retry", _("Trying again")
         DONE = "done", _("Applied")
         IGNORED = "ignored", _("Not needed")
@@ -75,7 +77,7 @@ class InboxMessage(ScopedModel):
 
     objects = InboxQuerySet.as_manager()
 
-    privacy = {
+    privacy: ClassVar[dict[str, str]] = {
         "seq": "none", "channel": "none", "received_at": "none", "peer": "none", "sender": "none", "facility": "none",
         "control_id": "none", "event_type": "none", "charset": "none", "flags": "none", "sha256": "none",
         "raw": "direct", "size": "none", "attempts": "none", "next_try": "none", "error_code": "none",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max, Min, Q
 
+from careloop.integration.access import READ_CONTENT
 from careloop.integration.models import InboxMessage
 from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class DeadGroup:
     code: str
     subject: str
     facility: str
+    text: str
     count: int
     first_at: datetime
     last_at: datetime
@@ -115,18 +119,26 @@ def dead_groups(*, by: Viewer, limit: int = 50) -> list[DeadGroup]:
         InboxMessage.objects.visible_to(by)
         .dead()
         .values("error_code", "error_subject", "facility")
-        .annotate(n=Count("pk"), first_at=Min("received_at"), last_at=Max("received_at"))
+        .annotate(n=Count("pk"), text=Max("error_text"), first_at=Min("received_at"), last_at=Max("received_at"))
         .order_by("-n", "error_code", "error_subject", "facility")[:limit]
     )
     return [
-        DeadGroup(row["error_code"], row["error_subject"], row["facility"], row["n"], row["first_at"], row["last_at"])
+        DeadGroup(
+            row["error_code"],
+            row["error_subject"],
+            row["facility"],
+            row["text"],
+            row["n"],
+            row["first_at"],
+            row["last_at"],
+        )
         for row in rows
     ]
 
 
-def _today(by: Viewer, since: datetime) -> list[dict[str, int | str]]:
+def _today(by: Viewer, since: datetime) -> list[dict[str, Any]]:
     state = InboxMessage.State
-    return list(
+    rows: list[dict[str, Any]] = list(  # type: ignore[arg-type]  # the stubs give each annotated row its own type
         InboxMessage.objects.visible_to(by)
         .filter(received_at__gte=since)
         .values("channel")
@@ -140,9 +152,10 @@ def _today(by: Viewer, since: datetime) -> list[dict[str, int | str]]:
         )
         .order_by("channel")
     )
+    return rows
 
 
-def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, int | str]) -> ChannelHealth:
+def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, Any]) -> ChannelHealth:
     def number(name: str) -> int:
         return int(row.get(name, 0))
 
@@ -157,3 +170,41 @@ def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, 
         dead=number("dead"),
         duplicates=number("again"),
     )
+
+
+PAGE = 50
+
+
+def messages(*, wanted: dict[str, str], before: int | None, by: Viewer) -> tuple[list[InboxMessage], int | None]:
+    """One page of the list, newest first, without the content; and where the next page begins."""
+    rows = InboxMessage.objects.visible_to(by).defer("raw", "partition_key", "other_keys")
+    exact = {"state": "state", "channel": "channel", "control": "control_id", "code": "error_code"}
+    rows = rows.filter(**{column: wanted[name] for name, column in exact.items() if name in wanted})
+    if "event" in wanted:
+        rows = rows.filter(event_type__istartswith=wanted["event"].strip())
+    if "sender" in wanted:
+        rows = rows.filter(sender__icontains=wanted["sender"].strip())
+    if before:
+        rows = rows.filter(seq__lt=before)
+    found = list(rows.order_by("-seq")[: PAGE + 1])
+    return found[:PAGE], found[PAGE - 1].seq if len(found) > PAGE else None
+
+
+def group_ids(*, code: str, facility: str, subject: str, by: Viewer, limit: int = 5_000) -> list[UUID]:
+    """The dead letters of one group, oldest first."""
+    return list(
+        InboxMessage.objects.visible_to(by)
+        .dead()
+        .filter(error_code=code, facility=facility, error_subject=subject)
+        .order_by("seq")
+        .values_list("pk", flat=True)[:limit]
+    )
+
+
+def may_read_content(message: InboxMessage, *, by: Viewer) -> bool:
+    """The right to read content reaches as far as the sight of the patient; without a patient it takes the hospital."""
+    if not by.can(READ_CONTENT):
+        return False
+    if message.patient_id is None:
+        return by.hospital_wide or by.everything
+    return Patient.objects.visible_to(by).filter(pk=message.patient_id).exists()

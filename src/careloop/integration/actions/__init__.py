@@ -4,6 +4,8 @@ from careloop.integration.actions.process import Processed, process_batch
 from careloop.integration.actions.receive import Incoming, Receipt, receive_messages
 from careloop.integration.actions.replay import (
     MessageNotFinished,
+    OnlyTheSenderCanMend,
+    content_seen,
     ignore_messages,
     map_department,
     replay_messages,
@@ -12,8 +14,10 @@ from careloop.integration.actions.replay import (
 __all__ = [
     "Incoming",
     "MessageNotFinished",
+    "OnlyTheSenderCanMend",
     "Processed",
     "Receipt",
+    "content_seen",
     "ignore_messages",
     "map_department",
     "process_batch",

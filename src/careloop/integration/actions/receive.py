@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -80,7 +81,7 @@ def _insert(ordered: list[Incoming], incoming: Sequence[Incoming], at: datetime)
     count: dict[bytes, int] = {}
     for each in incoming:
         count[each.intake.sha256] = count.get(each.intake.sha256, -1) + 1
-    values: list[object] = []
+    values: list[Any] = []
     for each in ordered:
         values += _values(each, at, repeated=count[each.intake.sha256])
     with connection.cursor() as cursor:
@@ -88,7 +89,7 @@ def _insert(ordered: list[Incoming], incoming: Sequence[Incoming], at: datetime)
         return {bytes(sha): (message_id, is_new) for message_id, sha, is_new in cursor.fetchall()}
 
 
-def _values(each: Incoming, at: datetime, *, repeated: int) -> list[object]:
+def _values(each: Incoming, at: datetime, *, repeated: int) -> list[Any]:
     intake, header, refusal = each.intake, each.intake.header, each.intake.refusal
     return [
         uuid7(), at, at, each.channel, at, each.peer[:200], _clean(header.sender, 200), _clean(intake.facility, 120),

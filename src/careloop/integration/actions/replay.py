@@ -11,16 +11,13 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.actions import map_organization_code
 from careloop.accounts.models import Organization
-from careloop.audit.record import record
+from careloop.audit.record import record, seen
 from careloop.integration import events
 from careloop.integration.models import InboxMessage
-from careloop.integration.rules import UNKNOWN_DEPARTMENT
+from careloop.integration.rules import UNKNOWN_DEPARTMENT, UNREADABLE
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
-
-_UNREADABLE = ("no-header", "over-limit")
-"""Nothing we change here can make these good: the sender must send again."""
 
 
 class MessageNotFinished(Refused):
@@ -28,23 +25,29 @@ class MessageNotFinished(Refused):
     message = _("These messages are still waiting. They run by themselves.")
 
 
+class OnlyTheSenderCanMend(Refused):
+    code = "only-the-sender-can-mend"
+    message = _("Running these again cannot help: their sender must mend and send them.")
+
+
 @action
 def replay_messages(*, ids: Sequence[UUID], at: datetime, by: Viewer, reason: str = "") -> int:
     """Put finished messages back into the queue, in their old order. Applying one twice changes nothing more.
 
-    Refused when none of them is finished. Messages without a readable header stay dead.
+    Refused when none of them is finished, or none can be read. Messages without a readable header stay dead.
     """
+    chosen = InboxMessage.objects.visible_to(by)
     changed = (
-        InboxMessage.objects.visible_to(by)
-        .filter(pk__in=ids, state__in=(InboxMessage.State.DEAD, InboxMessage.State.DONE, InboxMessage.State.IGNORED))
-        .exclude(error_code__in=_UNREADABLE)
+        chosen.filter(pk__in=ids, state__in=(InboxMessage.State.DEAD, InboxMessage.State.DONE, InboxMessage.State.IGNORED))
+        .exclude(error_code__in=UNREADABLE)
         .update(
             state=InboxMessage.State.RECEIVED, attempts=0, next_try=None, error_code="", error_subject="",
             error_text="", processed_at=None, replays=F("replays") + 1, updated_at=at,
         )
     )  # fmt: skip
     if not changed:
-        raise MessageNotFinished
+        unreadable = chosen.filter(pk__in=ids, error_code__in=UNREADABLE).exists()
+        raise OnlyTheSenderCanMend if unreadable else MessageNotFinished
     record(events.MessagesReplayed(count=changed, reason=reason[:60]), by=by)
     return changed
 
@@ -75,3 +78,12 @@ def ignore_messages(*, ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
     if changed:
         record(events.MessagesReplayed(count=changed, reason="put-aside"), by=by)
     return changed
+
+
+@action
+def content_seen(*, message: InboxMessage, by: Viewer) -> None:
+    """A person read a message. If it is about a known patient, the patient's record was read."""
+    if message.patient_id is not None:
+        seen(patient_id=message.patient_id, what="hl7-message", by=by)
+    else:
+        record(events.MessageContentSeen(message_id=message.pk), by=by)

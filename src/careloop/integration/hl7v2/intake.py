@@ -59,7 +59,7 @@ def take_in(
         raw=raw,
         message=message,
         header=header,
-        facility=header.sending_facility or site.facility,
+        facility=(header.sending_facility or site.facility) if message.has_header else "",
         charset=decoded.charset,
         flags=tuple(_flags(message, decoded.charset, guessed=decoded.guessed)),
         sha256=fingerprint(raw),

@@ -134,6 +134,10 @@ class Segment:
         fields = self._split()
         return fields[field] if 0 <= field < len(fields) else ""
 
+    def raw_fields(self) -> list[str]:
+        """Every field as it was sent; number 0 is the segment's name."""
+        return list(self._split())
+
     def all(self, field: int) -> tuple[Field, ...]:
         """Every repetition of a field; nothing when it is absent."""
         raw = self.raw_field(field)

@@ -158,6 +158,7 @@ def _read_written(text: str, zone: tzinfo) -> datetime | None:
     if match is None:
         return None
     try:
-        return datetime(*(int(part or 0) for part in match.groups()), tzinfo=zone)  # type: ignore[misc]
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone)
     except ValueError:
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import close_old_connections
 from django.db.utils import DatabaseError, InterfaceError
 
 from careloop.integration.actions import Processed, process_batch
-from careloop.kernel.jobs import periodic
+from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ def process_inbox(limit: int | None = None, *, at: datetime | None = None) -> Pr
 @periodic("* * * * *")
 def process_waiting(*, timestamp: int) -> None:
     """Every minute, in the worker: retries, replays and files, on sites where no gateway runs."""
+    process_inbox(limit=5_000)
+
+
+@job()
+def process_replayed(*, event: dict[str, Any]) -> None:
+    """A person sent messages through again and looks at the page: run them now."""
     process_inbox(limit=5_000)
 
 

@@ -192,7 +192,9 @@ def test_killed_again_and_again_while_it_works() -> None:
     """Nothing acknowledged is lost, nothing is applied by halves, and each stay exists once."""
     make_cast()
     acknowledged: list[str] = []
-    waiting = [adt(t, number=str(8000 + n), visit=f"V{8000 + n}", control=f"{t}{n}") for n in range(40) for t in ("A01", "A03")]
+    waiting = [
+        adt(t, number=str(8000 + n), visit=f"V{8000 + n}", control=f"{t}{n}") for n in range(40) for t in ("A01", "A03")
+    ]
     for _round in range(3):
         with gateway() as (process, port):
             killer = threading.Timer(0.25, process.kill)

@@ -16,6 +16,7 @@ from careloop.integration import reads
 from careloop.integration.actions import (
     Incoming,
     MessageNotFinished,
+    OnlyTheSenderCanMend,
     Receipt,
     ignore_messages,
     map_department,
@@ -346,7 +347,7 @@ class TestReplay:
 
     def test_without_a_header_it_stays_dead(self, cast: Cast) -> None:
         receive(b"nothing to read")
-        with pytest.raises(MessageNotFinished):
+        with pytest.raises(OnlyTheSenderCanMend):
             replay_messages(ids=[inbox().get().pk], at=AT, by=SYSTEM)
 
     def test_only_what_the_viewer_may_see(self, cast: Cast) -> None:

@@ -1,0 +1,63 @@
+"""Filters and decisions of the 数据对接 page."""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization
+from careloop.integration.models import InboxMessage
+
+_TYPED = frozenset({"event", "sender", "control"})
+
+
+class MessageFilter(forms.Form):
+    """What the list shows. Nothing is required; what makes no sense is left out."""
+
+    state = forms.ChoiceField(
+        label=_("State"), required=False, choices=[("", _("All states")), *InboxMessage.State.choices]
+    )
+    channel = forms.ChoiceField(
+        label=_("Channel"), required=False, choices=[("", _("All channels")), *InboxMessage.Channel.choices]
+    )
+    event = forms.CharField(label=_("Event"), required=False, max_length=40)
+    sender = forms.CharField(label=_("Sender"), required=False, max_length=120)
+    control = forms.CharField(label=_("Control ID"), required=False, max_length=120)
+    code = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
+    before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        for name in ("state", "channel", "event", "sender", "control"):
+            self.fields[name].widget.attrs = (
+                {"class": "in auto", "size": 14} if name in _TYPED else {"class": "in auto"}
+            )
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The filters in use, as for a query string."""
+        if not self.is_valid():
+            return {}
+        return {key: str(value) for key, value in self.cleaned_data.items() if value and key != "before"}
+
+
+class DeadGroupForm(forms.Form):
+    """Which dead letters are meant: all with one reason, sender and subject."""
+
+    code = forms.CharField(max_length=60)
+    facility = forms.CharField(max_length=120, required=False)
+    subject = forms.CharField(max_length=120, required=False)
+
+
+class MapForm(forms.Form):
+    """A sender's code and the department it means."""
+
+    facility = forms.CharField(max_length=120)
+    value = forms.CharField(max_length=120)
+    organization = forms.ModelChoiceField(queryset=Organization.objects.none(), to_field_name="id")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        field = self.fields["organization"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Organization.objects.filter(is_active=True)
