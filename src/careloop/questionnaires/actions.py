@@ -62,7 +62,9 @@ class UnknownQuestion(Refused):
 
 
 @action
-def publish_questionnaire(*, content: Mapping[str, Any], at: datetime, by: Viewer, shipped: bool = False) -> Questionnaire:
+def publish_questionnaire(
+    *, content: Mapping[str, Any], at: datetime, by: Viewer, shipped: bool = False
+) -> Questionnaire:
     """Put a version in force; the one before is retired. Publishing the same content again changes nothing.
 
     Refused when the content is unusable, or when this version exists with other content.
@@ -162,7 +164,11 @@ def start_response(
 def _open_for(patient_id: UUID, task_id: UUID | None, by: Viewer) -> QuestionnaireResponse | None:
     if task_id is None:
         return None
-    found = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(patient_id=patient_id, task_id=task_id)
+    found = (
+        QuestionnaireResponse.objects.visible_to(by)
+        .select_related("questionnaire")
+        .filter(patient_id=patient_id, task_id=task_id)
+    )
     return found.filter(status__in=[Status.IN_PROGRESS, Status.COMPLETED]).first()
 
 
@@ -184,7 +190,9 @@ def save_answer(
     else:
         locked.answers[link_id] = {"value": cleaned, "source": source, "at": at.isoformat(), "by": by.actor}
     locked.save(update_fields=["answers", "updated_at"])
-    record(events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by)
+    record(
+        events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by
+    )
     return locked
 
 
@@ -336,13 +344,16 @@ def amend_response(
     AnswerFact.objects.visible_to(by).filter(response=old).delete()
     _write_facts(new, form, at=at, by=by)
     record(
-        events.ResponseAmended(response_id=new.pk, replaces_id=old.pk, patient_id=new.patient_id, task_id=new.task_id), by=by
+        events.ResponseAmended(response_id=new.pk, replaces_id=old.pk, patient_id=new.patient_id, task_id=new.task_id),
+        by=by,
     )
     return new
 
 
 @action
-def prefill(*, response: QuestionnaireResponse, values: Mapping[str, Any], source: str, at: datetime, by: Viewer) -> int:
+def prefill(
+    *, response: QuestionnaireResponse, values: Mapping[str, Any], source: str, at: datetime, by: Viewer
+) -> int:
     """Fill in what is already known, labelled with its source; never over an answer that is there. Returns how many."""
     locked = _locked(response, by)
     if locked.status != Status.IN_PROGRESS:
@@ -352,7 +363,9 @@ def prefill(*, response: QuestionnaireResponse, values: Mapping[str, Any], sourc
     new = {name: value for name, value in values.items() if name in known and name not in locked.answers}
     for name, value in new.items():
         locked.answers[name] = {"value": value, "source": source, "at": at.isoformat(), "by": by.actor}
-        record(events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=name, source=source), by=by)
+        record(
+            events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=name, source=source), by=by
+        )
     if new:
         locked.save(update_fields=["answers", "updated_at"])
     return len(new)

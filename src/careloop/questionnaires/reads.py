@@ -9,14 +9,15 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules import Finding, Form, Item
 from careloop.questionnaires.rules.validation import check_value
+
 
 def current(url: str) -> Questionnaire:
     """The version in force. Raises Questionnaire.DoesNotExist."""
@@ -177,7 +178,12 @@ def form_view(
 
 
 def _question(
-    form: Form, item: Item, answers: Mapping[str, Any], enabled: set[str], alerts: Mapping[str, list[AlertView]], number: str
+    form: Form,
+    item: Item,
+    answers: Mapping[str, Any],
+    enabled: set[str],
+    alerts: Mapping[str, list[AlertView]],
+    number: str,
 ) -> QuestionView:
     given = answers.get(item.link_id, {})
     value = given.get("value")
@@ -241,7 +247,9 @@ def display_value(item: Item, value: Any) -> str:
     values = value if isinstance(value, list) else [value]
     words = [_said(option.staff) if (option := item.option(str(v))) else str(v) for v in values]
     text = "、".join(words) if get_language() != "en" else ", ".join(words)
-    return f"{text} {item.unit_display}" if item.unit_display and item.type in {"integer", "decimal", "quantity"} else text
+    return (
+        f"{text} {item.unit_display}" if item.unit_display and item.type in {"integer", "decimal", "quantity"} else text
+    )
 
 
 def fault_text(fault: rules.Fault) -> str:
@@ -261,7 +269,9 @@ def fault_text(fault: rules.Fault) -> str:
     return texts[fault.code] % {"least": "", "most": "", "unit": "", **params}
 
 
-def _alerts_by_question(form: Form, findings: Sequence[Finding], values: Mapping[str, Any]) -> dict[str, list[AlertView]]:
+def _alerts_by_question(
+    form: Form, findings: Sequence[Finding], values: Mapping[str, Any]
+) -> dict[str, list[AlertView]]:
     """An alert stands under the last answered question of its evidence."""
     found: dict[str, list[AlertView]] = {}
     for finding in findings:
@@ -291,7 +301,9 @@ def _alert(finding: Finding) -> AlertView:
 
 
 def _source_label(source: str) -> str:
-    return {"portal": _("Self-report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(source, "")
+    return {"portal": _("Self-report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(
+        source, ""
+    )
 
 
 def _group_title(form: Form, items: Sequence[Item]) -> str:
@@ -309,10 +321,16 @@ def _said(words: rules.Words) -> str:
 def responses_of(patient_id: UUID, *, viewer: Viewer) -> list[QuestionnaireResponse]:
     """The patient's responses, newest first, without drafts nobody answered."""
     found = QuestionnaireResponse.objects.visible_to(viewer).select_related("questionnaire", "author")
-    return list(found.filter(patient_id=patient_id).exclude(status="in-progress", answers={}).order_by("-started_at", "-pk")[:50])
+    return list(
+        found.filter(patient_id=patient_id)
+        .exclude(status="in-progress", answers={})
+        .order_by("-started_at", "-pk")[:50]
+    )
 
 
-def safety_pages(questionnaire: Questionnaire, values: Mapping[str, Any], link_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def safety_pages(
+    questionnaire: Questionnaire, values: Mapping[str, Any], link_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """For the patient's page: which option of these questions would set off a critical rule, and what to show then.
 
     Keys are "linkId=code". Delivered with the page, so that no round trip stands between answer and advice (R12).

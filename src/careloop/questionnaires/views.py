@@ -102,5 +102,8 @@ def patient_responses(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """Fragment for the patient's page: all answers, newest first."""
     patient = get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
     seen(patient_id=patient.pk, what="questionnaires.patient_responses", by=request.viewer)
-    rows = [(row, reads.score_lines(row), reads.classification_line(row)) for row in reads.responses_of(patient.pk, viewer=request.viewer)]
+    rows = [
+        (row, reads.score_lines(row), reads.classification_line(row))
+        for row in reads.responses_of(patient.pk, viewer=request.viewer)
+    ]
     return render(request, "questionnaires/_patient_responses.html", {"rows": rows})

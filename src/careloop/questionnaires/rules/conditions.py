@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from careloop.questionnaires.rules.logic import Answers, compare, number
+from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, compare, number
 
 
 class BadCondition(ValueError):
@@ -48,7 +48,7 @@ def _leaf(condition: Mapping[str, Any], context: Context) -> bool:
     operator, expected = condition.get("op", "="), condition.get("value")
     if "value_of" in condition:
         expected = context.answers.get(condition["value_of"])
-        if expected is None:
+        if expected in (None, NOT_MEASURED):
             return False
     if "item" in condition:
         return compare(context.answers.get(condition["item"]), operator, expected)

@@ -11,6 +11,8 @@ from careloop.questionnaires.rules.definition import Form, Item, When
 # linkId → value: str (code, text, date), int, Decimal, bool, or a list of them for repeating items.
 Answers = Mapping[str, Any]
 
+NOT_MEASURED = "not-measured"  # the honest answer where a number is asked for
+
 
 def enabled_items(form: Form, answers: Answers) -> tuple[Item, ...]:
     """The items that are asked, given these answers, in the order of the form."""

@@ -10,9 +10,7 @@ from typing import Any
 
 from careloop.questionnaires.rules.conditions import Context, holds
 from careloop.questionnaires.rules.definition import Form, Item, Words
-from careloop.questionnaires.rules.logic import Answers, as_list, enabled_items, live_answers, number
-
-NOT_MEASURED = "not-measured"  # the honest answer where a number is asked for
+from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, as_list, enabled_items, live_answers, number
 
 
 @dataclass(frozen=True, slots=True)

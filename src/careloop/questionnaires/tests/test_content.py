@@ -26,15 +26,29 @@ def vectors():
 
 def test_the_twelve_forms_are_there():
     assert {path.stem for path in FORMS} >= {
-        "general-discharge", "pci-follow-up", "heart-failure", "stroke", "joint-replacement", "oncology-post-op",
-        "hypertension-national", "diabetes-national", "phq-9", "gad-7", "barthel", "nrs-pain",
+        "general-discharge",
+        "pci-follow-up",
+        "heart-failure",
+        "stroke",
+        "joint-replacement",
+        "oncology-post-op",
+        "hypertension-national",
+        "diabetes-national",
+        "phq-9",
+        "gad-7",
+        "barthel",
+        "nrs-pain",
     }
 
 
 @pytest.mark.parametrize(("path", "vector"), list(vectors()))
 def test_vector(path, vector):
     form = load(path)
-    given = {"previous": vector.get("previous"), "previous_at": AT - timedelta(days=vector.get("previous_days_ago", 1)), "at": AT}
+    given = {
+        "previous": vector.get("previous"),
+        "previous_at": AT - timedelta(days=vector.get("previous_days_ago", 1)),
+        "at": AT,
+    }
     assert [f.rule_code for f in rules.judge(form, vector["answers"], **given)] == vector["findings"]
     for code, value in vector.get("scores", {}).items():
         found = next(s.value for s in rules.score(form, vector["answers"]) if s.code == code)
