@@ -85,7 +85,7 @@ def ladder_failed(*, patient_id: UUID, communication_id: UUID, at: datetime, by:
             for entry in run.tried
         ]
         run.next_move_at = at
-    LadderRun.objects.bulk_update(found, ["tried", "next_move_at"])
+    LadderRun.objects.unscoped("the patient is held").bulk_update(found, ["tried", "next_move_at"])
     if found:
         record(LadderTimed(runs=len(found), patient_id=patient_id), by=by)
     return len(found)
@@ -219,7 +219,8 @@ def _over(climb: _Climb, how: str) -> None:
 def _save(climbs: Sequence[_Climb], *, at: datetime) -> None:
     for climb in climbs:
         climb.run.updated_at = at
-    LadderRun.objects.bulk_update([climb.run for climb in climbs], ["next_move_at", "ended_how", "tried", "updated_at"])
+    fields = ["next_move_at", "ended_how", "tried", "updated_at"]
+    LadderRun.objects.unscoped("the patient is held").bulk_update([climb.run for climb in climbs], fields)
 
 
 def _hand_over(climbs: Sequence[_Climb], *, at: datetime, by: Viewer) -> None:
