@@ -52,12 +52,10 @@
   });
 
   function dangerous(rule, values) {
-    const given = values.getAll(rule.field);
-    return given.some((value) => {
-      if (rule.operator === "=") return value === rule.answer;
+    return values.getAll(rule.field).some((value) => {
+      if (rule.answer !== null) return value === rule.answer;
       const number = Number(value);
-      if (value === "" || Number.isNaN(number)) return false;
-      return { ">": number > rule.answer, ">=": number >= rule.answer, "<": number < rule.answer, "<=": number <= rule.answer }[rule.operator];
+      return value.trim() !== "" && number >= rule.low && number <= rule.high;
     });
   }
 

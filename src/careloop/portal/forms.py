@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from django.http import QueryDict
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.portal import rules
+from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, clean_value, faults
+from careloop.questionnaires.rules.validation import check_value
 
 REASONS: Mapping[str, str | Promise] = {
     "missing": _("Please fill in this number."),
@@ -77,3 +83,143 @@ def read_text(data: Mapping[str, str], *, most: int = 500) -> tuple[str, Problem
     if not text:
         return "", Problem("text", "empty")
     return (text, Problem("text", "too-long")) if len(text) > most else (text, None)
+
+
+# ---- answers ----
+
+LABELS: Mapping[str, str | Promise] = {"true": _("Yes"), "false": _("No")}
+NUMBERS = frozenset({"integer", "decimal", "quantity"})
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerProblem:
+    """What is wrong with an answer: a code for machines, words for the patient."""
+
+    field: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEntry:
+    """The answers of one page: values to store, and what is wrong."""
+
+    values: Mapping[str, Any]
+    problems: tuple[AnswerProblem, ...]
+    raw: Mapping[str, Any]
+
+    @property
+    def is_good(self) -> bool:
+        return not self.problems
+
+
+def read_answers(form: Form, page: Sequence[Item], data: QueryDict, before: Mapping[str, Any]) -> AnswerEntry:
+    """Reads the fields of this page and nothing else; `before` is needed for checks across questions."""
+    skipped = data.get("not-measured") == "1"
+    raw = {item.link_id: _typed(item, data, skipped) for item in page}
+    values = {item.link_id: clean_value(item, raw[item.link_id]) for item in page}
+    problems = [problem for item in page if (problem := _problem(item, values[item.link_id]))]
+    if not problems:
+        problems = _across(form, page, {**before, **values})
+    return AnswerEntry(values=values, problems=tuple(problems), raw=raw)
+
+
+def _typed(item: Item, data: QueryDict, skipped: bool) -> Any:
+    if skipped and item.may_be_not_measured:
+        return NOT_MEASURED
+    typed = [value.replace("\x00", "")[:1000] for value in data.getlist(item.link_id) if value.strip()]
+    if item.type in NUMBERS:
+        typed = [unicodedata.normalize("NFKC", value) for value in typed]
+    return typed if item.repeats else (typed[-1] if typed else "")
+
+
+def _problem(item: Item, value: Any) -> AnswerProblem | None:
+    if value in (None, "", []):
+        if not item.required:
+            return None
+        text = _("Please fill in this number.") if kind_of(item) == "number" else _("Please choose an answer.")
+        return AnswerProblem(item.link_id, "required", str(text))
+    if item.type == "open-choice" and isinstance(value, str):
+        return None
+    fault = check_value(item, value)
+    if fault is None:
+        return None
+    return AnswerProblem(item.link_id, fault.code, _fault_words(fault.code, fault.params))
+
+
+def _fault_words(code: str, params: Mapping[str, str]) -> str:
+    if code == "too-low":
+        return _("This number cannot be so low. Please look again.") + _limit(params.get("least"))
+    if code == "too-high":
+        return _("This number cannot be so high. Please look again.") + _limit(params.get("most"))
+    if code == "too-long":
+        return str(_("Please make it shorter."))
+    if code == "unknown-option":
+        return str(_("Please choose an answer."))
+    return str(_("Please write only digits."))
+
+
+def _limit(number: str | None) -> str:
+    return f" ({number})" if number else ""
+
+
+def _across(form: Form, page: Sequence[Item], answers: Mapping[str, Any]) -> list[AnswerProblem]:
+    """Checks across questions (the lower pressure below the upper one), as far as this page is concerned."""
+    here = {item.link_id for item in page}
+    return [
+        AnswerProblem(fault.link_id, "check", fault.words.say("en" if _is_english() else "zh"))
+        for fault in faults(form, answers, complete=False)
+        if fault.code == "check" and here & set(fault.items)
+    ]
+
+
+def _is_english() -> bool:
+    return (get_language() or "").startswith("en")
+
+
+def kind_of(item: Item) -> str:
+    """How it is asked: radio, checkbox, scale, number, date or text."""
+    if item.type in {"choice", "open-choice"}:
+        return "checkbox" if item.repeats else "radio"
+    if item.type == "boolean":
+        return "radio"
+    if item.type in NUMBERS:
+        return "scale" if _is_scale(item) else "number"
+    return "date" if item.type == "date" else "text"
+
+
+def _is_scale(item: Item) -> bool:
+    """0 to 10: tapped, not typed."""
+    if item.control == "scale-0-10":
+        return True
+    if item.type != "integer" or item.minimum is None or item.maximum is None:
+        return False
+    return item.minimum >= 0 and item.maximum - item.minimum <= 10 and not item.unit
+
+
+def options_of(item: Item, language: str) -> list[tuple[str, str]]:
+    """Codes and words to choose from; empty for typed answers."""
+    if item.type == "boolean":
+        return [(code, str(text)) for code, text in LABELS.items()]
+    if kind_of(item) == "scale":
+        return [(str(n), str(n)) for n in range(int(item.minimum or 0), int(item.maximum or 10) + 1)]
+    return [(option.code, option.patient.say(language)) for option in item.options]
+
+
+def code_of(value: Any) -> str:
+    """The stored value as the code of an option."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def answer_words(item: Item, value: Any, language: str) -> str:
+    """A stored answer in the patient's words; empty when there is none."""
+    if value in (None, "", []):
+        return ""
+    if value == NOT_MEASURED:
+        return str(_("Not measured"))
+    named = dict(options_of(item, language))
+    values = value if isinstance(value, list | tuple) else [value]
+    text = "、".join(named.get(code_of(one), code_of(one)) for one in values)
+    return f"{text} {item.unit_display}".strip() if item.type in NUMBERS else text

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.portal.views import home, link, measurements
+from careloop.portal.views import home, link, measurements, questions
 
 app_name = "portal"
 
@@ -15,5 +15,10 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("plan/", home.plan, name="plan"),
     path("medicines/", home.medicines, name="medicines"),
+    path("t/<uuid:task_id>/", questions.task, name="task"),
+    path("t/<uuid:task_id>/q/<str:key>/", questions.question, name="question"),
+    path("t/<uuid:task_id>/safety/<str:key>/", questions.safety, name="safety"),
+    path("t/<uuid:task_id>/answers/", questions.answers, name="answers"),
+    path("t/<uuid:task_id>/done/", questions.done, name="done"),
     path("measure/<slug:code>/", measurements.measure, name="measure"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.patients.models import AccessLink, ContactPoint
-from careloop.portal import actions, reads, rules
+from careloop.portal import actions, rules
 from careloop.portal.models import FailedCheck
 from careloop.portal.tests.conftest import PHONE_MA, PHONE_ZHANG, make_link, visitor
 
@@ -78,16 +79,10 @@ def test_any_telephone_we_know_of_the_patient_opens_it_but_no_retired_one(zhang,
     assert zhang.enter("5511").status_code == 303
 
 
-def test_the_year_of_birth_where_the_hospital_chose_it(zhang, portal, monkeypatch):
-    monkeypatch.setattr(reads.settings, "ENV", _with(portal.ENV, link_check="birth-year"))
+def test_the_year_of_birth_where_the_hospital_chose_it(zhang, portal):
+    portal.ENV = replace(portal.ENV, link_check="birth-year")
     assert zhang.enter(PHONE_ZHANG).status_code == 422
     assert zhang.enter("1959").status_code == 303
-
-
-def _with(env, **changes):
-    from dataclasses import replace
-
-    return replace(env, **changes)
 
 
 def test_wrong_old_revoked_and_unknown_links_give_the_same_answer(zhang, cast):

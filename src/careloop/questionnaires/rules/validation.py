@@ -71,10 +71,14 @@ def check_value(item: Item, given: Any) -> Fault | None:
 
 def clean_value(item: Item, raw: Any) -> Any:
     """What was typed, as the value that is stored: numbers as numbers, several choices as a list, blanks as None."""
-    if isinstance(raw, list | tuple):
-        kept = [clean_value(item, value) for value in raw]
-        kept = [value for value in kept if value is not None]
-        return (kept or None) if item.repeats else (kept[0] if kept else None)
+    typed = raw if isinstance(raw, list | tuple) else [raw]
+    kept = [value for one in typed if (value := _clean_one(item, one)) is not None]
+    if not kept:
+        return None
+    return kept if item.repeats else kept[0]
+
+
+def _clean_one(item: Item, raw: Any) -> Any:
     if isinstance(raw, str):
         raw = raw.strip()
     if raw in (None, ""):
@@ -83,7 +87,7 @@ def clean_value(item: Item, raw: Any) -> Any:
         return _clean_number(item, raw)
     if item.type == "boolean" and isinstance(raw, str):
         return {"true": True, "1": True, "false": False, "0": False}.get(raw.lower(), raw)
-    return [raw] if item.repeats else raw
+    return raw
 
 
 def _clean_number(item: Item, raw: Any) -> Any:

@@ -13,12 +13,17 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from careloop.accounts.models import Organization
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import AccessLink, ContactPoint, MedicationStatement, Observation, Patient
 from careloop.portal import rules
 from careloop.portal.models import FailedCheck
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.reads import form_of
+from careloop.questionnaires.rules import Form
 from careloop.tasks.models import Task
 
 WHY_BEFORE_FACTOR = "the link itself is checked before anybody is known"
@@ -141,7 +146,7 @@ def _link_of(session: SessionBase, *, at: datetime) -> AccessLink | None:
 
 def centre_phone() -> str:
     """The number of the call button; empty when the hospital set none."""
-    return str(getattr(settings.ENV, "hospital_phone", ""))
+    return str(settings.ENV.hospital_phone)
 
 
 def hospital_name() -> str:
@@ -171,7 +176,30 @@ def questionnaires_to_answer(viewer: Viewer, *, at: datetime) -> list[ToAnswer]:
         .exclude(questionnaire_url="")
         .order_by("due_at", "id")[:10]
     )
-    return [ToAnswer(id=task.pk, title=task.step_title or task.plan_title, note="", begun=False) for task in tasks]
+    found = list(tasks)
+    begun = set(
+        QuestionnaireResponse.objects.visible_to(viewer)
+        .filter(task_id__in=[task.pk for task in found], status="in-progress")
+        .values_list("task_id", flat=True)
+    )
+    forms = {
+        one.url: form_of(one)
+        for one in Questionnaire.objects.filter(url__in={t.questionnaire_url for t in found}, status="active")
+    }
+    return [
+        ToAnswer(task.pk, task.step_title or task.plan_title, _note(forms[task.questionnaire_url]), task.pk in begun)
+        for task in found
+        if task.questionnaire_url in forms
+    ]
+
+
+def _note(form: Form) -> str:
+    """9 questions, about 3 minutes."""
+    count, minutes = len(form.screens), form.minutes.get("portal") or form.minutes.get("patient")
+    questions = ngettext("%(count)s question", "%(count)s questions", count) % {"count": count}
+    if not minutes:
+        return questions
+    return _("%(questions)s, about %(minutes)s minutes") % {"questions": questions, "minutes": minutes}
 
 
 def coming_tasks(viewer: Viewer, *, at: datetime) -> list[Task]:
@@ -205,7 +233,7 @@ def medicines(viewer: Viewer) -> list[MedicationStatement]:
 @cache
 def measurements() -> Mapping[str, rules.Measurement]:
     """The measurements we ship, by code."""
-    path = Path(__file__).parent / "content" / "measurements.json"
+    path = Path(__file__).parent.parent / "content" / "measurements.json"
     return rules.parse_measurements(path.read_text(encoding="utf-8"))
 
 

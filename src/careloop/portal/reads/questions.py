@@ -1,0 +1,226 @@
+"""One patient's way through a form: which questions are asked, what was answered, what would be dangerous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from careloop.kernel.viewer import Viewer
+from careloop.portal import rules
+from careloop.questionnaires import reads as questionnaires
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.rules import Finding, Form, Item, enabled_items, judge
+from careloop.tasks.models import Task
+
+NUMBERS = frozenset({"integer", "decimal", "quantity"})
+NOT_ON_A_TELEPHONE = frozenset({"attachment", "url"})
+MOST_TRIED = 400
+"""So many values of a number question are judged one by one, to ship the dangerous ranges with the page."""
+
+Page = tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """A task's form as this patient stands in it."""
+
+    task: Task
+    questionnaire: Questionnaire
+    form: Form
+    response: QuestionnaireResponse | None
+    answers: Mapping[str, Any]
+    previous: tuple[Mapping[str, Any], datetime | None]
+
+    def findings(self, *, at: datetime) -> tuple[Finding, ...]:
+        """What the rules say about the answers so far, worst first."""
+        return judge(self.form, self.answers, previous=self.previous[0], previous_at=self.previous[1], at=at)
+
+    @property
+    def is_done(self) -> bool:
+        return self.response is not None and self.response.status in {"completed", "amended"}
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing can be answered any more: done by telephone, withdrawn, or already sent."""
+        return self.is_done or self.task.status != Task.Status.REQUESTED
+
+    @property
+    def pages(self) -> list[Page]:
+        """The pages that apply now, in the order of the form."""
+        asked = {item.link_id for item in enabled_items(self.form, self.answers)}
+        return [page for page in _pages(self.form) if all(item.link_id in asked for item in page)]
+
+    @property
+    def keys(self) -> list[str]:
+        return [page[0].link_id for page in self.pages]
+
+    @property
+    def answered_keys(self) -> list[str]:
+        """Pages that need no visit any more: answered, or seen and left open on purpose."""
+        return [page[0].link_id for page in self.pages if any(item.link_id in self.answers for item in page)]
+
+    def page(self, key: str) -> Page | None:
+        return next((page for page in self.pages if page[0].link_id == key), None)
+
+    def next_open(self) -> str | None:
+        """Where somebody who comes back goes on."""
+        return rules.first_open(self.keys, self.answered_keys)
+
+    def next_required(self) -> str | None:
+        """What must still be answered before the form can be sent."""
+        keys = [page[0].link_id for page in self.pages if any(item.required for item in page)]
+        return rules.first_open(keys, self.answered_keys)
+
+
+def sitting(task: Task, *, at: datetime, viewer: Viewer) -> Sitting | None:
+    """The form of this task with the answers so far, whoever gave them. None when the form is not there."""
+    response = (
+        QuestionnaireResponse.objects.visible_to(viewer)
+        .select_related("questionnaire")
+        .filter(task_id=task.pk)
+        .exclude(status="entered-in-error")
+        .order_by("-id")
+        .first()
+    )
+    try:
+        questionnaire = response.questionnaire if response else questionnaires.current(task.questionnaire_url)
+    except Questionnaire.DoesNotExist:
+        return None
+    answers = response.values if response else {}
+    before = response.started_at if response else at
+    previous = questionnaires.previous_values(task.patient_id, url=questionnaire.url, before=before)
+    return Sitting(task, questionnaire, questionnaires.form_of(questionnaire), response, answers, previous)
+
+
+def _pages(form: Form) -> Iterator[Page]:
+    """One question a page; numbers that belong together (a blood pressure) stay together."""
+    for screen in form.screens:
+        shown = tuple(item for item in screen if not (item.hidden or item.read_only or item.type in NOT_ON_A_TELEPHONE))
+        together = len(shown) > 1 and all(item.type in NUMBERS and item.parent == shown[0].parent for item in shown)
+        if together:
+            yield shown
+        else:
+            yield from ((item,) for item in shown)
+
+
+def group_title(form: Form, page: Page) -> str:
+    """The heading of numbers that are asked together; empty for a single question."""
+    if len(page) < 2 or not page[0].parent:
+        return ""
+    return form.item(page[0].parent).patient.say("en" if (get_language() or "").startswith("en") else "zh")
+
+
+def findings(found: Sitting, *, at: datetime) -> tuple[Finding, ...]:
+    """What the rules say about the answers so far, worst first; watch-level ones do not worry a patient."""
+    return tuple(one for one in found.findings(at=at) if one.severity in {"critical", "high"})
+
+
+def critical_finding(found: Sitting, page: Page, *, at: datetime) -> Finding | None:
+    """The critical rule that an answer on this page trips, given the others."""
+    here = {item.link_id for item in page}
+    fired = [one for one in found.findings(at=at) if one.severity == "critical"]
+    return next((one for one in fired if here & set(one.evidence)), None)
+
+
+# ---- danger: known before the answer is sent ----
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """An answer (a code, or a range of numbers) that makes the safety page of `rule` appear at once."""
+
+    rule: str
+    field: str
+    answer: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.rule, "field": self.field, "answer": self.answer, "low": self.low, "high": self.high}
+
+
+def dangers_of(found: Sitting, page: Page, *, at: datetime) -> tuple[list[Danger], list[dict[str, Any]]]:
+    """Which answers on this page are critical, and the safety pages that ship with it."""
+    dangers: list[Danger] = []
+    findings: dict[str, Finding] = {}
+    for item in page:
+        for danger, finding in _dangerous_answers(found, item, at):
+            dangers.append(danger)
+            findings.setdefault(finding.rule_code, finding)
+    return dangers, [safety_of(finding) for finding in findings.values()]
+
+
+def safety_of(finding: Finding) -> dict[str, Any]:
+    """The words of a safety page. A rule without words of its own still tells the patient to rest and call."""
+    said = questionnaires.safety_text(finding)
+    return {
+        "id": finding.rule_code,
+        "title": said.get("title") or _("Please stop and rest now"),
+        "text": said.get("text") or _("Your answer may mean that you have to see a doctor at once."),
+        "signs": list(said.get("signs") or ()),
+    }
+
+
+def _dangerous_answers(found: Sitting, item: Item, at: datetime) -> Iterator[tuple[Danger, Finding]]:
+    before = _critical(found, {}, item, at)
+    if item.type in NUMBERS:
+        yield from _dangerous_ranges(found, item, before, at)
+        return
+    values: Sequence[Any] = [option.code for option in item.options] or (
+        [True, False] if item.type == "boolean" else []
+    )
+    for value in values:
+        given = [value] if item.repeats else value
+        for finding in _new(found, item, given, before, at):
+            answer = str(value).lower() if isinstance(value, bool) else str(value)
+            yield Danger(finding.rule_code, item.link_id, answer=answer), finding
+
+
+def _dangerous_ranges(
+    found: Sitting, item: Item, before: Mapping[str, Finding], at: datetime
+) -> Iterator[tuple[Danger, Finding]]:
+    """Tries the values of the question from low to high and joins neighbours with the same rule to ranges."""
+    open_ranges: dict[str, tuple[Finding, float, float]] = {}
+    for value in _values(item):
+        fired = {finding.rule_code: finding for finding in _new(found, item, value, before, at)}
+        for code in [code for code in open_ranges if code not in fired]:
+            finding, low, high = open_ranges.pop(code)
+            yield Danger(code, item.link_id, low=low, high=high), finding
+        for code, finding in fired.items():
+            low = open_ranges[code][1] if code in open_ranges else value
+            open_ranges[code] = (finding, low, value)
+    for code, (finding, low, high) in open_ranges.items():
+        yield Danger(code, item.link_id, low=low, high=high), finding
+
+
+def _values(item: Item) -> list[float]:
+    if item.minimum is None or item.maximum is None:
+        return []
+    low, high = float(item.minimum), float(item.maximum)
+    step = 1.0 if item.type == "integer" else 0.1
+    while (high - low) / step > MOST_TRIED:
+        step *= 10 if step < 1 else 5
+    count = round((high - low) / step)
+    return [round(low + index * step, 1) for index in range(count + 1)]
+
+
+def _new(found: Sitting, item: Item, value: Any, before: Mapping[str, Finding], at: datetime) -> list[Finding]:
+    fired = _critical(found, {item.link_id: value}, item, at)
+    return [finding for code, finding in fired.items() if code not in before]
+
+
+def _critical(found: Sitting, change: Mapping[str, Any], item: Item, at: datetime) -> dict[str, Finding]:
+    """Critical rules that fire when only this answer is replaced (without a change: when it is missing)."""
+    answers = {name: value for name, value in found.answers.items() if name != item.link_id} | dict(change)
+    fired = judge(found.form, answers, previous=found.previous[0], previous_at=found.previous[1], at=at)
+    return {finding.rule_code: finding for finding in fired if finding.severity == "critical"}
+
+
+def sitting_with(found: Sitting, answers: Mapping[str, Any]) -> Sitting:
+    """The same sitting if these answers were given too."""
+    return replace(found, answers={**found.answers, **answers})

@@ -1,0 +1,241 @@
+"""Answering a form on a telephone: one question a page, resumed anywhere, the safety page, the check before sending."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from careloop.kernel.errors import Refused
+from careloop.kernel.lookup import get_or_404
+from careloop.kernel.pages import PageRequest
+from careloop.portal import actions, forms, reads, rules
+from careloop.portal.access import patient_page
+from careloop.portal.views.home import day_words
+from careloop.portal.views.link import message_page
+from careloop.portal.views.showing import show
+from careloop.questionnaires.rules import Item
+from careloop.tasks.models import Task
+
+
+def _find(request: PageRequest, task_id: UUID) -> reads.Sitting:
+    """The form of this task; 404 for a task of somebody else or of another link (security A03)."""
+    if not request.patient_session.opens(task_id):  # type: ignore[attr-defined]
+        raise Http404
+    task = get_or_404(Task.objects.visible_to(request.viewer).exclude(questionnaire_url=""), pk=task_id)
+    found = reads.sitting(task, at=timezone.now(), viewer=request.viewer)
+    if found is None:
+        raise Http404
+    return found
+
+
+@patient_page("questions")
+def task(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Where somebody who opens or reopens the form goes on: the first open question, the check, or the end."""
+    return HttpResponseRedirect(_resume(_find(request, task_id)))
+
+
+def _resume(found: reads.Sitting) -> str:
+    if found.is_closed:
+        return reverse("portal:done", args=[found.task.pk])
+    key = found.next_open()
+    if key is None:
+        return reverse("portal:answers", args=[found.task.pk])
+    return reverse("portal:question", args=[found.task.pk, key])
+
+
+@patient_page("questions", methods=("GET", "POST"))
+def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
+    """One question. Its answer is saved when it is sent; a dangerous one raises its alert in the same moment."""
+    found = _find(request, task_id)
+    page = found.page(key)
+    if found.is_closed or page is None:  # answered elsewhere meanwhile, or an earlier answer made it fall away
+        return HttpResponseRedirect(_resume(found), status=303)
+    if request.method != "POST":
+        return _question_page(request, found, page)
+    entry = forms.read_answers(found.form, page, request.POST, found.answers)
+    if not entry.is_good:
+        return _question_page(request, found, page, entry=entry, status=422)
+    family = request.patient_session.family  # type: ignore[attr-defined]
+    saved = actions.answer(
+        task=found.task,
+        questionnaire=found.questionnaire,
+        answers=entry.values,
+        source="relative" if family else "portal",
+        at=timezone.now(),
+        by=request.viewer,
+    )
+    if saved.dangers:
+        return HttpResponseRedirect(reverse("portal:safety", args=[task_id, key]), status=303)
+    return HttpResponseRedirect(_after(_find(request, task_id), key), status=303)
+
+
+def _after(found: reads.Sitting, key: str) -> str:
+    """The next page in order, so that going back and forth passes the same questions; after the last the check."""
+    place = rules.position(key, found.keys)
+    if place is None or place.after is None:
+        missing = found.next_required()
+        return _question_url(found, missing) if missing else reverse("portal:answers", args=[found.task.pk])
+    return reverse("portal:question", args=[found.task.pk, place.after])
+
+
+@patient_page("questions")
+def safety(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
+    """What to do now, and who was told. Shown again whenever the address is opened while the answer stands."""
+    found = _find(request, task_id)
+    page = found.page(key)
+    finding = reads.critical_finding(found, page, at=timezone.now()) if page else None
+    if finding is None:
+        return HttpResponseRedirect(_resume(found))
+    minutes = finding.respond_within_minutes
+    context = {
+        "safety": reads.safety_of(finding),
+        "notified": _(
+            "A doctor or nurse calls you within %(minutes)s minutes. Keep your telephone on and do not drive yourself."
+        )
+        % {"minutes": minutes},
+        "go_on": "" if found.is_closed else _after(found, key),
+    }
+    return show(request, "portal/safety.html", context, title=_title(found), back=_question_url(found, key))
+
+
+@patient_page("questions", methods=("GET", "POST"))
+def answers(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Every answer once more, each with its way back; sending closes the task."""
+    found = _find(request, task_id)
+    if found.is_closed:
+        return HttpResponseRedirect(_resume(found), status=303)
+    if found.response is None:
+        return HttpResponseRedirect(_resume(found), status=303)
+    if request.method != "POST":
+        context = {"rows": [_row(found, page) for page in found.pages]}
+        return show(
+            request, "portal/answers.html", context, title=_title(found), back=_question_url(found, found.keys[-1])
+        )
+    try:
+        actions.send_answers(task=found.task, response=found.response, at=timezone.now(), by=request.viewer)
+    except Refused as refusal:
+        return _refused(request, found, refusal)
+    return HttpResponseRedirect(reverse("portal:done", args=[task_id]), status=303)
+
+
+def _refused(request: PageRequest, found: reads.Sitting, refusal: Refused) -> HttpResponse:
+    """Sent twice, finished by telephone meanwhile, or a required question is open: show where it stands."""
+    fresh = _find(request, found.task.pk)
+    if fresh.is_closed:
+        return HttpResponseRedirect(reverse("portal:done", args=[found.task.pk]), status=303)
+    return message_page(request, _("That did not work"), str(refusal), go_on=_resume(fresh), status=refusal.status)
+
+
+@patient_page("questions")
+def done(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Thanks, and what happens next. While the form is open it leads back into it."""
+    found = _find(request, task_id)
+    if not found.is_closed:
+        return HttpResponseRedirect(_resume(found))
+    at = timezone.now()
+    coming = reads.coming_tasks(request.viewer, at=at)
+    context = {
+        "answered": found.is_done,
+        "worrying": bool(reads.findings(found, at=at)),
+        "next_date": day_words(coming[0].due_at) if coming else "",
+        "home": request.patient_session.purpose == rules.HOME,  # type: ignore[attr-defined]
+    }
+    return show(request, "portal/done.html", context, title=_title(found))
+
+
+# ---- showing ----
+
+
+def _question_page(
+    request: PageRequest,
+    found: reads.Sitting,
+    page: reads.Page,
+    *,
+    entry: forms.AnswerEntry | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    key = page[0].link_id
+    place = rules.position(key, found.keys)
+    if place is None:
+        raise Http404
+    dangers, safeties = reads.dangers_of(found, page, at=timezone.now())
+    group = reads.group_title(found.form, page)
+    context = {
+        "place": place,
+        "title": group or words(page[0]),
+        "help": "",
+        "fields": [_field(item, found, entry) for item in page],
+        "before": _question_url(found, place.before) if place.before else "",
+        "dangers": [danger.as_json() for danger in dangers],
+        "safeties": safeties,
+    }
+    home = request.patient_session.purpose == rules.HOME  # type: ignore[attr-defined]
+    return show(request, "portal/question.html", context, title=_title(found), back="/" if home else "", status=status)
+
+
+def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None) -> dict[str, Any]:
+    given = entry.raw.get(item.link_id) if entry else found.answers.get(item.link_id)
+    chosen = {forms.code_of(value) for value in (given if isinstance(given, list | tuple) else [given])}
+    options = [
+        {"code": code, "text": text, "chosen": code in chosen} for code, text in forms.options_of(item, language())
+    ]
+    known = {option["code"] for option in options}
+    others = [one for one in chosen if one and one not in known]
+    problem = next((one for one in entry.problems if one.field == item.link_id), None) if entry else None
+    return {
+        "name": item.link_id,
+        "kind": forms.kind_of(item),
+        "label": words(item),
+        "spoken": _spoken(item, options),
+        "options": options,
+        "scale_words": _("%(low)s is none at all, %(high)s is the worst you can think of")
+        % {"low": options[0]["text"], "high": options[-1]["text"]}
+        if options
+        else "",
+        "other": (others[0] if others else "") if item.type == "open-choice" else None,
+        "value": "" if given in (None, "not-measured") or isinstance(given, list) else given,
+        "unit": item.unit_display,
+        "inputmode": "numeric" if item.type == "integer" else "decimal",
+        "may_skip": item.may_be_not_measured,
+        "skipped": given == "not-measured",
+        "longest": item.longest or 500,
+        "error": problem,
+    }
+
+
+def _spoken(item: Item, options: list[dict[str, Any]]) -> str:
+    """What is read aloud: the question, then its answers."""
+    return "。".join([words(item), *(str(option["text"]) for option in options)])
+
+
+def _row(found: reads.Sitting, page: reads.Page) -> dict[str, str]:
+    given = [forms.answer_words(item, found.answers.get(item.link_id), language()) for item in page]
+    return {
+        "question": reads.group_title(found.form, page) or words(page[0]),
+        "answer": " / ".join(one for one in given if one),
+        "url": _question_url(found, page[0].link_id),
+    }
+
+
+def _question_url(found: reads.Sitting, key: str) -> str:
+    return reverse("portal:question", args=[found.task.pk, key])
+
+
+def _title(found: reads.Sitting) -> str:
+    return found.task.step_title or found.form.title.say(language())
+
+
+def words(item: Item) -> str:
+    """The question as the patient reads it."""
+    return item.patient.say(language())
+
+
+def language() -> str:
+    """`en` or `zh`, as forms know their words."""
+    return "en" if (get_language() or "").startswith("en") else "zh"
