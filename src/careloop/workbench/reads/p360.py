@@ -1,0 +1,493 @@
+"""Everything the 360 page shows of one patient, read once per page; templates ask nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import (
+    AccessGrant,
+    AllergyIntolerance,
+    Condition,
+    Consent,
+    ContactPoint,
+    DocumentReference,
+    DuplicateCandidate,
+    Encounter,
+    MedicationStatement,
+    Observation,
+    Patient,
+    PatientIdentifier,
+    Procedure,
+    RelatedPerson,
+)
+from careloop.patients.reads.contact import dial_list, trust_of
+from careloop.patients.rules.masking import mask_identity_number, mask_phone
+from careloop.tasks.models import Task
+from careloop.workbench.reads.people import age, discharge_text
+from careloop.workbench.rules import (
+    Measurement,
+    Part,
+    Reading,
+    Trend,
+    age_of,
+    draw_trend,
+    latest_readings,
+    parse_measurements,
+)
+
+VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
+TREND_DAYS: Final = (30, 90, 365)
+TARGET: Final = (60.0, 134.0)
+
+MEASUREMENTS: dict[str, str | Promise] = {
+    "blood-pressure": gettext_lazy("Blood pressure"),
+    "heart-rate": gettext_lazy("Heart rate"),
+    "glucose": gettext_lazy("Glucose"),
+    "hba1c": gettext_lazy("HbA1c"),
+    "ldl-c": gettext_lazy("LDL-C"),
+    "ejection-fraction": gettext_lazy("Ejection fraction"),
+    "weight": gettext_lazy("Weight"),
+    "spo2": gettext_lazy("Oxygen saturation"),
+    "nt-probnp": gettext_lazy("NT-proBNP"),
+    "creatinine": gettext_lazy("Creatinine"),
+}
+UNIT_WORDS: dict[str, str | Promise] = {
+    "/min": gettext_lazy("/min"),
+    "mm[Hg]": "mmHg",
+    "Cel": "℃",
+    "{score}": gettext_lazy("points"),
+}
+RELATIONS: dict[str, str | Promise] = {
+    "self": gettext_lazy("Patient"),
+    "spouse": gettext_lazy("Spouse"),
+    "son": gettext_lazy("Son"),
+    "daughter": gettext_lazy("Daughter"),
+    "child": gettext_lazy("Child"),
+    "child-in-law": gettext_lazy("Son- or daughter-in-law"),
+    "grandchild": gettext_lazy("Grandchild"),
+    "father": gettext_lazy("Father"),
+    "mother": gettext_lazy("Mother"),
+    "parent": gettext_lazy("Parent"),
+    "parent-in-law": gettext_lazy("Parent-in-law"),
+    "grandparent": gettext_lazy("Grandparent"),
+    "sibling": gettext_lazy("Brother or sister"),
+    "relative": gettext_lazy("Relative"),
+    "guardian": gettext_lazy("Guardian"),
+    "carer": gettext_lazy("Carer"),
+    "friend": gettext_lazy("Friend or neighbour"),
+    "colleague": gettext_lazy("Colleague"),
+}
+CONSENTS: dict[str, str | Promise] = {
+    "contact": gettext_lazy("Any contact"),
+    "contact-phone": gettext_lazy("Phone calls"),
+    "contact-sms": gettext_lazy("Text messages"),
+    "contact-wechat": gettext_lazy("WeChat messages"),
+    "recording": gettext_lazy("Recording of calls"),
+    "share-family": gettext_lazy("Family may see results"),
+    "share-family-doctor": gettext_lazy("Family doctor may see summary, medicines and follow-up"),
+    "share-psychological": gettext_lazy("Psychological scales may be shared"),
+    "research": gettext_lazy("Use for research"),
+}
+IDENTIFIERS: dict[str, str | Promise] = {
+    "MR": gettext_lazy("Medical record no."),
+    "PI": gettext_lazy("Patient no."),
+    "NI": gettext_lazy("Identity card"),
+    "SS": gettext_lazy("Insurance no."),
+    "PPN": gettext_lazy("Passport"),
+}
+CONFLICTS: dict[str, str | Promise] = {
+    "identity-check-digit": gettext_lazy("The check digit of the identity number is wrong. Compare it with the card."),
+    "identity-format": gettext_lazy("The identity number is incomplete. Compare it with the card."),
+    "identity-birth-date": gettext_lazy("The identity number holds no real date. Compare it with the card."),
+    "identity-future-birth": gettext_lazy("The identity number holds a birth date in the future."),
+    "birth-date-differs": gettext_lazy("Birth date and identity number disagree. Ask the patient."),
+    "sex-differs": gettext_lazy("Sex and identity number disagree. Ask the patient."),
+}
+
+
+def relation_label(code: str) -> str:
+    """A relation in words; what the sender wrote if it is none of ours."""
+    return str(RELATIONS.get(code, code))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What every tab needs: the patient, the stays, and the banner made of them."""
+
+    patient: Patient
+    stays: list[Encounter]
+    banner: dict[str, Any]
+    conflicts: list[str]
+    as_of: datetime | None
+    next_task_id: UUID | None
+
+    @property
+    def last_stay(self) -> Encounter | None:
+        return self.stays[0] if self.stays else None
+
+
+def read_record(patient: Patient, *, viewer: Viewer, at: datetime) -> Record:
+    """The common part of all tabs. Six indexed queries."""
+    stays = list(
+        Encounter.objects.visible_to(viewer)
+        .filter(patient=patient)
+        .exclude(status=Encounter.Status.CANCELLED)
+        .select_related("department", "attending", "nurse")
+        .order_by("-admitted_at", "-pk")[:60]
+    )
+    open_tasks = Task.objects.visible_to(viewer).open().filter(patient=patient, kind=Task.Kind.FOLLOW_UP)
+    return Record(
+        patient=patient,
+        stays=stays,
+        banner=_banner(patient, stays, viewer=viewer, at=at),
+        conflicts=[str(CONFLICTS.get(row["code"], row["code"])) for row in patient.data_conflicts],
+        as_of=max((stay.updated_at for stay in stays), default=None),
+        next_task_id=open_tasks.order_by("due_at", "pk").values_list("pk", flat=True).first(),
+    )
+
+
+def _banner(patient: Patient, stays: Sequence[Encounter], *, viewer: Viewer, at: datetime) -> dict[str, Any]:
+    """The facts of `ui.patient_banner`, in its order (R9)."""
+    last = next((stay for stay in stays if stay.class_code == Encounter.Class.INPATIENT), stays[0] if stays else None)
+    numbers = PatientIdentifier.objects.visible_to(viewer).filter(patient=patient, type__in=("MR", "PI"))
+    record_number = numbers.order_by("type", "pk").values_list("value", flat=True).first()
+    found = Condition.objects.visible_to(viewer).filter(patient=patient, active=True)
+    if last is not None:
+        found = found.filter(encounter=last)
+    allergies = AllergyIntolerance.objects.visible_to(viewer).filter(patient=patient, active=True)
+    return {
+        "name": patient.name,
+        "sex": patient.get_sex_display() if patient.sex != "unknown" else "",
+        "age": age(patient.birth_date, on=timezone.localdate(at)),
+        "birth_date": f"{patient.birth_date:%Y-%m-%d}" if patient.birth_date else "",
+        "identifiers": [(_("Admission no."), record_number)] if record_number else [],
+        "discharged": discharge_text(last, at=at),
+        "doctor": last.attending.name if last and last.attending else "",
+        "nurse": last.nurse.name if last and last.nurse else "",
+        "diagnosis": found.order_by("rank", "pk").values_list("text", flat=True).first() or "",
+        "allergies": list(allergies.order_by("pk").values_list("text", flat=True)[:5]),
+        "risk": patient.risk,
+    }
+
+
+@cache
+def measurements() -> tuple[Measurement, ...]:
+    """The content file, read once."""
+    return parse_measurements(json.loads(VITALS_FILE.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box of the vitals strip, in words."""
+
+    code: str
+    label: str
+    value: str
+    unit: str
+    direction: str
+    age: str
+    is_stale: bool
+
+
+def vitals(patient: Patient, *, viewer: Viewer, at: datetime) -> tuple[list[Box], list[Part]]:
+    """The boxes, and the values behind them for the trend. One query over the last year."""
+    rows = (
+        Observation.objects.visible_to(viewer)
+        .filter(patient=patient, effective_at__gte=at - timedelta(days=366), value_number__isnull=False)
+        .exclude(concept="")
+        .exclude(status=Observation.Status.ENTERED_IN_ERROR)
+        .order_by("-effective_at", "pk")
+    )
+    parts = [
+        Part(
+            concept=row.concept, value=row.value_number, comparator=row.comparator,  # type: ignore[arg-type]
+            unit=row.unit or row.unit_original, flag=row.interpretation, at=row.effective_at, source=row.source,
+        )
+        for row in rows[:1500]
+    ]  # fmt: skip
+    zone = timezone.get_current_timezone()
+    return [_box(r, at) for r in latest_readings(measurements(), parts, at=at, zone=zone)], parts
+
+
+def _box(reading: Reading, at: datetime) -> Box:
+    when = age_words(timezone.localdate(reading.at), today=timezone.localdate(at))
+    origin = source_words(reading.source)
+    return Box(
+        code=reading.code,
+        label=str(MEASUREMENTS[reading.code]),
+        value=reading.text,
+        unit=str(UNIT_WORDS.get(reading.unit, reading.unit)),
+        direction=reading.direction,
+        age=f"{when} · {origin}" if origin else when,
+        is_stale=reading.is_stale,
+    )
+
+
+def age_words(day: date, *, today: date) -> str:
+    """`today`, `3 days ago`, else the date (ux §5.6)."""
+    kind, days = age_of(day, today=today)
+    if kind == "today":
+        return _("today")
+    if kind == "yesterday":
+        return _("yesterday")
+    if kind == "days":
+        return _("%(n)d days ago") % {"n": days}
+    return f"{day:%m-%d}" if day.year == today.year else f"{day:%Y-%m-%d}"
+
+
+def source_words(source: str) -> str:
+    """Who measured, where it matters; a laboratory result needs no word."""
+    for beginning, words in (
+        ("portal", _("own measurement")),
+        ("patient", _("own measurement")),
+        ("device", _("device")),
+        ("call", _("told by phone")),
+    ):
+        if source.startswith(beginning):
+            return words
+    return ""
+
+
+def blood_pressure_trend(
+    patient: Patient, parts: Sequence[Part], stays: Sequence[Encounter], *, days: int, viewer: Viewer, at: datetime
+) -> Trend | None:
+    """Systolic and diastolic by day, with operations and discharges marked."""
+    today = timezone.localdate(at)
+    operations = Procedure.objects.visible_to(viewer).filter(patient=patient, active=True, performed_at__isnull=False)
+    events = [(timezone.localdate(moment), text[:12]) for moment, text in _operations(operations)]
+    events += [(timezone.localdate(stay.discharged_at), _("Discharge")) for stay in stays if stay.discharged_at]
+    return draw_trend(
+        [(_("Systolic"), _by_day(parts, "systolic")), (_("Diastolic"), _by_day(parts, "diastolic"))],
+        first=today - timedelta(days=days),
+        last=today,
+        band=TARGET,
+        events=events,
+    )
+
+
+def _operations(rows: Any) -> list[tuple[datetime, str]]:
+    return list(rows.order_by("performed_at", "pk").values_list("performed_at", "text")[:20])
+
+
+def _by_day(parts: Sequence[Part], concept: str) -> list[tuple[date, float]]:
+    """One value a day, the last: several readings a day would make a brush of the line."""
+    days: dict[date, float] = {}
+    for part in sorted((p for p in parts if p.concept == concept), key=lambda p: p.at):
+        days[timezone.localdate(part.at)] = float(part.value)
+    return sorted(days.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One number in the contacts panel, with its evidence in words."""
+
+    id: UUID
+    masked: str
+    whose: str
+    source: str
+    result: str
+    trust: str
+    is_patient: bool
+    knows: bool | None
+
+
+def contacts(patient_id: UUID, *, viewer: Viewer, at: datetime) -> list[Contact]:
+    """The numbers of a patient, the one to dial first on top."""
+    return [_contact(point) for point in dial_list(patient_id, at=at, by=viewer)]
+
+
+def _contact(point: ContactPoint) -> Contact:
+    relative = point.related_person
+    whose = " ".join((relation_label(relative.relation), relative.name)).strip() if relative else ""
+    return Contact(
+        id=point.pk,
+        masked=mask_phone(point.value) if point.value.startswith("+") else point.raw or point.value,
+        whose=whose or point.owner_note or _("Patient"),
+        source=contact_source(point.source),
+        result=_last_result(point),
+        trust=trust_of(point),
+        is_patient=relative is None,
+        knows=point.knows_condition,
+    )
+
+
+def contact_source(source: str) -> str:
+    """Where a number comes from."""
+    if source.startswith("hl7"):
+        return _("hospital system")
+    known = {"staff": _("staff"), "patient": _("patient"), "portal": _("patient"), "admission-form": _("admission form"),
+             "nursing-assessment": _("nursing assessment"), "call": _("call")}  # fmt: skip
+    return known.get(source, source)
+
+
+def _last_result(point: ContactPoint) -> str:
+    if point.invalid_reason and not point.is_valid:
+        return str(INVALID.get(point.invalid_reason, _("not a valid number")))
+    if point.last_result and point.last_result_at:
+        words = point.get_last_result_display()
+        return f"{words} {timezone.localtime(point.last_result_at):%m-%d}"
+    if point.verified_at:
+        return _("verified %(date)s") % {"date": f"{timezone.localtime(point.verified_at):%m-%d}"}
+    return _("never tried")
+
+
+INVALID: dict[str, str | Promise] = {
+    "fake": gettext_lazy("made-up number"),
+    "too-short": gettext_lazy("digits missing"),
+    "needs-area-code": gettext_lazy("area code missing"),
+    "not-a-number": gettext_lazy("not a valid number"),
+    "empty-number": gettext_lazy("number not in service"),
+    "wrong-person": gettext_lazy("belongs to somebody else"),
+}
+
+
+def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
+    """Relatives with what they may do."""
+    rows = RelatedPerson.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("created_at", "pk")
+    return [
+        {"id": row.pk, "name": row.name, "relation": relation_label(row.relation), "rights": _rights(row)}
+        for row in rows
+    ]
+
+
+def _rights(row: RelatedPerson) -> str:
+    rights = [
+        words for has, words in ((row.may_answer, _("may answer")), (row.may_receive, _("gets reminders"))) if has
+    ]
+    return ", ".join(rights) or _("no rights given")
+
+
+def consents(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
+    """The newest decision of each kind, in a fixed order; undecided ones too."""
+    rows = Consent.objects.visible_to(viewer).filter(patient=patient).order_by("decided_at", "pk")
+    newest = {row.consent_scope: row for row in rows}
+    return [{"scope": scope, "label": str(label), "row": newest.get(scope)} for scope, label in CONSENTS.items()]
+
+
+def care_team(record: Record) -> list[tuple[str, str]]:
+    """(name, role) of those who are responsible now."""
+    team: dict[str, str] = {}
+    stay = record.last_stay
+    if stay and stay.attending:
+        team[stay.attending.name] = " · ".join(part for part in (stay.attending.title, _("Attending doctor")) if part)
+    if stay and stay.nurse:
+        team.setdefault(
+            stay.nurse.name, " · ".join(part for part in (stay.nurse.title, _("Responsible nurse")) if part)
+        )
+    doctor = record.patient.family_doctor
+    if doctor is not None:
+        where = doctor.organization.name if doctor.organization else ""
+        team.setdefault(doctor.name, " · ".join(part for part in (_("Family doctor"), where) if part))
+    return list(team.items())
+
+
+def diagnoses_of(stays: Sequence[Encounter], *, viewer: Viewer) -> dict[UUID, dict[str, list[Any]]]:
+    """Diagnoses, operations and documents of the shown stays, by stay. Three queries however many stays."""
+    ids = [stay.pk for stay in stays]
+    found: dict[UUID, dict[str, list[Any]]] = {pk: {"conditions": [], "procedures": [], "documents": []} for pk in ids}
+    for kind, model, order in (
+        ("conditions", Condition, ("rank", "pk")),
+        ("procedures", Procedure, ("rank", "pk")),
+    ):
+        for row in model.objects.visible_to(viewer).filter(encounter_id__in=ids, active=True).order_by(*order):
+            found[row.encounter_id][kind].append(row)
+    documents = DocumentReference.objects.visible_to(viewer).filter(encounter_id__in=ids).defer("content", "text")
+    for document in documents.exclude(status__in=("superseded", "entered-in-error")).order_by("authored_at", "pk"):
+        if document.encounter_id:
+            found[document.encounter_id]["documents"].append(document)
+    return found
+
+
+def results(patient: Patient, *, code: str, viewer: Viewer) -> list[Observation]:
+    """Results, newest first; of one test if `code` is given."""
+    rows = Observation.objects.visible_to(viewer).filter(patient=patient)
+    if code:
+        rows = rows.filter(code=code)
+    return list(rows.order_by("-effective_at", "pk")[:200])
+
+
+def result_trend(rows: Sequence[Observation], *, at: datetime) -> Trend | None:
+    """The course of one test over a year, if it is a number."""
+    points = [
+        (timezone.localdate(row.effective_at), float(row.value_number))
+        for row in rows
+        if row.value_number is not None and row.status != Observation.Status.ENTERED_IN_ERROR
+    ]
+    today = timezone.localdate(at)
+    return (
+        draw_trend([(rows[0].text or rows[0].code, points)], first=today - timedelta(days=365), last=today)
+        if rows
+        else None
+    )
+
+
+def medications(patient: Patient, *, viewer: Viewer) -> list[MedicationStatement]:
+    """Medicines, running ones first."""
+    rows = MedicationStatement.objects.visible_to(viewer).filter(patient=patient)
+    rows = rows.exclude(status=MedicationStatement.Status.ENTERED_IN_ERROR)
+    return sorted(
+        rows.order_by("-started_at", "pk")[:120], key=lambda row: row.status != MedicationStatement.Status.ACTIVE
+    )
+
+
+def personal(patient: Patient, *, viewer: Viewer) -> dict[str, Any]:
+    """The dossier: numbers (masked), particulars, allergies, all diagnoses, merged and doubtful records."""
+    numbers = PatientIdentifier.objects.visible_to(viewer).filter(patient=patient).order_by("type", "pk")
+    return {
+        "numbers": [
+            (str(IDENTIFIERS.get(row.type, row.type)), _shown(row), row.is_suspect) for row in numbers
+        ],
+        "particulars": [(label, value) for label, value in _particulars(patient) if value],
+        "allergies": list(AllergyIntolerance.objects.visible_to(viewer).filter(patient=patient).order_by("-active", "pk")),
+        "conditions": list(
+            Condition.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("code_key", "rank", "pk")[:80]
+        ),
+        "procedures": list(
+            Procedure.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("-performed_at", "pk")[:40]
+        ),
+        "tombstones": list(Patient.objects.unscoped("records merged into a visible one").filter(merged_into=patient)),
+        "duplicates": DuplicateCandidate.objects.visible_to(viewer)
+        .filter(patient=patient, status=DuplicateCandidate.Status.OPEN)
+        .count(),
+    }  # fmt: skip
+
+
+def _shown(row: PatientIdentifier) -> str:
+    return mask_identity_number(row.value) if row.type in ("NI", "SS", "PPN") else row.value
+
+
+def _particulars(patient: Patient) -> list[tuple[str, str]]:
+    return [
+        (_("Address"), patient.address),
+        (_("Employer"), patient.employer),
+        (_("Occupation"), patient.occupation),
+        (_("Insurance"), patient.insurance),
+        (_("Ethnic group"), patient.ethnicity),
+        (_("Language"), patient.language),
+        (_("Marital status"), patient.marital_status),
+    ]
+
+
+def grants(patient: Patient, *, viewer: Viewer) -> list[AccessGrant]:
+    """Who was lent or took access to this record."""
+    rows = AccessGrant.objects.visible_to(viewer).filter(patient=patient).select_related("practitioner", "granted_by")
+    return list(rows.order_by("-valid_from", "pk")[:20])
+
+
+def unreviewed(*, viewer: Viewer) -> list[AccessGrant]:
+    """Emergency accesses nobody has looked at yet, oldest first."""
+    rows = AccessGrant.objects.visible_to(viewer).filter(kind=AccessGrant.Kind.BREAK_GLASS, reviewed_at=None)
+    return list(rows.select_related("patient", "practitioner").order_by("valid_from", "pk")[:100])
