@@ -56,6 +56,7 @@ class Env:
     sms_gateway_token: str = _setting("", "Bearer token that the SMS gateway asks of us. Empty: it asks for none.")
     sms_gateway_repeat: str = _setting("key", "What the SMS gateway does about a repeat. key: it knows our key again. ask: it can be asked first. none: neither.")
     sms_gateway_peers: str = _setting("", "Addresses that may call /hooks/, separated by commas. Empty: any; the signature is checked always.")
+    sms_at_once: int = _setting(32, "SMS under way at the same time in one sender process.")
     sms_per_second: int = _setting(0, "Most SMS in a second from one sender process. 0: as many as the gateway takes.")
     sms_quiet_hours: str = _setting("21:00-08:00", "Beijing time in which no SMS leaves, ranges separated by commas. Urgent ones do.")
     email_quiet_hours: str = _setting("", "The same for e-mail.")

@@ -38,9 +38,9 @@ class CommunicationsReleased(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommunicationsSent(Event):
-    """Gateways took these. `task_ids` has one entry per message, empty text without a task."""
+    """Gateways took these. `task_ids` has one entry per message, empty text without a task. Ids as text: it is many."""
 
-    communication_ids: tuple[UUID, ...]
+    communication_ids: tuple[str, ...]
     task_ids: tuple[str, ...] = ()
 
 
@@ -48,14 +48,14 @@ class CommunicationsSent(Event):
 class CommunicationsPostponed(Event):
     """Gateways did not take these for now."""
 
-    communication_ids: tuple[UUID, ...]
+    communication_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommunicationsDelivered(Event):
     """These reached the phone, mailbox or inbox."""
 
-    communication_ids: tuple[UUID, ...]
+    communication_ids: tuple[str, ...]
     task_ids: tuple[str, ...] = ()
 
 

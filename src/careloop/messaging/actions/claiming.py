@@ -28,8 +28,7 @@ from careloop.messaging.events import (
     CommunicationUnknown,
 )
 from careloop.messaging.reads import policy
-from careloop.messaging.reads.claims import Candidate, candidates, sent_lately
-from careloop.messaging.reads.consent import refused_scopes, refuses
+from careloop.messaging.reads.claims import Candidate, candidates, fast_cursor
 from careloop.messaging.reads.texts import compose
 from careloop.messaging.rules.claiming import Decision, Facts, decide
 from careloop.messaging.rules.requests import Outgoing
@@ -101,8 +100,8 @@ def record_results(*, token: UUID, results: Sequence[tuple[Outgoing, Outcome]], 
     following = [(message, outcome, _next(message, outcome, at=at)) for message, outcome in results]
     if not following:
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute(_WRITE_BACK, _columns(following, token=token, at=at))
+    with fast_cursor() as cursor:
+        cursor.execute(_WRITE_BACK, _columns(following, token=token, at=at), prepare=True)
         rows = cursor.fetchall()
     wrote("messaging_communication", len(rows))
     record_all(_facts(rows), by=by)
@@ -113,28 +112,24 @@ def record_results(*, token: UUID, results: Sequence[tuple[Outgoing, Outcome]], 
 
 
 def _decided(found: Sequence[Candidate], *, at: datetime) -> Iterable[tuple[Candidate, Decision]]:
-    refused = refused_scopes({c.patient_id for c in found})
     guarded = _not_worth_sending({c.task_id for c in found if c.task_id})
-    lately = sent_lately({c.patient_id for c in found if not c.urgent}, at=at)
+    policies = {c.channel: (policy.policy(c.channel), policy.abilities(c.channel)) for c in found}
     in_this_batch: dict[tuple[UUID, str], list[datetime]] = defaultdict(list)
     for c in found:
         who = (c.patient_id, c.channel)
         facts = _facts_of(
             c,
-            refused=refuses(refused.get(c.patient_id, frozenset()), c.channel),
             held_back_by="task-closed" if c.task_id in guarded else "",
-            sent_before=(*lately.get(who, ()), *in_this_batch[who]),
+            sent_before=(*c.sent_lately, *in_this_batch[who]),
             at=at,
         )
-        decision = decide(facts, policy.policy(c.channel), policy.abilities(c.channel), at=at)
+        decision = decide(facts, *policies[c.channel], at=at)
         if decision.kind == "send" and not c.urgent:
             in_this_batch[who].append(at)
         yield c, decision
 
 
-def _facts_of(
-    c: Candidate, *, refused: bool, held_back_by: str, sent_before: tuple[datetime, ...], at: datetime
-) -> Facts:
+def _facts_of(c: Candidate, *, held_back_by: str, sent_before: tuple[datetime, ...], at: datetime) -> Facts:
     asked_for = c.category in ("one-time-code", "notice")
     return Facts(
         maybe_sent=c.maybe_sent,
@@ -142,7 +137,7 @@ def _facts_of(
         expires_at=c.expires_at,
         contact_ok=c.contact_ok,
         do_not_contact=c.do_not_contact and not asked_for,
-        consent_refused=refused and not asked_for,
+        consent_refused=c.consent_refused and not asked_for,
         dead=c.deceased,
         merged=not c.patient_active,
         requested_at=c.requested_at,
@@ -169,7 +164,7 @@ def _not_worth_sending(task_ids: set[UUID]) -> set[UUID]:
 def _take(messages: Sequence[Outgoing], *, token: UUID, lease_until: datetime, at: datetime) -> None:
     if not messages:
         return
-    with connection.cursor() as cursor:
+    with fast_cursor() as cursor:
         cursor.execute(
             """update messaging_communication c
                set state = 'sending', reason = '', token = %s, lease_until = %s, claimed_at = %s, updated_at = %s,
@@ -186,6 +181,7 @@ def _take(messages: Sequence[Outgoing], *, token: UUID, lease_until: datetime, a
                 [m.maybe_sent for m in messages],
                 [m.segments for m in messages],
             ],
+            prepare=True,
         )
         wrote("messaging_communication", cursor.rowcount)
 
@@ -267,7 +263,7 @@ set state = v.state, reason = v.reason, not_before = coalesce(v.not_before, c.no
 from unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[], %(not_before)s::timestamptz[],
             %(maybe_sent)s::bool[], %(refs)s::text[]) as v (id, state, reason, not_before, maybe_sent, ref)
 where c.id = v.id and c.token = %(token)s and c.state = 'sending'
-returning c.id, c.state, c.reason, c.patient_id, c.task_id, c.channel
+returning c.id, c.state, c.reason, c.patient_id, c.task_id, c.channel, c.id::text, coalesce(c.task_id::text, '')
 """
 
 
@@ -284,21 +280,19 @@ def _columns(following: Sequence[tuple[Outgoing, Outcome, Next]], *, token: UUID
     }
 
 
-def _facts(rows: Sequence[tuple[UUID, str, str, UUID, UUID | None, str]]) -> list[Event]:
+def _facts(rows: Sequence[tuple[UUID, str, str, UUID, UUID | None, str, str, str]]) -> list[Event]:
     """One fact for all that went well, one each for what somebody has to know about."""
     facts: list[Event] = []
     for state, together in ((SENT, CommunicationsSent), (DELIVERED, CommunicationsDelivered)):
         some = [row for row in rows if row[1] == state]
         if some:
             facts.append(
-                together(
-                    communication_ids=tuple(row[0] for row in some), task_ids=tuple(str(row[4] or "") for row in some)
-                )
+                together(communication_ids=tuple(row[6] for row in some), task_ids=tuple(row[7] for row in some))
             )
-    postponed = tuple(row[0] for row in rows if row[1] == QUEUED)
+    postponed = tuple(row[6] for row in rows if row[1] == QUEUED)
     if postponed:
         facts.append(CommunicationsPostponed(communication_ids=postponed))
-    for ident, state, reason, patient_id, task_id, channel in rows:
+    for ident, state, reason, patient_id, task_id, channel, *_texts in rows:
         single = {FAILED: CommunicationFailed, UNKNOWN: CommunicationUnknown}.get(state)
         if single:
             facts.append(

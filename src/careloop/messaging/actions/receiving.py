@@ -138,7 +138,7 @@ def _facts(changed: Sequence[Communication]) -> list[Event]:
     if delivered:
         facts.append(
             CommunicationsDelivered(
-                communication_ids=tuple(c.pk for c in delivered),
+                communication_ids=tuple(str(c.pk) for c in delivered),
                 task_ids=tuple(str(c.task_id or "") for c in delivered),
             )
         )

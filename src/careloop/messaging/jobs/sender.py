@@ -69,7 +69,8 @@ def open_channels() -> dict[str, Channel]:
     ways: list[Channel] = [PortalInbox()]
     if policy.is_available("sms"):
         seconds = min(ANSWER_SECONDS, env.outbox_lease_seconds / 4)
-        ways.append(SmsHttp(env.sms_gateway_url, env.sms_gateway_token, seconds=seconds))
+        sms = SmsHttp(env.sms_gateway_url, env.sms_gateway_token, seconds=seconds, at_once=env.sms_at_once)
+        ways.append(sms)
     if policy.is_available("email"):
         ways.append(EmailSmtp(env.smtp_url, env.email_from))
     return {way.code: way for way in ways}

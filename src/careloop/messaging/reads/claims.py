@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from json import loads as _json
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
+import psycopg
 from django.db import connection
 
 
@@ -37,6 +38,8 @@ class Candidate(NamedTuple):
     expires_at: datetime | None
     attempts: int
     maybe_sent: bool
+    consent_refused: bool
+    sent_lately: list[datetime]  # on this channel in the last seven days, urgent ones left out
 
 
 _COLUMNS = """
@@ -46,7 +49,16 @@ _COLUMNS = """
     c.channel = 'portal' or coalesce(
         cp.active and cp.is_valid and cp.last_result not in ('empty-number', 'wrong-person'), false),
     c.link_id, least(l.expires_at, l.revoked_at), c.task_id, c.requested_at, c.expires_at, c.attempts,
-    c.maybe_sent or c.state = 'sending'
+    c.maybe_sent or c.state = 'sending',
+    coalesce((
+        select bool_or(newest.decision = 'deny') from (
+            select distinct on (consent_scope) decision from patients_consent
+            where patient_id = c.patient_id and consent_scope in ('contact', 'contact-' || c.channel)
+            order by consent_scope, decided_at desc, id desc) newest), false),
+    array(
+        select o.claimed_at from messaging_communication o
+        where o.patient_id = c.patient_id and o.channel = c.channel and o.claimed_at > %(week)s and not o.urgent
+          and o.id <> c.id and (o.state in ('sent', 'delivered', 'unknown') or o.state = 'sending' and o.lease_until >= %(at)s))
 """
 _JOINS = """
     join messaging_communication c on c.id = picked.id
@@ -77,38 +89,27 @@ def candidates(*, channels: Sequence[str], limit: int, at: datetime) -> list[Can
 
 
 def _pick(picked: str, channels: Sequence[str], limit: int, at: datetime) -> list[Candidate]:
-    with connection.cursor() as cursor:
+    with fast_cursor() as cursor:
         cursor.execute(
             f"with picked as materialized ({picked}) select {_COLUMNS} from picked {_JOINS}"
             " order by c.urgent desc, c.not_before, c.id",
-            {"at": at, "channels": list(channels), "limit": limit},
+            {"at": at, "week": at - timedelta(days=7), "channels": list(channels), "limit": limit},
+            prepare=True,
         )
-        return [Candidate(*_decoded(row)) for row in cursor.fetchall()]
+        return [_candidate(row) for row in cursor.fetchall()]
 
 
-def _decoded(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _candidate(row: tuple[Any, ...]) -> Candidate:
     # Django switches off psycopg's own reading of jsonb, so hand-written SQL gets it as text.
-    params = row[6]
-    return (*row[:6], _json(params) if isinstance(params, str) else params, *row[7:])
+    return Candidate(*row[:6], orjson.loads(row[6]), *row[7:])
 
 
-def sent_lately(patient_ids: Iterable[UUID], *, at: datetime) -> dict[tuple[UUID, str], tuple[datetime, ...]]:
-    """When each patient got a message on each channel in the last seven days; urgent ones do not count."""
-    ids = list(patient_ids)
-    if not ids:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """select patient_id, channel, claimed_at from messaging_communication
-               where patient_id = any(%s) and claimed_at > %s and not urgent
-                 and (state in ('sent', 'delivered', 'unknown') or state = 'sending' and lease_until >= %s)""",
-            [ids, at - timedelta(days=7), at],
-        )
-        rows = cursor.fetchall()
-    lately: dict[tuple[UUID, str], list[datetime]] = defaultdict(list)
-    for patient_id, channel, claimed_at in rows:
-        lately[patient_id, channel].append(claimed_at)
-    return {who: tuple(times) for who, times in lately.items()}
+@contextmanager
+def fast_cursor() -> Iterator[psycopg.Cursor[Any]]:
+    """Django's own connection and transaction, but statements are prepared and arrays go as parameters, not as text."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        yield cursor
 
 
 def database_time() -> datetime:

@@ -110,6 +110,8 @@ def render(text: str, values: Mapping[str, str]) -> str:
 
 def clean(value: str, *, longest: int) -> str:
     """A value as it may stand in a message: one line, no control or direction characters, cut to its length."""
+    if value.isprintable():  # the usual case, without looking at each character twice
+        return value[:longest]
     return _LONE_SURROGATE.sub("", _UNSAFE.sub("", value))[:longest]
 
 
