@@ -7,10 +7,11 @@ import logging
 import signal
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.utils import timezone
 
 from careloop.integration.actions import Incoming, receive_messages
 from careloop.integration.actions.process import site
@@ -31,7 +32,7 @@ _BY = Viewer.system("integration.gateway")
 def store(arrived: Sequence[Arrived]) -> list[bytes]:
     """Commit a batch of frames, one transaction, and make the answers. Raises when the database cannot take it."""
     close_old_connections()
-    at = datetime.now(UTC)
+    at = timezone.now()
     frames = [_intakes(each) for each in arrived]
     incoming = [
         Incoming(intake, InboxMessage.Channel.MLLP, each.peer)

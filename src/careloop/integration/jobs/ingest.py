@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
@@ -57,7 +57,7 @@ def ingest(paths: Sequence[Path], *, process: bool = True) -> Report:
     by = Viewer.system("integration.ingest")
     received, new = 0, list[UUID]()
     for batch in _batches(paths):
-        receipts = receive_messages(incoming=batch, at=datetime.now(UTC), by=by)
+        receipts = receive_messages(incoming=batch, at=timezone.now(), by=by)
         received += len(receipts)
         new += [receipt.message_id for receipt in receipts if receipt.is_new]
     if process:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import close_old_connections
 from django.db.utils import DatabaseError, InterfaceError
+from django.utils import timezone
 
 from careloop.integration.actions import Processed, process_batch
 from careloop.kernel.jobs import job, periodic
@@ -28,7 +29,7 @@ def process_inbox(limit: int | None = None, *, at: datetime | None = None) -> Pr
     total = Processed()
     while limit is None or total.total < limit:
         size = BATCH if limit is None else min(BATCH, limit - total.total)
-        done = process_batch(limit=size, at=at or datetime.now(UTC), by=by)
+        done = process_batch(limit=size, at=at or timezone.now(), by=by)
         if not done.total:
             return total
         total += done
