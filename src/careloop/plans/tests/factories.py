@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -11,6 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from careloop.accounts.models import Practitioner
 from careloop.kernel.actions import seeding
 from careloop.kernel.models import uuid7
 from careloop.patients.models import CareRelationship, Condition, Encounter, Patient, Procedure
@@ -138,6 +140,23 @@ class Scene:
         with seeding():
             type(row).objects.unscoped("test").filter(pk=row.pk).update(**values)
         row.refresh_from_db()
+
+    def speaks(self, person: Practitioner, language: str) -> None:
+        with seeding():
+            Practitioner.objects.filter(pk=person.pk).update(language=language)
+
+    def give_role(self, person: Practitioner, permission: str) -> None:
+        """One more permission for everybody with this person's roles."""
+        self._change_roles(person, lambda permissions: [*permissions, permission])
+
+    def take_role(self, person: Practitioner, permission: str) -> None:
+        self._change_roles(person, lambda permissions: [p for p in permissions if p != permission])
+
+    def _change_roles(self, person: Practitioner, change: Callable[[list[str]], list[str]]) -> None:
+        with seeding():
+            for assignment in person.assignments.select_related("role"):
+                assignment.role.permissions = change(assignment.role.permissions)
+                assignment.role.save()
 
     def call_in_vain(self, task: Task) -> None:
         """Somebody tried to reach the patient."""
