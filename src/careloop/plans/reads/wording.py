@@ -104,6 +104,7 @@ def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]
     }.get(code, code) % filled
 
 
+# Every place that any of the reasons may fill.
 _BLANK = dict.fromkeys(("code", "codes", "pattern", "patterns", "given", "wanted", "age", "day"), "")
 
 
@@ -283,6 +284,16 @@ def change_words(kind: str, *, step: str, day: str, title: str, value: str) -> s
         "owner": _("Done by: %(value)s"),
         "target": _("Target: %(value)s"),
     }.get(kind, kind) % {"step": step, "day": day, "title": title, "value": value}
+
+
+def target_words(name: str) -> str:
+    """The name of a target."""
+    return {
+        "blood-pressure": _("Blood pressure"),
+        "ldl-c": "LDL-C",
+        "fasting-glucose": _("Fasting glucose"),
+        "weight": _("Weight"),
+    }.get(name, name)
 
 
 def source_words(plan: PlanContent) -> str:
