@@ -7,7 +7,7 @@ from careloop.plans import views
 app_name = "plans"
 
 urlpatterns = [
-    path("", views.definitions, name="list"),
+    path("versions/", views.definitions, name="list"),
     path("decisions/", views.decisions, name="decisions"),
     path("versions/<uuid:definition_id>/", views.definition, name="definition"),
     path("versions/<uuid:definition_id>/enrolment/", views.switch_enrolment, name="switch-enrolment"),
