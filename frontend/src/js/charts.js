@@ -27,6 +27,7 @@ function draw(figure) {
   const data = figure.querySelector("script[type='application/json']");
   if (!holder || !data || holder.dataset.drawn) return;
   holder.dataset.drawn = "yes";
+  holder.textContent = ""; // the server's drawing, shown until now
   const chart = echarts.init(holder, null, { renderer: "svg" });
   chart.setOption({ ...base(), ...JSON.parse(data.textContent) });
   new ResizeObserver(() => chart.resize()).observe(holder);

@@ -316,9 +316,10 @@ def _everyone() -> Any:
 @action
 def mark_seen(*, alert: Alert, at: datetime, by: Viewer) -> bool:
     """The owner (or the stand-in, or anybody while nobody owns it) opened it. Opening it again changes nothing."""
+    mine = [by.practitioner_id] if by.practitioner_id else []
     noticed = (
         Notice.objects.unscoped("one's own notices")
-        .filter(alert=alert, practitioner_id=by.practitioner_id, seen_at__isnull=True)
+        .filter(alert=alert, practitioner_id__in=mine, seen_at__isnull=True)
         .update(seen_at=at)
     )
     fresh = Alert.objects.visible_to(by).filter(pk=alert.pk, status=Alert.Status.RAISED).first()
@@ -370,8 +371,8 @@ def hand_over(*, alert: Alert, to: UUID, note: str = "", at: datetime, by: Viewe
     held = _locked(alert, by)
     if held.status == Alert.Status.CLOSED:
         raise AlertIsClosed
-    usable = Practitioner.objects.filter(pk=to, is_active=True, username__isnull=False).exclude(pk=held.owner_id)
-    if not usable.exists():
+    usable = Practitioner.objects.filter(pk=to, is_active=True, username__isnull=False)
+    if to == held.owner_id or not usable.exists():
         raise NobodyToHandOverTo
     before = _snapshot(held)
     deadline = rules.respond_by_after_hand_over(reads.limits(), respond_by=held.respond_by, at=at)

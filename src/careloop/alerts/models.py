@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -40,7 +40,7 @@ class Alert(ScopedModel):
         WATCH = "watch", _("Watch")
 
     class Status(models.TextChoices):
-        RAISED = rules.RAISED, _("New")
+        RAISED = rules.RAISED, _("New alert")
         SEEN = rules.SEEN, _("Seen")
         ACCEPTED = rules.ACCEPTED, _("Accepted")
         ACTED = rules.ACTED, _("In progress")
@@ -86,7 +86,7 @@ class Alert(ScopedModel):
 
     objects = AlertQuerySet.as_manager()
 
-    privacy = {
+    privacy: ClassVar[dict[str, str]] = {
         "key": "none", "encounter_id": "none", "response_id": "none", "source_task_id": "none", "work_order_id": "none",
         "rule_code": "clinical", "rank": "none", "sentence_zh": "clinical", "sentence_en": "clinical",
         "evidence": "clinical", "limits_version": "none", "wanted_role": "none", "found_role": "none",

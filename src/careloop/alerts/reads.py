@@ -360,7 +360,7 @@ def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
             practitioner__is_active=True,
             practitioner__username__isnull=False,
         )
-        .exclude(practitioner_id=alert.owner_id)
+        .exclude(practitioner_id__in=[alert.owner_id] if alert.owner_id else [])
         .order_by("practitioner__name", "practitioner_id")
     )
     found = rows.values_list("practitioner_id", "practitioner__name", "practitioner__title").distinct()
@@ -369,12 +369,13 @@ def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
 
 def waiting_for(viewer: Viewer) -> int:
     """How many open alerts this person has to look at: owned and not accepted, or told about and not opened."""
-    if viewer.practitioner_id is None:
+    who = viewer.practitioner_id
+    if who is None:
         return 0
     notices = Notice.objects.unscoped("one's own notices").filter(
-        alert=OuterRef("pk"), practitioner_id=viewer.practitioner_id, seen_at__isnull=True
+        alert=OuterRef("pk"), practitioner_id=who, seen_at__isnull=True
     )
-    owned = Q(owner_id=viewer.practitioner_id, accepted_at__isnull=True)
+    owned = Q(owner_id=who, accepted_at__isnull=True)
     return Alert.objects.visible_to(viewer).open().filter(owned | Exists(notices)).count()
 
 

@@ -1,0 +1,212 @@
+"""The dashboards: numbers equal the rows behind them, sums add up, names stay hidden, looking is logged."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from careloop.accounts.models import Organization
+from careloop.audit.models import AuditEvent
+from careloop.kernel.actions import seeding
+from careloop.patients.models import Encounter
+from careloop.reports import actions, reads, rules
+from careloop.reports.tests.test_rollup import SYSTEM, Chaos, attempt, change, make_task
+from careloop.tasks.models import Task
+
+
+def now():
+    return datetime.now(UTC)
+
+
+def html(response):
+    assert response.status_code == 200, response.content[:400]
+    return response.content.decode()
+
+
+def value(page, code):
+    return re.search(rf'data-indicator="{code}" data-value="([^"]*)"', page).group(1)
+
+
+def held(page):
+    return dict(re.findall(r'data-identity="([a-z]+)" data-holds="([a-z]+)"', page))
+
+
+def followed_up(cast, *, reached=3, missed=1, department=None, owner=None):
+    earlier = now() - timedelta(minutes=5)
+    for _ in range(reached):
+        task = make_task(cast, due_at=earlier, department=department or cast.cardiology)
+        attempt(task, "reached-patient", by_practitioner=owner or cast.wang, started_at=earlier)
+        change(
+            Task, task.pk, attempts=1, status="completed", outcome="reached-patient", ended_at=earlier,
+            ended_by=owner or cast.wang,
+        )  # fmt: skip
+    for _ in range(missed):
+        task = make_task(cast, due_at=earlier, department=department or cast.cardiology, owner=owner or cast.wang)
+        attempt(task, "empty-number", by_practitioner=owner or cast.wang, started_at=earlier)
+        change(Task, task.pk, attempts=1, last_outcome="empty-number")
+
+
+def test_the_hospital_page_shows_the_rates_and_that_they_add_up(cast):
+    followed_up(cast)
+    followed_up(cast, reached=1, missed=0, department=cast.orthopaedics, owner=cast.li)
+    make_task(cast, due_at=now() + timedelta(minutes=1), key="later")  # not due yet: not in the denominator
+    page = html(cast.client(cast.he).get("/reports/"))
+    assert value(page, "follow-up-rate") == "80.0"
+    assert value(page, "invalid-number-rate") == "20.0"
+    assert held(page) == {"departments": "yes", "states": "yes"}
+    assert page.count('class="rk"') == 2
+    assert re.search(r'data-funnel="due".*?<b>5</b>', page)
+
+
+def test_every_indicator_shows_its_definition(cast):
+    page = html(cast.client(cast.he).get("/reports/"))
+    for code in ("follow-up-rate", "alert-closure-time"):
+        assert reads.definitions().indicator(code).numerator_text["zh"] in page
+
+
+def test_whatever_happens_the_page_adds_up(cast):
+    chaos = Chaos(cast, 5)
+    for _ in range(100):
+        chaos.step()
+    client = cast.client(cast.he)
+    for month in ("2026-10", "2026-11", "2026-12"):
+        assert held(html(client.get(f"/reports/?month={month}"))) == {"departments": "yes", "states": "yes"}
+
+
+def test_two_departments_of_one_name_and_a_discharge_without_department_still_add_up(cast):
+    with seeding():
+        twin = Organization.objects.create(
+            code="CARD2", name="Cardiology", kind="department", parent=cast.hospital, path=f"{cast.hospital.path}CARD2/"
+        )
+    followed_up(cast)
+    followed_up(cast, department=twin)
+    change(Encounter, cast.stay.pk, status="finished", discharged_at=now(), department=None)
+    assert held(html(cast.client(cast.he).get("/reports/"))) == {"departments": "yes", "states": "yes"}
+
+
+def test_a_number_that_does_not_add_up_is_shown(cast):
+    followed_up(cast)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE reports_rollup SET planned = planned + 1")
+    assert held(html(cast.client(cast.he).get("/reports/")))["states"] == "no"
+
+
+def test_a_department_page_counts_its_wards_and_shows_people_to_the_supervisor(cast):
+    with seeding():
+        ward = Organization.objects.create(
+            code="CARD-3", name="Ward 3", kind="ward", parent=cast.cardiology, path=f"{cast.cardiology.path}CARD-3/"
+        )
+    followed_up(cast, department=ward)
+    followed_up(cast, department=cast.orthopaedics, owner=cast.li)
+    page = html(cast.client(cast.qian).get("/reports/department/"))
+    assert value(page, "follow-up-rate") == "75.0"
+    assert "Wang" in page
+    assert "Orthopaedics" not in page
+    assert held(page) == {"departments": "yes", "states": "yes"}
+
+
+def test_another_department_is_not_found_and_the_hospital_needs_its_permission(cast):
+    client = cast.client(cast.qian)
+    assert client.get(f"/reports/department/?department={cast.orthopaedics.pk}").status_code == 404
+    assert client.get(f"/reports/reasons/?department={cast.orthopaedics.pk}").status_code == 404
+    assert client.get("/reports/").status_code == 403
+    assert cast.client(cast.wang).get("/reports/department/").status_code == 403
+    listed = f"/reports/lists/follow-up-rate/denominator/?department={cast.orthopaedics.pk}"
+    assert client.get(listed).status_code == 404
+
+
+def test_a_manager_sees_no_names_of_people_or_patients(cast):
+    followed_up(cast)
+    client = cast.client(cast.he)
+    department = html(client.get(f"/reports/department/?department={cast.cardiology.pk}"))
+    assert "Wang" not in department
+    listed = html(client.get("/reports/lists/follow-up-rate/denominator/"))
+    assert "Zhang" not in listed
+    assert "Z**" in listed
+
+
+@pytest.mark.parametrize(
+    ("code", "side", "count"),
+    [
+        ("follow-up-rate", "numerator", 3),
+        ("follow-up-rate", "denominator", 4),
+        ("invalid-number-rate", "numerator", 1),
+        ("invalid-number-rate", "denominator", 4),
+        ("alert-closed-in-time", "denominator", 0),
+        ("first-contact-72h", "denominator", 0),
+    ],
+)
+def test_the_lists_are_as_long_as_the_numbers_and_are_logged(cast, code, side, count):
+    followed_up(cast)
+    make_task(cast, due_at=now() + timedelta(minutes=1))
+    page = html(cast.client(cast.qian).get(f"/reports/lists/{code}/{side}/"))
+    assert page.count("data-line=") == count
+    (logged,) = AuditEvent.objects.filter(name="reports.DrilledDown")
+    assert (logged.payload["indicator"], logged.payload["side"], len(logged.payload["shown"])) == (code, side, count)
+    assert ("Zhang" in page) is (count > 0)
+
+
+def test_lists_by_person_and_unknown_lists(cast):
+    followed_up(cast)
+    followed_up(cast, reached=1, missed=0, owner=cast.sun)
+    client = cast.client(cast.qian)
+    assert html(client.get(f"/reports/lists/follow-up-rate/numerator/?person={cast.sun.pk}")).count("data-line=") == 1
+    assert client.get("/reports/lists/happiness/numerator/").status_code == 404
+    assert client.get("/reports/lists/follow-up-rate/middle/").status_code == 404
+
+
+def test_every_list_equals_its_measure_whatever_happened(cast):
+    chaos = Chaos(cast, 11)
+    for _ in range(150):
+        chaos.step()
+    at, hospital = now() + timedelta(days=400), cast.viewer(cast.sun)
+    for month in rules.last_months(date(2026, 12, 1), 3):
+        groups = reads.by_department(viewer=hospital, first=month, last=month, at=at)
+        total = rules.add(groups.values())
+        for indicator in reads.definitions().indicators:
+            for side in ("numerator", "denominator"):
+                measure = getattr(indicator, side)[0]
+                if measure == "alert_close_seconds":
+                    continue
+                _lines, count = reads.listed(
+                    measure, without=(), viewer=hospital, month=month, departments=None, practitioner_id=None, at=at,
+                    limit=5,
+                )  # fmt: skip
+                assert count == total.get(measure, 0), (indicator.code, side)
+
+
+def test_reasons_for_not_reaching(cast):
+    followed_up(cast, reached=0, missed=2)
+    make_task(cast, due_at=now() - timedelta(minutes=5))
+    fragment = html(cast.client(cast.qian).get("/reports/reasons/"))
+    assert fragment.count("data-reason") == 2
+    assert "67%" in fragment
+
+
+def test_the_page_needs_few_queries_whatever_the_size(cast, django_assert_max_num_queries):
+    followed_up(cast)
+    client = cast.client(cast.he)
+    with django_assert_max_num_queries(10):
+        client.get("/reports/")
+
+
+def test_the_nightly_check_is_shown(cast):
+    followed_up(cast)
+    actions.check_rollup(at=now(), by=SYSTEM)
+    page = html(cast.client(cast.he).get("/reports/"))
+    assert 'data-identity="recount"' in page
+
+
+@pytest.mark.parametrize("query", ["?month=nonsense", "?month=2026-99", "?department=x", "?month=2031-01"])
+def test_odd_addresses_do_no_harm(cast, query):
+    assert cast.client(cast.he).get(f"/reports/{query}").status_code == 200
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_both_languages_render(cast, language):
+    with seeding():
+        cast.he.language = language
+        cast.he.save()
+    page = html(cast.client(cast.he).get("/reports/"))
+    assert ("Follow-up rate" in page) is (language == "en")

@@ -1,0 +1,13 @@
+"""Addresses of the dashboards."""
+
+from django.urls import path
+
+from careloop.reports import views
+
+app_name = "reports"
+urlpatterns = [
+    path("", views.hospital, name="hospital"),
+    path("department/", views.department, name="department"),
+    path("reasons/", views.reasons, name="reasons"),
+    path("lists/<slug:code>/<slug:side>/", views.patients, name="patients"),
+]

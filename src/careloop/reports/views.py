@@ -1,0 +1,547 @@
+"""The dashboards of the hospital and of a department, and the lists behind their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from careloop.kernel import svg
+from careloop.kernel.pages import PageRequest, page, render
+from careloop.kernel.viewer import Viewer
+from careloop.reports import access, actions, reads, rules
+from careloop.reports.forms import PeriodForm
+from careloop.tasks.reads import outcome_label
+
+CARDS = (
+    "follow-up-rate", "effective-rate", "first-contact-72h", "alert-closed-in-time", "alert-closure-time",
+    "invalid-number-rate",
+)  # fmt: skip
+SIDES = ("numerator", "denominator")
+LISTED = 200
+TEAL = "#4E9A88"  # the second series of the design: never a colour of risk
+
+
+@page(access.HOSPITAL)
+def hospital(request: PageRequest) -> HttpResponse:
+    """The whole hospital: six indicators, twelve months, departments side by side."""
+    period = _period(request)
+    figures = _figures(request.viewer, period, None)
+    seen = reads.departments(request.viewer)
+    if any(where == reads.NOBODY for _month, where in figures.groups):
+        seen = (*seen, reads.Department(reads.NOBODY, _("No department"), "", (reads.NOBODY,)))
+    bars = _department_bars(seen, figures, period)
+    context = _common(request.viewer, period, figures, None) | {
+        "title": _("Hospital dashboard"),
+        "bars": bars,
+        "bars_title": _("Follow-up rate by department"),
+        "identities": _identities(request.viewer, period, figures, seen, None),
+        "departments": seen,
+        "chosen": None,
+    }
+    return render(request, "reports/dashboard.html", context)
+
+
+@page(access.DEPARTMENT)
+def department(request: PageRequest) -> HttpResponse:
+    """One department: the same indicators, its people side by side for those who may see them."""
+    period = _period(request)
+    seen = reads.departments(request.viewer)
+    chosen = _chosen(seen, period)
+    members = chosen.members if chosen else ()
+    figures = _figures(request.viewer, period, members)
+    people = _person_bars(request.viewer, period, members) if request.viewer.can(access.PEOPLE) else None
+    context = _common(request.viewer, period, figures, members) | {
+        "title": chosen.label(_language()) if chosen else _("Department dashboard"),
+        "bars": people,
+        "bars_title": _("Follow-up rate by person"),
+        "identities": _identities(request.viewer, period, figures, (chosen,) if chosen else (), members),
+        "departments": seen,
+        "chosen": chosen,
+    }
+    return render(request, "reports/dashboard.html", context)
+
+
+@page(access.DEPARTMENT)
+def reasons(request: PageRequest) -> HttpResponse:
+    """Why follow-ups were not made; fetched after the page, because it looks at the tasks themselves."""
+    period = _period(request)
+    members = _members(request, period)
+    rows = reads.reasons_not_followed(
+        viewer=request.viewer, begin=period.begin, end=period.end, at=period.at, departments=members
+    )
+    total = sum(number for _why, number in rows)
+    shown = [(_reason(why), number, round(number * 100 / total)) for why, number in rows[:6]]
+    return render(request, "reports/_reasons.html", {"reasons": shown, "total": total})
+
+
+@page(access.DEPARTMENT)
+def patients(request: PageRequest, code: str, side: str) -> HttpResponse:
+    """The list behind a number. Looking is logged; names need a permission of their own."""
+    indicator = reads.definitions().indicator(code)
+    if indicator is None or side not in SIDES:
+        raise Http404
+    period = _period(request)
+    members = _members(request, period)
+    lines, total = reads.listed(
+        getattr(indicator, side)[0],
+        without=indicator.minus,
+        viewer=request.viewer,
+        month=period.month,
+        departments=members,
+        practitioner_id=period.person,
+        at=period.at,
+        limit=LISTED,
+    )
+    actions.log_drill_down(
+        indicator=code,
+        side=side,
+        month=period.month,
+        department_id=period.department,
+        practitioner_id=period.person,
+        shown=[line.patient_id for line in lines],
+        by=request.viewer,
+    )
+    named = request.viewer.can(access.PEOPLE)
+    context = {
+        "indicator": indicator,
+        "definition": _definition(indicator),
+        "side": side,
+        "month": period.month,
+        "lines": [_shown(line, named=named) for line in lines],
+        "total": total,
+        "limit": LISTED,
+        "named": named,
+        "tabs": [_side_tab(code, one, side, period) for one in SIDES],
+        "back": _address("reports:department" if period.department else "reports:hospital", period),
+    }
+    return render(request, "reports/patients.html", context)
+
+
+# --- the period ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which month of which department or person, and at which moment it is looked at."""
+
+    month: date
+    department: UUID | None
+    person: UUID | None
+    at: datetime
+
+    @property
+    def begin(self) -> datetime:
+        return _local_midnight(self.month)
+
+    @property
+    def end(self) -> datetime:
+        return _local_midnight(rules.add_months(self.month, 1))
+
+    @property
+    def is_running(self) -> bool:
+        return self.begin <= self.at < self.end
+
+
+def _local_midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime(day.year, day.month, day.day))
+
+
+def _period(request: PageRequest) -> Period:
+    form = PeriodForm(request.GET)
+    form.is_valid()
+    given = form.cleaned_data
+    at = timezone.now()
+    this_month = rules.month_of(timezone.localtime(at).date())
+    return Period(given.get("month") or this_month, given.get("department"), given.get("person"), at)
+
+
+def _address(name: str, period: Period, **changed: object) -> str:
+    values: dict[str, object] = {
+        "month": f"{period.month:%Y-%m}",
+        "department": period.department,
+        "person": period.person,
+    } | changed
+    return f"{reverse(name)}?{urlencode({key: str(value) for key, value in values.items() if value})}"
+
+
+def _chosen(seen: Sequence[reads.Department], period: Period) -> reads.Department | None:
+    """The department asked for; 404 when it is not the viewer's; the first one when none was asked for."""
+    if period.department is None:
+        return seen[0] if seen else None
+    found = next((one for one in seen if one.id == period.department), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _members(request: PageRequest, period: Period) -> Sequence[UUID] | None:
+    """None: everything the viewer may see."""
+    if period.department is None:
+        return None
+    chosen = _chosen(reads.departments(request.viewer), period)
+    return chosen.members if chosen else ()
+
+
+def _language() -> str:
+    return get_language() or "zh-hans"
+
+
+# --- figures ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Thirteen months of measures, by department and summed."""
+
+    groups: reads.Groups
+    months: tuple[date, ...]
+
+    def of_month(self, month: date) -> dict[str, int]:
+        return rules.add(measures for (when, _where), measures in self.groups.items() if when == month)
+
+    def of_department(self, month: date, members: Sequence[UUID]) -> dict[str, int]:
+        return rules.add(self.groups.get((month, member), {}) for member in members)
+
+
+def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None) -> Figures:
+    months = rules.last_months(period.month, 13)
+    groups = reads.by_department(viewer=viewer, first=months[0], last=period.month, at=period.at, departments=members)
+    return Figures(groups=groups, months=months)
+
+
+def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[UUID] | None) -> dict[str, Any]:
+    now, before = figures.of_month(period.month), figures.of_month(rules.add_months(period.month, -1))
+    return {
+        "period": period,
+        "cards": [_card(code, now, before, period) for code in CARDS],
+        "second_line": _card("first-contact-14d", now, before, period),
+        "trend": _trend(figures),
+        "modes": _modes(figures),
+        "funnel": _funnel(now),
+        "reasons_url": _address("reports:reasons", period),
+        "month_links": [
+            (f"{month:%Y-%m}", _here(members, period, month=f"{month:%Y-%m}"), month == period.month)
+            for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
+        ],
+        "check": reads.last_check(),
+        "definitions": reads.definitions(),
+        "people_allowed": viewer.can(access.PEOPLE),
+        "target": int(reads.definitions().indicators[0].target),
+    }
+
+
+def _here(members: Sequence[UUID] | None, period: Period, **changed: object) -> str:
+    return _address("reports:hospital" if members is None else "reports:department", period, **changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One indicator as the page shows it."""
+
+    code: str
+    label: str
+    value: str
+    unit: str
+    comparison: str
+    good: str
+    target: str
+    n: str
+    definition: Mapping[str, str]
+    low: bool
+    href: str
+
+
+def _card(code: str, now: rules.Measures, before: rules.Measures, period: Period) -> Card:
+    indicator = reads.definitions().indicator(code)
+    if indicator is None:
+        raise LookupError(code)
+    value = rules.value_of(indicator, now)
+    change = rules.change(indicator, value, rules.value_of(indicator, before))
+    sign = {"higher": "≥", "lower": "≤"}[indicator.better]
+    unit = _unit(indicator)
+    return Card(
+        code=code,
+        label=indicator.name(_language()),
+        value="–" if value.number is None else f"{value.number:.1f}",
+        unit=unit if value.is_known else "",
+        comparison=_comparison(indicator, change),
+        good="" if change is None else ("up" if change.is_better else "down"),
+        target=f"{sign} {indicator.target:g}{unit}",
+        n=f"{value.denominator:,}",
+        definition=_definition(indicator),
+        low=rules.meets_target(indicator, value) is False,
+        href=_address_of_list(code, "numerator", period),
+    )
+
+
+def _unit(indicator: rules.Indicator) -> str:
+    return "%" if indicator.unit == "percent" else _("h")
+
+
+def _comparison(indicator: rules.Indicator, change: rules.Change | None) -> str:
+    if change is None:
+        return ""
+    unit = "pt" if indicator.unit == "percent" else _("h")
+    return f"{'↑' if change.amount > 0 else '↓'} {abs(change.amount):.1f} {unit}"
+
+
+def _definition(indicator: rules.Indicator) -> dict[str, str]:
+    two = "en" if _language().startswith("en") else "zh"
+    named = {exclusion.code: exclusion.names[two] for exclusion in reads.definitions().exclusions}
+    return {
+        "numerator": indicator.numerator_text[two],
+        "denominator": indicator.denominator_text[two],
+        "exclusions": ("，" if two == "zh" else ", ").join(named[code] for code in indicator.excludes),
+        "source": f"{indicator.source} · {reads.definitions().version}",
+    }
+
+
+def _address_of_list(code: str, side: str, period: Period) -> str:
+    path = reverse("reports:patients", args=[code, side])
+    query = {"month": f"{period.month:%Y-%m}", "department": period.department, "person": period.person}
+    return f"{path}?{urlencode({key: str(value) for key, value in query.items() if value})}"
+
+
+def _side_tab(code: str, one: str, side: str, period: Period) -> dict[str, object]:
+    labels = {"numerator": _("Counted (numerator)"), "denominator": _("Out of (denominator)")}
+    return {"url": _address_of_list(code, one, period), "label": labels[one], "count": None, "active": one == side}
+
+
+# --- charts ----------------------------------------------------------------------------------------------------
+
+
+def _month(month: date) -> str:
+    return _("M%(month)s") % {"month": month.month}
+
+
+def _rate(code: str, measures: rules.Measures) -> float | None:
+    indicator = reads.definitions().indicator(code)
+    value = rules.value_of(indicator, measures) if indicator else None
+    return None if value is None or value.number is None else round(value.number, 1)
+
+
+def _trend(figures: Figures) -> dict[str, Any]:
+    months = figures.months[1:]
+    labels = [_month(month) for month in months]
+    names = (_("Follow-up rate"), _("Effective rate"))
+    series = [
+        [_rate(code, figures.of_month(month)) for month in months] for code in ("follow-up-rate", "effective-rate")
+    ]
+    target = reads.definitions().indicators[0].target
+    known = [number for line in series for number in line if number is not None]
+    low = min([*known, target, 100]) // 10 * 10 - (10 if known else 40)
+    return {
+        "options": _line_options(labels, names, series, target, max(0, low)),
+        "headers": [_("Month"), *names],
+        "rows": [
+            [label, *("–" if line[index] is None else f"{line[index]}%" for line in series)]
+            for index, label in enumerate(labels)
+        ],
+        "fallback": svg.line_chart(labels, list(zip(names, series, strict=True)), target=target, height=220),
+    }
+
+
+def _line_options(
+    labels: list[str], names: tuple[str, str], series: list[list[float | None]], target: float, low: float
+) -> dict[str, Any]:
+    looks = [("circle", 2.5, None), ("rect", 2, TEAL)]
+    lines: list[dict[str, Any]] = []
+    for name, values, (symbol, width, colour) in zip(names, series, looks, strict=True):
+        line: dict[str, Any] = {
+            "name": name, "type": "line", "data": values, "symbol": symbol, "symbolSize": 6, "connectNulls": False,
+            "lineStyle": {"width": width}, "endLabel": {"show": True, "formatter": "{c}%", "fontSize": 13},
+        }  # fmt: skip
+        if colour:
+            line |= {"color": colour}
+        lines.append(line)
+    lines[0]["markLine"] = {
+        "silent": True, "symbol": "none", "lineStyle": {"type": "dashed", "color": "#5F6F7D"},
+        "label": {"position": "insideStartTop", "formatter": _("Target %(target)s%%") % {"target": f"{target:g}"}},
+        "data": [{"yAxis": target}],
+    }  # fmt: skip
+    return {
+        "legend": {"top": 2, "left": 6, "itemWidth": 14, "itemHeight": 6},
+        "xAxis": {"type": "category", "data": labels, "axisTick": {"show": False}},
+        "yAxis": {"type": "value", "min": low, "max": 100, "interval": 10 if low >= 50 else 20},
+        "series": lines,
+    }
+
+
+def _modes(figures: Figures) -> dict[str, Any]:
+    """How the effective follow-ups came about: on the phone or online."""
+    months = figures.months[-6:]
+    labels = [_month(month) for month in months]
+    online, phone = [], []
+    for month in months:
+        measures = figures.of_month(month)
+        effective = measures.get("effective", 0)
+        share = round(measures.get("online", 0) * 100 / effective) if effective else None
+        online.append(share)
+        phone.append(None if share is None else 100 - share)
+    names = (_("Phone"), _("Online"))
+    bars = [
+        {
+            "name": name, "type": "bar", "stack": "all", "data": values, "barWidth": "46%",
+            "label": {"show": True, "formatter": "{c}%", "fontSize": 12}, **({"color": colour} if colour else {}),
+        }
+        for name, values, colour in zip(names, (phone, online), (None, "#5BA3C0"), strict=True)
+    ]  # fmt: skip
+    return {
+        "options": {
+            "legend": {"top": 2, "left": 6, "itemWidth": 12, "itemHeight": 10},
+            "grid": {"left": 8, "right": 14, "top": 30, "bottom": 4, "containLabel": True},
+            "xAxis": {"type": "category", "data": labels, "axisTick": {"show": False}},
+            "yAxis": {"type": "value", "max": 100, "interval": 50, "axisLabel": {"formatter": "{value}%"}},
+            "series": bars,
+        },
+        "headers": [_("Month"), *names],
+        "rows": [
+            [label, *("–" if line[index] is None else f"{line[index]}%" for line in (phone, online))]
+            for index, label in enumerate(labels)
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of a sorted bar list."""
+
+    label: str
+    number: float | None
+    n: int
+    low: bool
+    href: str
+
+
+def _department_bars(seen: Sequence[reads.Department], figures: Figures, period: Period) -> list[Bar]:
+    bars = [
+        _bar(
+            one.label(_language()),
+            figures.of_department(period.month, one.members),
+            _address("reports:department", period, department=one.id),
+        )
+        for one in seen
+    ]
+    return _sorted(bars)
+
+
+def _person_bars(viewer: Viewer, period: Period, members: Sequence[UUID]) -> list[Bar]:
+    people = reads.by_person(viewer=viewer, month=period.month, departments=members)
+    names = reads.names_of(people)
+    bars = [
+        _bar(names.get(person, _("Nobody yet")), measures, _list_of(person, period))
+        for person, measures in people.items()
+    ]
+    return _sorted(bars)
+
+
+def _list_of(person: UUID, period: Period) -> str:
+    return _address_of_list("follow-up-rate", "denominator", Period(period.month, period.department, person, period.at))
+
+
+def _bar(label: str, measures: rules.Measures, href: str) -> Bar:
+    indicator = reads.definitions().indicators[0]
+    value = rules.value_of(indicator, measures)
+    return Bar(
+        label=label,
+        number=None if value.number is None else round(value.number, 1),
+        n=value.denominator,
+        low=rules.meets_target(indicator, value) is False,
+        href=href,
+    )
+
+
+def _sorted(bars: list[Bar]) -> list[Bar]:
+    known = [bar for bar in bars if bar.n]
+    return sorted(known, key=lambda bar: (-(bar.number or 0.0), bar.label))
+
+
+def _funnel(measures: rules.Measures) -> list[tuple[str, str, int, float, str]]:
+    """(code, label, number, share of the first, colour)."""
+    get = measures.get
+    due = get("planned", 0) - get("excluded", 0) - get("not_yet_due", 0)
+    rows = [
+        ("due", _("Were due"), due, ""),
+        ("attempted", _("Tried"), get("attempted", 0), ""),
+        ("followed", _("Were reached"), get("followed", 0), ""),
+        ("effective", _("Answered to the end"), get("effective", 0), ""),
+        ("alerts", _("Alerts raised"), get("alerts", 0), "high"),
+        ("alerts_closed", _("Alerts closed"), get("alerts_closed", 0), "ok"),
+    ]
+    most = max(due, 1)
+    return [
+        (code, label, number, min(100.0, round(number * 100 / most, 1)), kind) for code, label, number, kind in rows
+    ]
+
+
+# --- identities ------------------------------------------------------------------------------------------------
+
+_ADDED_UP = ("planned", "followed", "effective", "calls", "alerts", "discharges")
+
+
+def _identities(
+    viewer: Viewer,
+    period: Period,
+    figures: Figures,
+    seen: Sequence[reads.Department],
+    members: Sequence[UUID] | None,
+) -> list[dict[str, Any]]:
+    """What must add up, shown: the departments, and the states of everything planned for the month."""
+    total = reads.whole(viewer=viewer, month=period.month, departments=members)
+    parts = {str(one.id): figures.of_department(period.month, one.members) for one in seen}
+    sums = [(measure, rules.departments_make_the_hospital(parts, total, measure)) for measure in _ADDED_UP]
+    states = reads.open_states(viewer=viewer, begin=period.begin, end=period.end, at=period.at, departments=members) | {
+        "done": total["done"],
+        "closed": total["closed"],
+    }
+    enrolled = rules.states_make_the_enrolled(states, total["planned"])
+    words = {
+        "scheduled": _("scheduled"), "snoozed": _("put off"), "due": _("due"), "done": _("done"), "closed": _("closed"),
+    }  # fmt: skip
+    wrong = [measure for measure, identity in sums if not identity.holds]
+    return [
+        {
+            "code": "departments",
+            "label": _("Σ departments = hospital") if members is None else _("Σ wards = department"),
+            "text": _("%(departments)s departments, %(measures)s measures")
+            % {"departments": len(seen), "measures": len(_ADDED_UP)},
+            "holds": not wrong,
+        },
+        {
+            "code": "states",
+            "label": _("Planned = Σ states"),
+            "text": f"{enrolled.whole:,} = "
+            + " + ".join(f"{number:,} {words[name]}" for name, number in enrolled.parts),
+            "holds": enrolled.holds,
+        },
+    ]
+
+
+# --- words -----------------------------------------------------------------------------------------------------
+
+
+def _reason(code: str) -> str:
+    return _("Not tried") if code == "not-tried" else outcome_label(code)
+
+
+def _shown(line: reads.Line, *, named: bool) -> dict[str, Any]:
+    hidden = f"{line.patient_name[:1]}**"
+    return {
+        "id": line.row_id,
+        "name": line.patient_name if named else hidden,
+        "department": line.department,
+        "when": line.when,
+        "what": line.what,
+        "code": line.code,
+        "result": outcome_label(line.code) if line.code else "",
+    }
