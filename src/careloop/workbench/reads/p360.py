@@ -50,7 +50,6 @@ from careloop.workbench.rules import (
 
 VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
 TREND_DAYS: Final = (30, 90, 365)
-TARGET: Final = (60.0, 134.0)
 
 MEASUREMENTS: dict[str, str | Promise] = {
     "blood-pressure": gettext_lazy("Blood pressure"),
@@ -273,9 +272,17 @@ def blood_pressure_trend(
         [(_("Systolic"), _by_day(parts, "systolic")), (_("Diastolic"), _by_day(parts, "diastolic"))],
         first=today - timedelta(days=days),
         last=today,
-        band=TARGET,
+        band=_target(),
         events=events,
     )
+
+
+def _target() -> tuple[float, float] | None:
+    """From the lower limit of the lower value to the upper limit of the upper one."""
+    limits = next(m.normal for m in measurements() if m.code == "blood-pressure")
+    if not {"systolic", "diastolic"} <= limits.keys():
+        return None
+    return float(limits["diastolic"][0]), float(limits["systolic"][1])
 
 
 def _operations(rows: Any) -> list[tuple[datetime, str]]:
@@ -314,7 +321,7 @@ def _contact(point: ContactPoint) -> Contact:
     whose = " ".join((relation_label(relative.relation), relative.name)).strip() if relative else ""
     return Contact(
         id=point.pk,
-        masked=mask_phone(point.value) if point.value.startswith("+") else point.raw or point.value,
+        masked=mask_phone(point.value) or point.value,
         whose=whose or point.owner_note or _("Patient"),
         source=contact_source(point.source),
         result=_last_result(point),
@@ -337,7 +344,8 @@ def _last_result(point: ContactPoint) -> str:
     if point.invalid_reason and not point.is_valid:
         return str(INVALID.get(point.invalid_reason, _("not a valid number")))
     if point.last_result and point.last_result_at:
-        words = point.get_last_result_display()
+        reached = point.last_result == ContactPoint.Result.REACHED
+        words = _("reached") if reached else point.get_last_result_display()
         return f"{words} {timezone.localtime(point.last_result_at):%m-%d}"
     if point.verified_at:
         return _("verified %(date)s") % {"date": f"{timezone.localtime(point.verified_at):%m-%d}"}

@@ -76,7 +76,9 @@ def test_finish_records_and_hands_out_the_next(cast):
     client = cast.client(cast.wang)
     post(client, "start")
     point = phone(cast.zhang)
-    response = post(client, "finish", first.pk, outcome="reached-patient", contact_point=point.pk, seconds="95", note="fine")
+    response = post(
+        client, "finish", first.pk, outcome="reached-patient", contact_point=point.pk, seconds="95", note="fine"
+    )
     body = response.json()
     first.refresh_from_db()
     second.refresh_from_db()
