@@ -12,11 +12,8 @@ urlpatterns = [
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
-<<<<<<< HEAD
     path("plans/", include("careloop.plans.urls")),
-=======
     path("reports/", include("careloop.reports.urls")),
->>>>>>> 1bd9854 (Show the hospital's and the departments' dashboards with definitions, lists behind numbers and sums that add up)
     path("questionnaires/", include("careloop.questionnaires.urls")),
     path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
 ]
