@@ -105,6 +105,8 @@ class InboxMessage(ScopedModel):
             models.Index(fields=["error_code", "error_subject", "seq"], name="inbox_dead", condition=Q(state="dead")),
             models.Index(fields=["channel", "received_at"], name="inbox_by_day"),
             models.Index(fields=["sender", "control_id"], name="inbox_control"),
+            # a merge of patients looks for every row of theirs
+            models.Index(fields=["patient"], name="inbox_patient", condition=Q(patient__isnull=False)),
         ]
 
     def __str__(self) -> str:

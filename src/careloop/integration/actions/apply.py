@@ -58,12 +58,14 @@ def apply_facts(*, facts: Facts, directory: Directory, at: datetime, by: Viewer)
 
 
 def _where(facts: Facts, directory: Directory) -> Where:
+    """The department. A death is never held up by an unknown one: nobody may call or write to a dead patient."""
     if not facts.visit_is_told:
         return Where()
     where = directory.where(facts.place, facts.facility)
     if isinstance(where, Where):
         return where
-    if settings.ENV.hl7_unknown_department == "keep":
+    says_died = facts.person is not None and facts.person.is_deceased
+    if says_died or settings.ENV.hl7_unknown_department == "keep":
         return Where()
     raise CannotApply(UNKNOWN_DEPARTMENT, where)
 

@@ -320,6 +320,12 @@ class TestUnknownDepartment:
         receive(adt("A01", unit="0417", service="CARD"))
         assert run().applied == 1
 
+    def test_a_death_is_never_held_up(self, cast: Cast) -> None:
+        receive(adt("A01"))
+        receive(adt("A03", unit="0417", service="", disposition="5"))
+        assert run().applied == 2
+        assert Patient.objects.unscoped("test").get(name="周国强").deceased
+
     def test_sites_that_keep_the_text(self, cast: Cast, monkeypatch: Any) -> None:
         monkeypatch.setattr(settings, "ENV", replaced(hl7_unknown_department="keep"))
         receive(adt("A01", unit="0417", service=""))
