@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from careloop.config import env
+from careloop.config import clock, env
 from careloop.kernel import postgres
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 AS_OWNER = frozenset({"migrate", "manage"})
 # These look after the database themselves, before Django.
 BARE = frozenset({"db", "demo"})
+# These play with time: their processes share a clock that can be moved.
+WITH_MOVABLE_CLOCK = frozenset({"simulate"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"careloop: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
         return 2
+    if name in WITH_MOVABLE_CLOCK:
+        os.environ.setdefault(clock.VARIABLE, str(env.load().data_dir.resolve() / "clock"))
     prepare(owner=name in AS_OWNER, database=name not in BARE)
     return int(_function(COMMANDS[name][1], bare=name in BARE)(rest) or 0)
 

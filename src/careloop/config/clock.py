@@ -24,6 +24,7 @@ class MovableClock:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_OFFSET.pack(0.0))
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _OFFSET.size)

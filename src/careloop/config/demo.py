@@ -109,6 +109,7 @@ def processes(data: Path, *, dev: bool) -> list[Process]:
         ("portal", ("portal",), {"CARELOOP_SURFACE": "portal"}),
         ("worker", ("worker",), {}),
         ("sender", ("sender",), {}),
+        ("sender", ("sender",), {}),
         ("sweeper", ("sweeper",), {}),
         ("hl7 gateway", ("hl7", "listen"), {}),
     ]
