@@ -43,7 +43,12 @@ def processes(ports: dict[str, int], logs: Path) -> Iterator[None]:
         "hl7 gateway": ("hl7", "listen"),
         "sender": ("sender",),
     }
-    run = Supervisor([Process(name, arguments, environment, logs / f"{name.replace(' ', '-')}.log") for name, arguments in wanted.items()])
+    run = Supervisor(
+        [
+            Process(name, arguments, environment, logs / f"{name.replace(' ', '-')}.log")
+            for name, arguments in wanted.items()
+        ]
+    )
     try:
         run.start()
         for name, port in ports.items():
@@ -79,7 +84,7 @@ def _listens(port: int) -> bool:
 
 def drain_inbox() -> None:
     """Until the gateway has applied everything it stored."""
-    waiting = InboxMessage.objects.filter(state__in=InboxMessage.UNFINISHED)
+    waiting = InboxMessage.objects.unscoped("the run waits for the gateway").filter(state__in=InboxMessage.UNFINISHED)
     _until(lambda: not waiting.exists(), "messages stay in the inbox; see the gateway's log")
 
 
@@ -130,6 +135,8 @@ def _until(ready: Callable[[], bool], complaint: str, *, seconds: float = MOST_S
 
 def post_json(address: str, text: str) -> None:
     """Tell the demo gateway something."""
-    request = urllib.request.Request(address, data=text.encode(), headers={"Content-Type": "application/json"}, method="POST")
+    request = urllib.request.Request(
+        address, data=text.encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
     with urllib.request.urlopen(request, timeout=10):
         pass

@@ -33,7 +33,9 @@ class Sender:
         control_id = f"{self.run}{self._count:08d}"
         charset, word = ("gb18030", "GB18030") if old_system else ("utf-8", "UNICODE UTF-8")
         kind = event.replace("_", "^")
-        header = f"MSH|^~\\&|HIS|{FACILITY}|CARELOOP|{FACILITY}|{at:%Y%m%d%H%M%S}||{kind}|{control_id}|P|2.4||||||{word}"
+        header = (
+            f"MSH|^~\\&|HIS|{FACILITY}|CARELOOP|{FACILITY}|{at:%Y%m%d%H%M%S}||{kind}|{control_id}|P|2.4||||||{word}"
+        )
         text = "\r".join([header, f"EVN|{event[-3:]}|{at:%Y%m%d%H%M%S}", *segments]) + "\r"
         return Outgoing(at=at, control_id=control_id, event=event, content=text.encode(charset))
 
@@ -45,7 +47,9 @@ def of_stay(stay: Stay, send: Sender) -> Iterator[Outgoing]:
     person = pid(stay.person, number)
     yield send.message("ADT_A01", stay.admitted_at, [person, *nk1(stay.person), pv1(stay)], old_system=old)
     if stay.profile.get("medicines"):
-        yield send.message("ORU_R01", stay.admitted_at + timedelta(hours=3), [person, pv1(stay), *results(stay)], old_system=old)
+        yield send.message(
+            "ORU_R01", stay.admitted_at + timedelta(hours=3), [person, pv1(stay), *results(stay)], old_system=old
+        )
     yield from discharge(stay, send, person, stay.discharged_at, old=old)
     if stay.duplicate_record:
         merged_at = stay.discharged_at + timedelta(hours=20)
@@ -59,7 +63,9 @@ def discharge(stay: Stay, send: Sender, person: str, at: datetime, *, old: bool)
     first = [person, pv1(stay, discharged=at), *([] if stay.late_diagnosis else coded)]
     yield send.message("ADT_A03", at, first, old_system=old)
     if stay.profile.get("medicines"):
-        yield send.message("RDE_O11", at + timedelta(minutes=10), [person, pv1(stay), *medicines(stay, at)], old_system=old)
+        yield send.message(
+            "RDE_O11", at + timedelta(minutes=10), [person, pv1(stay), *medicines(stay, at)], old_system=old
+        )
     if stay.discharged_twice:
         yield send.message("ADT_A03", at + timedelta(minutes=30), first, old_system=old)
     if stay.late_diagnosis:
@@ -95,7 +101,12 @@ def appointment(stay: Stay, send: Sender, event: str, number: str, at: datetime,
     """A revisit booked (S12) or missed (S26)."""
     status = "NOSHOW" if event.endswith("S26") else "BOOKED"
     schedule = f"SCH|{number}|{number}|||||复诊|||30|min|^^30^{when:%Y%m%d%H%M%S}^{when + timedelta(minutes=30):%Y%m%d%H%M%S}|||||||||||||{status}"
-    segments = [schedule, pid(stay.person, stay.person.record_number), f"PV1||O|{stay.department}^^^{FACILITY}", f"AIL|1||{stay.department}^^^{FACILITY}"]
+    segments = [
+        schedule,
+        pid(stay.person, stay.person.record_number),
+        f"PV1||O|{stay.department}^^^{FACILITY}",
+        f"AIL|1||{stay.department}^^^{FACILITY}",
+    ]
     return send.message(event, at, segments, old_system=False)
 
 
@@ -115,7 +126,9 @@ def nk1(person: Person) -> list[str]:
     return [f"NK1|1|{person.relative.name}|{person.relative.relation}||{person.relative.phone}"]
 
 
-def pv1(stay: Stay, *, visit_number: str = "", admitted: datetime | None = None, discharged: datetime | None = None) -> str:
+def pv1(
+    stay: Stay, *, visit_number: str = "", admitted: datetime | None = None, discharged: datetime | None = None
+) -> str:
     fields = [""] * 46
     fields[2], fields[3] = "I", f"{stay.department}^^^{FACILITY}"
     fields[7], fields[10] = f"{stay.doctor}^{stay.doctor}", stay.department
@@ -147,7 +160,9 @@ def results(stay: Stay) -> list[str]:
         f"OBR|1|{order}|{order}|CHEM^生化^L|||{at}|||||||||||||||{at}|||F",
         f"OBX|1|NM|K^血钾^L||{3.4 + n % 17 / 10:.1f}|mmol/L|3.5-5.3|{'L' if n % 17 == 0 else ''}|||F|||{at}",
         f"OBX|2|NM|CREA^肌酐^L||{55 + n % 90}|umol/L|57-111|{'H' if n % 90 > 56 else ''}|||F|||{at}",
-        f"OBX|3|ST|CRP^C反应蛋白^L||<5.0|mg/L|0-10||||F|||{at}" if n % 4 == 0 else f"OBX|3|NM|CRP^C反应蛋白^L||{n % 40}.2|mg/L|0-10|{'H' if n % 40 >= 10 else ''}|||F|||{at}",
+        f"OBX|3|ST|CRP^C反应蛋白^L||<5.0|mg/L|0-10||||F|||{at}"
+        if n % 4 == 0
+        else f"OBX|3|NM|CRP^C反应蛋白^L||{n % 40}.2|mg/L|0-10|{'H' if n % 40 >= 10 else ''}|||F|||{at}",
     ]
 
 
@@ -157,5 +172,7 @@ def medicines(stay: Stay, at: datetime) -> list[str]:
         name, dose, frequency = text.split(" ")
         order = f"{stay.visit_number}M{i}"
         segments.append(f"ORC|NW|{order}|{order}||||||{at:%Y%m%d%H%M%S}")
-        segments.append(f"RXE|1^{frequency}||{name}^{name}^L|{dose.rstrip('g').rstrip('m') if dose.endswith('mg') else dose}||{'mg' if dose.endswith('mg') else ''}")
+        segments.append(
+            f"RXE|1^{frequency}||{name}^{name}^L|{dose.rstrip('g').rstrip('m') if dose.endswith('mg') else dose}||{'mg' if dose.endswith('mg') else ''}"
+        )
     return segments

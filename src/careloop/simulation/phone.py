@@ -45,7 +45,11 @@ class Page(HTMLParser):
             self._open(given)
         elif tag == "a" and given.get("href"):
             self.links.append(given["href"])
-        elif tag in {"input", "textarea"} and given.get("name") and (self._inside or given.get("form") == self._form_id != ""):
+        elif (
+            tag in {"input", "textarea"}
+            and given.get("name")
+            and (self._inside or given.get("form") == self._form_id != "")
+        ):
             self._input(tag, given)
 
     def handle_endtag(self, tag: str) -> None:
@@ -94,9 +98,16 @@ class Browser:
     def _request(self, method: str, address: str, body: str | None) -> tuple[int, str, str]:
         parts = urlsplit(address)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=30)
-        headers = {"Host": parts.netloc, "Accept-Language": "zh-CN", "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
+        headers = {
+            "Host": parts.netloc,
+            "Accept-Language": "zh-CN",
+            "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()),
+        }
         if body is not None:
-            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"{parts.scheme}://{parts.netloc}"}
+            headers |= {
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Origin": f"{parts.scheme}://{parts.netloc}",
+            }
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()
@@ -109,7 +120,9 @@ class Browser:
         return answer.status, answer.headers.get("Location", ""), text
 
 
-def answer_link(link: str, *, last4: str, worse: bool, random: random.Random, stops_after: int | None = None) -> tuple[str, int]:
+def answer_link(
+    link: str, *, last4: str, worse: bool, random: random.Random, stops_after: int | None = None
+) -> tuple[str, int]:
     """Open a link and answer what it asks. Returns (how it ended, requests made).
 
     Ends: done | expired | locked-out | left (gave up after `stops_after` pages) | stuck.
@@ -130,7 +143,9 @@ def answer_link(link: str, *, last4: str, worse: bool, random: random.Random, st
         if stops_after is not None and pages > stops_after:
             return "left", browser.requests
         if "/safety/" in address:
-            onward = [href for href in page.links if "/t/" in href and "/safety/" not in href and not _is_back(href, address)]
+            onward = [
+                href for href in page.links if "/t/" in href and "/safety/" not in href and not _is_back(href, address)
+            ]
             if not onward:
                 return "done" if status == 200 else "stuck", browser.requests
             status, address, text = browser.get(urljoin(address, onward[-1]))
@@ -150,7 +165,9 @@ def _is_back(href: str, address: str) -> bool:
 
 
 def _filled(page: Page, values: dict[str, str]) -> dict[str, str | list[str]]:
-    data: dict[str, str | list[str]] = {name: found.value for name, found in page.fields.items() if found.type == "hidden"}
+    data: dict[str, str | list[str]] = {
+        name: found.value for name, found in page.fields.items() if found.type == "hidden"
+    }
     return {**data, **values}
 
 

@@ -143,7 +143,9 @@ def _later(stay: Stay, number: int, send: messages.Sender) -> Iterator[messages.
         visit_at = home + timedelta(days=28)
         yield messages.appointment(stay, send, "SIU_S12", f"YY{number:07d}", home + timedelta(minutes=40), visit_at)
         if number % 25 == 0:
-            yield messages.appointment(stay, send, "SIU_S26", f"YY{number:07d}", visit_at + timedelta(hours=4), visit_at)
+            yield messages.appointment(
+                stay, send, "SIU_S26", f"YY{number:07d}", visit_at + timedelta(hours=4), visit_at
+            )
 
 
 def _play(run: Run, *, first_day: datetime, days: int, until: datetime) -> None:
@@ -236,12 +238,17 @@ def _print(run: Run, found: Report, *, seconds: float) -> None:
     lines = [
         "",
         f"HL7 messages      sent {found.sent} = stored {found.stored} + recognised repeats {found.repeated}",
-        f"                  stored {found.stored} = " + " + ".join(f"{state} {n}" for state, n in sorted(found.by_state.items())),
+        f"                  stored {found.stored} = "
+        + " + ".join(f"{state} {n}" for state, n in sorted(found.by_state.items())),
         f"Discharges        {found.discharges} finished stays, {found.decisions} with an enrolment decision",
-        "Planned items     " + " + ".join(f"{state} {n}" for state, n in sorted(found.items.items())) + f" = {sum(found.items.values())}",
+        "Planned items     "
+        + " + ".join(f"{state} {n}" for state, n in sorted(found.items.items()))
+        + f" = {sum(found.items.values())}",
         "Messages out      " + ", ".join(f"{state} {n}" for state, n in sorted(found.messages.items())),
         f"Demo gateway      {found.gateway} texts, {found.gateway_doubled} doubled",
-        "Patients online   " + ", ".join(f"{end} {n}" for end, n in sorted(run.answered.items())) + f" ({run.requests} requests)",
+        "Patients online   "
+        + ", ".join(f"{end} {n}" for end, n in sorted(run.answered.items()))
+        + f" ({run.requests} requests)",
         f"Calls             {tally.calls} tried, {tally.reached} reached, {tally.completed} follow-ups finished, {tally.other_tasks} other tasks",
         f"Alerts            {tally.alerts_closed} closed",
         f"Refused           {tally.refusals or 'nothing'}",

@@ -39,7 +39,11 @@ def _create(city: City, *, at: datetime) -> None:
     inspector = _person(city, "zhikong", "医务部", root, "hospital-inspector", root, at)
     put_on_duty(organization=root, kind="hospital-oversight", practitioner=inspector, phone="", valid_from=at, by=BY)
     _person(city, "guanli", "医务部主任", root, "manager", root, at)
-    for username, role in (("xitong", "system-administrator"), ("anquan", "security-administrator"), ("shenji", "audit-administrator")):
+    for username, role in (
+        ("xitong", "system-administrator"),
+        ("anquan", "security-administrator"),
+        ("shenji", "audit-administrator"),
+    ):
         _person(city, username, "信息科", root, role, root, at)
     for number in range(1, told["centre"]["nurses"] + 1):
         _person(city, f"hushi{number}", "随访护士", centre, "follow-up-nurse", root, at)
@@ -75,7 +79,12 @@ def _person(
         daily_capacity=120, by=BY,
     )  # fmt: skip
     accounts.grant_role(
-        practitioner=person, role=Role.objects.get(code=role), organization=where, valid_from=at, by=BY, reason="example"
+        practitioner=person,
+        role=Role.objects.get(code=role),
+        organization=where,
+        valid_from=at,
+        by=BY,
+        reason="example",
     )
     return person
 

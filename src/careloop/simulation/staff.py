@@ -72,7 +72,9 @@ def has_died(stay: Stay, at: datetime) -> bool:
     return day is not None and (at.replace(tzinfo=None) - stay.discharged_at).days >= day
 
 
-def nurse_shift(nurse: Practitioner, hospital: Hospital, *, start: datetime, calls: int, tell: Callable[[datetime], None]) -> None:
+def nurse_shift(
+    nurse: Practitioner, hospital: Hospital, *, start: datetime, calls: int, tell: Callable[[datetime], None]
+) -> None:
     """One nurse works down the list, up to `calls` tasks. `tell` moves the run's clock along."""
     at, after = start, None
     by = viewer_for(nurse, at=at)
@@ -120,7 +122,9 @@ def _call(task: Task, stay: Stay, hospital: Hospital, *, at: datetime, by: Viewe
 
 
 def _number_to_dial(task: Task, by: Viewer) -> ContactPoint | None:
-    numbers = ContactPoint.objects.visible_to(by).filter(patient_id=task.patient_id, system="phone", active=True, is_valid=True)
+    numbers = ContactPoint.objects.visible_to(by).filter(
+        patient_id=task.patient_id, system="phone", active=True, is_valid=True
+    )
     usable = [n for n in numbers.order_by("rank", "pk") if n.last_result not in {"empty-number", "wrong-person"}]
     return min(usable, key=lambda n: (n.failures, n.rank), default=None)
 
