@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Value
@@ -53,14 +55,21 @@ def patient_scope(viewer: Viewer, path: str = "patient") -> Q:
 def _relationships(viewer: Viewer, pk: str) -> models.QuerySet[CareRelationship]:
     mine = CareRelationship.objects.unscoped("this is the scope itself").filter(**_row_by_row(pk))
     if viewer.own_only:
-        return mine.filter(practitioner_id=viewer.practitioner_id)
+        return mine.filter(practitioner_id=_person(viewer))
     return mine.filter(department_id__in=viewer.departments)
 
 
 def _grants(viewer: Viewer, pk: str) -> models.QuerySet[AccessGrant]:
     return AccessGrant.objects.unscoped("this is the scope itself").filter(
-        **_row_by_row(pk), practitioner_id=viewer.practitioner_id, valid_from__lte=Now(), valid_to__gt=Now()
+        **_row_by_row(pk), practitioner_id=_person(viewer), valid_from__lte=Now(), valid_to__gt=Now()
     )
+
+
+def _person(viewer: Viewer) -> UUID:
+    """Only staff come here: a patient's and a stranger's scope end earlier."""
+    if viewer.practitioner_id is None:
+        raise TypeError("a scope by care relationship needs a person")
+    return viewer.practitioner_id
 
 
 def _row_by_row(pk: str) -> dict[str, OuterRef]:

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Field, Model
 from pypinyin import lazy_pinyin
 
 from careloop.patients.rules import names
@@ -18,6 +18,19 @@ def romanised(name: str) -> tuple[str, str]:
     """Pinyin with spaces and initials, cut to the columns' widths."""
     parts = names.syllables(name, lambda rest: lazy_pinyin(rest))
     return " ".join(parts)[:240], names.initials(parts)[:60]
+
+
+def width(model: type[Model], column: str) -> int | None:
+    """How many characters a column holds."""
+    return column_of(model, column).max_length
+
+
+def column_of(model: type[Model], column: str) -> Field[Any, Any]:
+    """A column of a table; refuses the reverse side of a relation."""
+    field = model._meta.get_field(column)
+    if not isinstance(field, Field):
+        raise TypeError(f"{model.__name__}.{column} is no column")
+    return field
 
 
 def assign(row: Model, values: dict[str, Any]) -> tuple[str, ...]:

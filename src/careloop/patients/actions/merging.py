@@ -17,6 +17,7 @@ from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
+from careloop.patients.actions._common import column_of
 from careloop.patients.models import AccessGrant, DuplicateCandidate, Patient, PatientMerge
 from careloop.patients.rules.merging import merged_columns
 
@@ -178,8 +179,8 @@ def _move_back(label: str, pks: Sequence[str], keeper: UUID, goer: UUID) -> None
     """Only rows that are still the survivor's: what a person has since given elsewhere is left alone."""
     name, __, column = label.rpartition(".")
     model = apps.get_model(name)
-    still_here = models.QuerySet(model).filter(Q(**{column: keeper}), pk__in=pks).values_list("pk", flat=True)
-    _move(model, column, list(still_here), goer)
+    still_here = list(_all(model).filter(Q(**{column: keeper}), pk__in=pks).values_list("pk", flat=True))
+    _move(model, column, still_here, goer)
 
 
 def _all(model: type[models.Model]) -> models.QuerySet[Any]:
@@ -190,7 +191,7 @@ def _all(model: type[models.Model]) -> models.QuerySet[Any]:
 def _take_over(keeper: Patient, goer: Patient) -> dict[str, list[Any]]:
     """Fill what the survivor lacks; never make it less protected. Returns [before, after] for each changed column."""
     changes = merged_columns(_as_dict(keeper), _as_dict(goer))
-    fields = {column: Patient._meta.get_field(column) for column in changes}
+    fields = {column: column_of(Patient, column) for column in changes}
     before = {
         column: fields[column].value_to_string(keeper) for column in changes if getattr(keeper, column) is not None
     }
@@ -205,7 +206,7 @@ def _give_back(keeper: Patient, changes: dict[str, list[Any]]) -> None:
     """Put columns back unless they were changed again since."""
     restored = []
     for column, (before, after) in changes.items():
-        field = Patient._meta.get_field(column)
+        field = column_of(Patient, column)
         if getattr(keeper, column) is not None and field.value_to_string(keeper) == after:
             setattr(keeper, column, None if before is None else field.to_python(before))
             restored.append(column)

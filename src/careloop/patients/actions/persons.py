@@ -16,7 +16,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import assign, romanised, wait_for_turn
+from careloop.patients.actions._common import assign, romanised, wait_for_turn, width
 from careloop.patients.actions.contacts import contact_rows, related_rows
 from careloop.patients.models import ContactPoint, DuplicateCandidate, Patient, PatientIdentifier, RelatedPerson
 from careloop.patients.rules import PersonData, changed
@@ -157,9 +157,7 @@ def _update(patient: Patient, person: PersonData, told: Sequence[Identifier]) ->
 def _columns(patient: Patient, person: PersonData, told: Sequence[Identifier]) -> dict[str, Any]:
     """What the columns hold after the sender spoke."""
     values: dict[str, Any] = {
-        column: str(changed(getattr(person, column), now=getattr(patient, column), empty=""))[
-            : Patient._meta.get_field(column).max_length
-        ]
+        column: str(changed(getattr(person, column), now=getattr(patient, column), empty=""))[: width(Patient, column)]
         for column in TEXT_COLUMNS
     }
     values |= _name_columns(patient, person)

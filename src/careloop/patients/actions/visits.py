@@ -15,7 +15,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import assign, wait_for_turn
+from careloop.patients.actions._common import assign, wait_for_turn, width
 from careloop.patients.actions.persons import record_death
 from careloop.patients.models import CareRelationship, Condition, Encounter, Patient, Procedure
 from careloop.patients.rules import DiagnosisData, ProcedureData, VisitData, changed
@@ -94,8 +94,8 @@ def _columns(row: Encounter, visit: VisitData, *, is_old: bool) -> dict[str, Any
     """What the columns hold after the message; an old message only fills what is empty."""
     values: dict[str, Any] = {}
     for column in TEXTS:
-        width = Encounter._meta.get_field(column).max_length
-        values[column] = changed(getattr(visit, column), now=getattr(row, column), empty="")[:width]
+        told = changed(getattr(visit, column), now=getattr(row, column), empty="")
+        values[column] = told[: width(Encounter, column)]
     for column in REFERENCES:
         values[column] = changed(getattr(visit, column), now=getattr(row, column), empty=None)
     if isinstance(visit.encounter_class, str):

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Collate, Replace
 
+from careloop.kernel.models import ScopedQuerySet
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Condition, ContactPoint, Encounter, Patient, PatientIdentifier
 from careloop.patients.rules.codes import icd_key
@@ -118,7 +119,7 @@ def _hits(patients: QuerySet[Patient], limit: int) -> list[Hit]:
         stay=Subquery(last.values("status")[:1]),
         diagnosis=Subquery(main.values("text")[:1]),
     )[:limit]  # fmt: skip
-    return [_hit(row) for row in rows]
+    return [_hit(dict(row)) for row in rows]
 
 
 def _record_numbers() -> QuerySet[PatientIdentifier]:
@@ -174,11 +175,12 @@ def discharged_page(
             diagnosis=Subquery(main.values("text")[:1]),
         )[: limit + 1]
     )  # fmt: skip
-    hits = [_discharged_hit(row) for row in rows[:limit]]
-    return Page(hits, (rows[limit - 1]["discharged_at"], rows[limit - 1]["id"]) if len(rows) > limit else None)
+    hits = [_discharged_hit(dict(row)) for row in rows[:limit]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(hits, (last["discharged_at"], last["id"]) if last and last["discharged_at"] else None)
 
 
-def _narrowed(stays: QuerySet[Encounter], wanted: PatientFilter, *, at: datetime) -> QuerySet[Encounter]:
+def _narrowed(stays: ScopedQuerySet[Encounter], wanted: PatientFilter, *, at: datetime) -> ScopedQuerySet[Encounter]:
     if wanted.department_id is not None:
         stays = stays.filter(department_id=wanted.department_id)
     if wanted.risk:

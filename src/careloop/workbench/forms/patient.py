@@ -24,7 +24,7 @@ class ListForm(forms.Form):
     department = forms.UUIDField(required=False)
     risk = forms.ChoiceField(required=False, choices=[("", ""), *Risk.choices])
     diagnosis = forms.CharField(required=False, max_length=20)
-    days = forms.TypedChoiceField(required=False, coerce=int, empty_value=0, choices=[(d, d) for d in DAYS])
+    days = forms.TypedChoiceField(required=False, coerce=int, choices=[(d, d) for d in DAYS])
     after = forms.CharField(required=False, max_length=80)
 
     def wanted(self) -> PatientFilter:
@@ -76,4 +76,4 @@ class ConsentForm(forms.Form):
 class TrendForm(forms.Form):
     """How far back the trend goes."""
 
-    days = forms.TypedChoiceField(required=False, coerce=int, empty_value=30, choices=[(30, 30), (90, 90), (365, 365)])
+    days = forms.TypedChoiceField(required=False, coerce=int, choices=[(30, 30), (90, 90), (365, 365)])

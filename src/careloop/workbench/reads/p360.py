@@ -411,7 +411,8 @@ def diagnoses_of(stays: Sequence[Encounter], *, viewer: Viewer) -> dict[UUID, di
         ("procedures", Procedure, ("rank", "pk")),
     ):
         for row in model.objects.visible_to(viewer).filter(encounter_id__in=ids, active=True).order_by(*order):
-            found[row.encounter_id][kind].append(row)
+            if row.encounter_id is not None:
+                found[row.encounter_id][kind].append(row)
     documents = DocumentReference.objects.visible_to(viewer).filter(encounter_id__in=ids).defer("content", "text")
     for document in documents.exclude(status__in=("superseded", "entered-in-error")).order_by("authored_at", "pk"):
         if document.encounter_id:

@@ -63,7 +63,8 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
     if before is not None:
         rows = rows.filter(started_at__lt=before)
     for row in rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]:
-        reached = outcome_of(row.outcome).reached
+        outcome = outcome_of(row.outcome)
+        reached = outcome is not None and outcome.reached
         who = row.by_practitioner.name if row.by_practitioner else ""
         yield Entry(
             at=row.started_at,

@@ -131,7 +131,7 @@ def _overview(request: PageRequest, record: p360.Record, at: datetime) -> dict[s
 
 def _days(request: PageRequest) -> int:
     form = TrendForm(request.GET)
-    return form.cleaned_data["days"] if form.is_valid() else 30
+    return (form.cleaned_data["days"] or 30) if form.is_valid() else 30
 
 
 def _timeline_context(request: PageRequest, found: Patient) -> dict[str, Any]:
