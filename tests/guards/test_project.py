@@ -153,7 +153,7 @@ def test_every_template_is_used():
 
 def test_rooms_have_only_the_known_kinds_of_file():
     known = {
-        "__init__.py", "apps.py", "urls.py", "views.py", "views", "portal.py", "api.py", "jobs.py", "forms.py",
+        "__init__.py", "apps.py", "urls.py", "views.py", "views", "portal.py", "api.py", "jobs.py", "jobs", "forms.py", "forms",
         "actions.py", "actions", "reads.py", "reads", "models.py", "models", "rules.py", "rules", "events.py", "access.py",
         "templates", "static", "locale", "content", "migrations", "tests", "middleware.py", "__pycache__",
     }  # fmt: skip

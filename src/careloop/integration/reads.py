@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
 from careloop.integration.access import READ_CONTENT
+from careloop.integration.hl7v2.facts import Site
 from careloop.integration.models import InboxMessage
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Patient
@@ -170,6 +173,11 @@ def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, 
         dead=number("dead"),
         duplicates=number("again"),
     )
+
+
+def site() -> Site:
+    """This hospital's settings for reading messages."""
+    return Site(zone=ZoneInfo(settings.ENV.time_zone))
 
 
 PAGE = 50

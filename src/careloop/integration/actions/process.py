@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from careloop.audit.record import record, record_all
-from careloop.integration import events
+from careloop.integration import events, reads
 from careloop.integration.actions.apply import CannotApply, apply_facts
 from careloop.integration.actions.directory import Directory
 from careloop.integration.hl7v2.charsets import decode
@@ -92,11 +91,6 @@ class _Work:
     site: Site = field(default_factory=Site)
 
 
-def site() -> Site:
-    """This hospital's settings for reading messages."""
-    return Site(zone=ZoneInfo(settings.ENV.time_zone))
-
-
 @action
 def process_batch(*, limit: int, at: datetime, by: Viewer) -> Processed:
     """Claim up to `limit` messages, oldest first and one a patient, and apply them.
@@ -124,7 +118,7 @@ def process_batch(*, limit: int, at: datetime, by: Viewer) -> Processed:
 
 
 def _claim(limit: int, at: datetime) -> list[_Work]:
-    here = site()
+    here = reads.site()
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"at": at, "limit": limit})
         rows = cursor.fetchall()

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
+from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
-from careloop.integration.actions.process import site
 from careloop.integration.hl7v2.answer import Code, acknowledge
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import Intake, take_in
@@ -51,7 +51,7 @@ def _intakes(arrived: Arrived) -> list[Intake]:
     return [
         take_in(
             piece,
-            site=site(),
+            site=reads.site(),
             charset=settings.ENV.hl7_charset,
             facilities=facilities,
             oversize=frame.oversize,
@@ -67,7 +67,7 @@ def _answer(intakes: list[Intake], at: datetime) -> bytes:
         worst.message,
         code=refusal.code if refusal else Code.ACCEPT,
         text=refusal.words if refusal else "",
-        at=at.astimezone(site().zone),
+        at=at.astimezone(reads.site().zone),
         control_id=uuid7().hex[:20],
         charset=worst.charset,
     )

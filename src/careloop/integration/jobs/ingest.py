@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
-from careloop.integration.actions.process import site
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import take_in
 from careloop.integration.jobs.process import process_inbox
@@ -79,7 +78,7 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Incoming]]:
     size = 0
     for path in _files(paths):
         for raw in split_file(path.read_bytes()):
-            intake = take_in(raw, site=site(), charset=settings.ENV.hl7_charset)
+            intake = take_in(raw, site=reads.site(), charset=settings.ENV.hl7_charset)
             batch.append(Incoming(intake, InboxMessage.Channel.FILE, path.name))
             size += len(raw)
             if len(batch) >= _BATCH_COUNT or size >= _BATCH_BYTES:
