@@ -17,8 +17,8 @@ from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import column_of
 from careloop.patients.models import AccessGrant, DuplicateCandidate, Patient, PatientMerge
+from careloop.patients.reads.columns import column_of
 from careloop.patients.rules.merging import merged_columns
 
 WHY = "a merge concerns both records, whoever cares for them"

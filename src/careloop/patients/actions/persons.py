@@ -16,9 +16,9 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import assign, romanised, wait_for_turn, width
-from careloop.patients.actions.contacts import contact_rows, related_rows
 from careloop.patients.models import ContactPoint, DuplicateCandidate, Patient, PatientIdentifier, RelatedPerson
+from careloop.patients.reads.columns import assign, romanised, wait_for_turn, width
+from careloop.patients.reads.told import contact_rows, related_rows
 from careloop.patients.rules import PersonData, changed
 from careloop.patients.rules.codes import sex_code
 from careloop.patients.rules.data import DELETE, Delete

@@ -12,7 +12,6 @@ from careloop.kernel.actions import action
 from careloop.kernel.models import ScopedModel
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import stored_key
 from careloop.patients.models import (
     AllergyIntolerance,
     DocumentReference,
@@ -21,6 +20,7 @@ from careloop.patients.models import (
     Observation,
     Patient,
 )
+from careloop.patients.reads.columns import stored_key
 from careloop.patients.rules import AllergyData, DocumentData, MedicationData, ObservationData
 from careloop.patients.rules.values import concept_of, interpretation, read_value, ucum_unit
 

@@ -15,9 +15,9 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
-from careloop.patients.actions._common import assign, wait_for_turn, width
 from careloop.patients.actions.persons import record_death
 from careloop.patients.models import CareRelationship, Condition, Encounter, Patient, Procedure
+from careloop.patients.reads.columns import assign, wait_for_turn, width
 from careloop.patients.rules import DiagnosisData, ProcedureData, VisitData, changed
 from careloop.patients.rules.codes import icd_key, procedure_key
 from careloop.patients.rules.visits import next_status

@@ -67,7 +67,8 @@ def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> Ht
         "may_edit": request.viewer.can(access.EDIT_CONTACT),
         "call_url": _call_url(request, record),
     }
-    return render(request, f"workbench/p360_{tab}.html", context | CONTENTS[tab](request, record, at))
+    template, contents = CONTENTS[tab]
+    return render(request, template, context | contents(request, record, at))
 
 
 def _find(request: PageRequest, patient_id: UUID) -> Patient | None:
@@ -191,16 +192,16 @@ def _family(request: PageRequest, record: p360.Record, at: datetime) -> dict[str
     }
 
 
-CONTENTS: dict[str, Callable[[PageRequest, p360.Record, datetime], dict[str, Any]]] = {
-    "overview": _overview,
-    "follow-up": _follow_up,
-    "visits": _visits,
-    "results": _results,
-    "medicines": _medicines,
-    "questionnaires": lambda request, record, at: {},
-    "messages": _messages,
-    "dossier": _dossier,
-    "family": _family,
+CONTENTS: dict[str, tuple[str, Callable[[PageRequest, p360.Record, datetime], dict[str, Any]]]] = {
+    "overview": ("workbench/p360_overview.html", _overview),
+    "follow-up": ("workbench/p360_follow-up.html", _follow_up),
+    "visits": ("workbench/p360_visits.html", _visits),
+    "results": ("workbench/p360_results.html", _results),
+    "medicines": ("workbench/p360_medicines.html", _medicines),
+    "questionnaires": ("workbench/p360_questionnaires.html", lambda request, record, at: {}),
+    "messages": ("workbench/p360_messages.html", _messages),
+    "dossier": ("workbench/p360_dossier.html", _dossier),
+    "family": ("workbench/p360_family.html", _family),
 }
 
 

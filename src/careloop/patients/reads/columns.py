@@ -1,4 +1,4 @@
-"""What several actions share: pinyin, changed columns, stable keys."""
+"""What a row would hold: changed columns, pinyin, stable keys, and whose turn it is to create it."""
 
 from __future__ import annotations
 
