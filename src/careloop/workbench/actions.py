@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
+
+from careloop.alerts.actions import raise_alerts
+from careloop.alerts.models import Alert
 from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.plans.actions import finish_follow_up
+from careloop.questionnaires import actions as questionnaires
+from careloop.questionnaires import reads as questionnaire_reads
+from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks import actions as tasks
+from careloop.tasks import rules
 from careloop.tasks.models import Task
+from careloop.tasks.reads import held_by_others
+from careloop.workbench.reads.questions import questionnaire_of, response_of
+
+
+class NoForm(Refused):
+    """This contact has no questions."""
+
+    code = "no-form"
+    message = _("This contact has no questions.")
+
+
+class NothingToReport(Refused):
+    """No answer so far calls for an alert."""
+
+    code = "nothing-to-report"
+    message = _("No answer calls for an alert.")
 
 
 @action
@@ -23,8 +50,60 @@ def finish_call(
     at: datetime,
     by: Viewer,
 ) -> tasks.AttemptResult:
-    """The result of a call, and with it the answers when they are complete. Both or neither."""
-    return tasks.record_attempt(
+    """The result of a call, and with it the answers when the contact is complete. Both or neither.
+
+    Refused: required answers missing, a promise without a time, a task that ended meanwhile.
+    """
+    done = tasks.record_attempt(
         task=task, contact_point_id=contact_point_id, outcome=outcome, at=at, by=by, note=note, started_at=started_at,
         promised_at=promised_at,
     )  # fmt: skip
+    known = rules.outcome_of(outcome)
+    if known is not None and known.effect == "complete":
+        finish_follow_up(task=task, response=_answers_to_complete(task, at, by), outcome=outcome, at=at, by=by)
+    return done
+
+
+def _answers_to_complete(task: Task, at: datetime, by: Viewer) -> QuestionnaireResponse | None:
+    """The response of this task. A form nobody touched is begun here, so that its required questions are noticed."""
+    response = response_of(task, viewer=by)
+    return response if response is not None or questionnaire_of(task) is None else _begin(task, at, by)
+
+
+def _begin(task: Task, at: datetime, by: Viewer) -> QuestionnaireResponse:
+    begun = response_of(task, viewer=by)
+    if begun is not None:
+        return begun
+    questionnaire = questionnaire_of(task)
+    if questionnaire is None:
+        raise NoForm
+    return questionnaires.start_response(
+        questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode="phone", at=at, by=by
+    )
+
+
+@action
+def save_call_answer(
+    *, task: Task, link_id: str, value: Sequence[str], at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """One answer of a running call. The response begins with the first one; a completed one that was reopened by undo
+    is amended. Refused while a colleague has this patient in hand."""
+    if held_by_others(viewer=by, at=at).filter(patient_id=task.patient_id).exists():
+        raise tasks.TaskTaken
+    response = _begin(task, at, by)
+    if response.status == QuestionnaireResponse.Status.COMPLETED:
+        return questionnaires.amend_response(response=response, answers={link_id: list(value)}, at=at, by=by)
+    return questionnaires.save_answer(
+        response=response, link_id=link_id, value=list(value), source="phone", at=at, by=by
+    )
+
+
+@action
+def report_now(*, task: Task, at: datetime, by: Viewer) -> tuple[Alert, ...]:
+    """Raise what the answers so far call for: the critical ones, or if there is none all of them. Twice is harmless."""
+    response = response_of(task, viewer=by)
+    found = questionnaire_reads.judge_values(response, response.values, at=at) if response else ()
+    urgent = [finding for finding in found if finding.severity == "critical"] or list(found)
+    if response is None or not urgent:
+        raise NothingToReport
+    return raise_alerts(response_id=response.pk, findings=urgent, at=at, by=by)

@@ -1,39 +1,43 @@
-// FHIR R4 enableWhen in the browser, so the next question appears without a round trip. The server decides again.
+// Which questions are asked, in the browser: the same decision as questionnaires.rules.logic, so that the next question
+// stands there before the next key comes. The server decides again with every answer.
 
-const COMPARE = {
-  "=": (a, b) => a === b,
-  "!=": (a, b) => a !== b,
-  ">": (a, b) => a > b,
-  ">=": (a, b) => a >= b,
-  "<": (a, b) => a < b,
-  "<=": (a, b) => a <= b,
-};
-
-function wanted(condition) {
-  const name = Object.keys(condition).find((key) => key.startsWith("answer"));
-  const value = condition[name];
-  if (value && typeof value === "object") return value.code !== undefined ? value.code : value.value;
-  return value;
+function number(value) {
+  if (typeof value === "boolean" || value === null || value === "") return NaN;
+  return Number(value);
 }
 
-function comparable(value, like) {
-  if (typeof like === "number") return Number(value);
-  if (typeof like === "boolean") return value === true || value === "true";
-  return value;
+function same(value, expected) {
+  if (typeof expected === "boolean") return String(value) === String(expected);
+  const [left, right] = [number(value), number(expected)];
+  return Number.isNaN(left) || Number.isNaN(right) ? String(value) === String(expected) : left === right;
 }
 
-/** `answers`: link id -> list of plain values. A missing answer only satisfies "exists = false". */
-export function holds(condition, answers) {
-  const given = (answers[condition.question] || []).filter((value) => value !== "" && value !== null);
-  const goal = wanted(condition);
-  if (condition.operator === "exists") return (given.length > 0) === goal;
-  if (!given.length) return false;
-  if (condition.operator === "!=") return given.every((value) => comparable(value, goal) !== goal);
-  return given.some((value) => COMPARE[condition.operator](comparable(value, goal), goal));
+function ordered(value, operator, expected) {
+  let [left, right] = [number(value), number(expected)];
+  if (Number.isNaN(left) || Number.isNaN(right)) [left, right] = [String(value), String(expected)];
+  return { ">": left > right, "<": left < right, ">=": left >= right, "<=": left <= right }[operator];
 }
 
-export function isEnabled(conditions, behaviour, answers) {
-  if (!conditions || !conditions.length) return true;
-  const results = conditions.map((condition) => holds(condition, answers));
-  return behaviour === "any" ? results.some(Boolean) : results.every(Boolean);
+export function compare(values, operator, expected) {
+  if (operator === "exists") return (values.length > 0) === expected;
+  if (operator === "!=") return !values.some((value) => same(value, expected));
+  if (operator === "=") return values.some((value) => same(value, expected));
+  return values.some((value) => ordered(value, operator, expected));
+}
+
+/** `logic`: link id -> {parent, any, lines: [[question, operator, answer]]}; `answers`: link id -> list of texts. */
+export function isEnabled(logic, link, answers, seen = new Map()) {
+  if (seen.has(link)) return seen.get(link);
+  const own = logic[link];
+  let result = true;
+  if (own) {
+    const above = !own.parent || isEnabled(logic, own.parent, answers, seen);
+    const held = own.lines.map(([question, operator, expected]) => {
+      const given = isEnabled(logic, question, answers, seen) ? answers[question] || [] : [];
+      return compare(given, operator, expected);
+    });
+    result = above && (!held.length || (own.any ? held.some(Boolean) : held.every(Boolean)));
+  }
+  seen.set(link, result);
+  return result;
 }

@@ -117,6 +117,7 @@ async function finish(fields) {
   if (!here || !here.dataset.finish || busy) return;
   busy = true;
   try {
+    if (document.activeElement && document.activeElement.blur) document.activeElement.blur(); // a half-typed number counts
     await sendAll();
     tick();
     startedAt = 0;
@@ -154,6 +155,8 @@ function arrive() {
   clearInterval(timer);
   if (!screen()) return;
   restoreNote();
+  enable();
+  rove();
   const go = screen().querySelector("[data-dial-button]") || screen().querySelector("[data-key='F9']");
   if (go) go.focus({ preventScroll: true });
   setTimeout(drawAhead, 3000); // also when nobody dials: an unanswered call takes three seconds
@@ -192,121 +195,192 @@ function form() {
   return document.querySelector("[data-questions][data-answer-url]");
 }
 
-function linkOf(field) {
-  const holder = field.closest("[data-link]") || field.closest("[data-question]");
-  return holder ? holder.dataset.link || holder.dataset.question : "";
+function blocks({ shown = true } = {}) {
+  return form() ? [...form().querySelectorAll("[data-question]")].filter((one) => !shown || !one.hidden) : [];
 }
 
 function valuesOf(link) {
-  const fields = [...form().querySelectorAll("input, textarea, select")].filter((field) => linkOf(field) === link);
-  return fields
-    .filter((field) => !["radio", "checkbox"].includes(field.type) || field.checked)
-    .map((field) => field.value.trim())
-    .filter((value) => value !== "");
+  const mine = `[data-answer="${CSS.escape(link)}"]`;
+  const chosen = [...form().querySelectorAll(`${mine}[aria-checked="true"], ${mine}[aria-pressed="true"]`)].map((one) => one.dataset.value);
+  const typed = [...form().querySelectorAll(`input${mine}, textarea${mine}`)].map((one) => one.value.trim()).filter((value) => value !== "");
+  return [...chosen, ...typed];
 }
 
-function allAnswers() {
-  const answers = {};
-  form().querySelectorAll("input, textarea, select").forEach((field) => {
-    const link = linkOf(field);
-    if (link && !(link in answers)) answers[link] = valuesOf(link);
-  });
-  return answers;
+function linksOf(block) {
+  return block.dataset.links.split(" ");
 }
 
-/** Show what the answers so far call for, hide the rest. At once, because the next key is already on its way. */
+/** Show what the answers so far call for, hide the rest, number what is shown. At once: the next key is on its way. */
 function enable() {
   if (!form()) return;
-  const answers = allAnswers();
-  form().querySelectorAll("[data-enable-when]").forEach((question) => {
-    question.hidden = !isEnabled(JSON.parse(question.dataset.enableWhen), question.dataset.enableBehavior, answers);
+  const source = screen().querySelector("[data-logic]");
+  const logic = source ? JSON.parse(source.textContent) : {};
+  const answers = {};
+  blocks({ shown: false }).forEach((block) => linksOf(block).forEach((link) => { answers[link] = valuesOf(link); }));
+  const seen = new Map();
+  blocks({ shown: false }).forEach((block) => { block.hidden = !linksOf(block).some((link) => isEnabled(logic, link, answers, seen)); });
+  blocks().forEach((block, index) => { block.querySelector("[data-number]").textContent = String(index + 1); });
+}
+
+/** One stop of the Tab key for each group of options; digits and arrows work inside it. */
+function rove() {
+  blocks({ shown: false }).forEach((block) => {
+    block.querySelectorAll("[data-digits]").forEach((group) => {
+      const options = [...group.querySelectorAll("[data-value]")];
+      const stop = options.find((one) => one.getAttribute("aria-checked") === "true") || options[0];
+      options.forEach((one) => { one.tabIndex = one === stop ? 0 : -1; });
+    });
   });
 }
 
-function answered(event) {
-  if (!form() || !form().contains(event.target)) return;
-  const link = linkOf(event.target);
-  if (!link) return;
-  enable();
-  mark(link);
-  const item = { id: `${form().dataset.answerUrl}#${link}`, stamp: `${Date.now()}-${Math.random()}`,
-    url: form().dataset.answerUrl, link_id: link, value: valuesOf(link) };
-  keep(item);
-  sendAll();
-  const all = [...form().querySelectorAll("[data-question]")].filter((one) => one.getClientRects().length > 0);
-  const last = event.target.type === "radio" && all.indexOf(event.target.closest("[data-question]")) === all.length - 1;
-  if (last) setTimeout(focusResult, 0);
+function fieldOf(block) {
+  return block.querySelector('input:not([type=hidden]):not([disabled]), textarea, [data-value][tabindex="0"], [data-value]');
 }
 
-function mark(link) {
-  const question = [...form().querySelectorAll("[data-question]")].find((one) => one.dataset.question === link);
-  if (!question) return;
-  question.classList.add("answered");
-  question.querySelectorAll("label.op").forEach((option) => option.classList.toggle("on", option.querySelector("input").checked));
+function goTo(block) {
+  blocks({ shown: false }).forEach((one) => one.classList.toggle("cur", one === block));
+  const field = fieldOf(block);
+  if (field) field.focus({ preventScroll: true });
+  if (field && field.select) field.select();
+  block.scrollIntoView({ block: "nearest" });
+}
+
+function advance(block) {
+  const all = blocks();
+  const next = all[all.indexOf(block) + 1];
+  if (next) goTo(next);
+  else focusResult();
+}
+
+function save(link) {
+  enable();
+  keep({ id: `${form().dataset.answerUrl}#${link}`, stamp: `${Date.now()}-${Math.random()}`, url: form().dataset.answerUrl,
+    link_id: link, value: valuesOf(link) });
+  sendAll();
+}
+
+/** A click, a digit or an arrow on an option. */
+function pickOption(option) {
+  const link = option.dataset.answer;
+  const group = option.closest("[data-digits]");
+  const block = option.closest("[data-question]");
+  if (option.hasAttribute("data-not-measured")) {
+    const on = option.getAttribute("aria-pressed") !== "true";
+    option.setAttribute("aria-pressed", String(on));
+    option.classList.toggle("on", on);
+    form().querySelectorAll(`input[data-answer="${CSS.escape(link)}"]`).forEach((field) => { field.value = ""; });
+    save(link);
+    return;
+  }
+  const many = option.hasAttribute("data-repeats");
+  group.querySelectorAll("[data-value]").forEach((one) => {
+    const on = many ? (one === option) !== (one.getAttribute("aria-checked") === "true") && (one === option || one.getAttribute("aria-checked") === "true") : one === option;
+    one.setAttribute("aria-checked", String(on));
+    one.classList.toggle("on", on);
+    one.classList.remove("bad");
+  });
+  rove();
+  save(link);
+  if (!many) advance(block);
+}
+
+function typed(event) {
+  const field = event.target;
+  if (!form() || !form().contains(field) || !field.matches("input[data-answer], textarea[data-answer]")) return;
+  if (field.value.trim()) {
+    form().querySelectorAll(`[data-not-measured][data-answer="${CSS.escape(field.dataset.answer)}"]`).forEach((one) => {
+      one.setAttribute("aria-pressed", "false");
+      one.classList.remove("on");
+    });
+  }
+  save(field.dataset.answer);
+}
+
+/** A full number field passes on by itself; the last one of a question goes to the next question. */
+function full(event) {
+  const field = event.target;
+  const size = Number(field.dataset && field.dataset.jump);
+  if (!size || field.value.length < size || !form() || !form().contains(field)) return;
+  const block = field.closest("[data-question]");
+  const fields = [...block.querySelectorAll("input")];
+  if (fields.indexOf(field) === fields.length - 1) advance(block); // leaving the field fires its change
+}
+
+function walk(event) {
+  const option = event.target.closest && event.target.closest("[data-questions] [data-value]");
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.code];
+  if (option && by) {
+    const all = [...option.closest("[data-digits]").querySelectorAll("[data-value]")];
+    const next = all[(all.indexOf(option) + by + all.length) % all.length];
+    next.tabIndex = 0;
+    next.focus();
+    event.preventDefault();
+  } else if (event.code === "Enter" && event.target.matches && event.target.matches("[data-questions] input")) {
+    event.preventDefault();
+    advance(event.target.closest("[data-question]"));
+  } else if (event.code === "KeyN" && !event.ctrlKey && !event.altKey) {
+    const block = event.target.closest && event.target.closest("[data-question]");
+    const option2 = block && block.querySelector("[data-not-measured]");
+    if (option2) {
+      event.preventDefault();
+      pickOption(option2);
+      advance(block);
+    }
+  }
 }
 
 async function sendAll() {
   const left = await drain(async (item) => {
     try {
       const answer = await post(item.url, { link_id: item.link_id, value: item.value });
-      if (form() && form().dataset.answerUrl === item.url) afterAnswer(answer.json(), item.link_id);
+      if (form() && form().dataset.answerUrl === item.url) afterAnswer(answer.json());
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error; // no network: it stays in the queue
-      refusedAnswer(item.link_id, error);
+      if (!(error instanceof Refusal) || error.status >= 500) throw error; // no network, server down: it stays in the queue
+      toast({ text: wordsOf(error) || text("error-500"), bad: true });
       throw Object.assign(new Error("refused"), { refused: true });
     }
   });
-  document.documentElement.classList.toggle("is-offline", left > 0 && !busy);
+  document.documentElement.classList.toggle("is-offline", left > 0);
   const count = document.getElementById("unsent-count");
   if (count) count.textContent = left ? String(left) : "";
 }
 
-function afterAnswer(result, link) {
-  const place = form().querySelector("[data-saved]");
-  if (place) {
-    place.textContent = result.saved;
-    place.dataset.savedAt = result.time;
-  }
-  const count = form().querySelector("[data-answered]");
-  if (count) {
-    count.textContent = result.progress;
-    count.dataset.answered = String(result.answered);
-  }
-  note(link, "");
-  const alerts = new Map(Object.entries(result.alerts || {}));
-  form().querySelectorAll("[data-alert-of]").forEach((slot) => {
-    const html = alerts.get(slot.dataset.alertOf) || "";
-    if (slot.dataset.shown !== html) {
-      slot.innerHTML = html;
-      slot.dataset.shown = html;
-    }
+function afterAnswer(result) {
+  const here = screen();
+  const saved = here.querySelector("[data-saved]");
+  saved.textContent = result.saved;
+  saved.dataset.savedAt = result.time;
+  here.querySelectorAll("[data-answered], [data-total]").forEach((one) => {
+    const name = "answered" in one.dataset ? "answered" : "total";
+    one.textContent = result[name];
+    one.dataset[name] = String(result[name]);
+  });
+  blocks({ shown: false }).forEach((block) => {
+    const link = block.dataset.linkId;
+    block.classList.toggle("done", result.done.includes(link));
+    notes(block, result.blocks[link] || "");
   });
   const advice = document.getElementById("advice");
-  if (advice && result.advice !== undefined) advice.innerHTML = result.advice;
+  if (advice) advice.innerHTML = result.advice;
 }
 
-function refusedAnswer(link, error) {
-  note(link, wordsOf(error));
-}
-
-function note(link, message) {
-  const place = form() && form().querySelector(`[data-error-of="${CSS.escape(link)}"]`);
-  if (place) place.textContent = message;
+function notes(block, html) {
+  const holder = document.createElement("template");
+  holder.innerHTML = html.trim();
+  const now = [...block.querySelectorAll(":scope > .inline-alert")];
+  const key = (list) => list.map((one) => one.outerHTML).join("");
+  const next = [...holder.content.children];
+  if (key(now) === key(next)) return; // an alert that stands is not read out twice
+  now.forEach((one) => one.remove());
+  block.append(...next);
+  const bad = next.some((one) => one.dataset.severity === "critical");
+  block.querySelectorAll("[data-value].on").forEach((one) => one.classList.toggle("bad", bad));
 }
 
 function firstOpenQuestion() {
-  if (!form()) {
-    return;
-  }
-  const open = [...form().querySelectorAll("[data-question]")].filter((one) => one.getClientRects().length > 0)
-    .find((one) => !valuesOf(one.dataset.question).length && one.querySelector("input, textarea, select"));
-  const field = open && (open.querySelector("input:not([type=hidden]), textarea, select"));
-  if (field) {
-    field.focus({ preventScroll: true });
-    open.scrollIntoView({ block: "nearest" });
-  } else {
-    focusResult();
-  }
+  const open = blocks().find((block) => !linksOf(block).some((link) => valuesOf(link).length));
+  if (open) goTo(open);
+  else focusResult();
 }
 
 function missing() {
@@ -319,7 +393,7 @@ async function report(button) {
   await sendAll();
   try {
     const answer = (await post(url)).json();
-    afterAnswer(answer, "");
+    afterAnswer(answer);
     toast({ text: answer.text });
   } catch (error) {
     complain(error);
@@ -367,6 +441,7 @@ function bind() {
     if (at("[data-ask]")) ask(at("[data-ask]").dataset.ask);
     if (at("[data-result]")) choose(at("[data-result]"));
     if (at("[data-tab]")) tab(at("[data-tab]"));
+    if (at("[data-questions] [data-value]")) pickOption(at("[data-value]"));
     if (at("[data-report]")) report(at("[data-report]"));
     if (at("[data-finish-button]")) {
       if (chosenResult()) finish({ outcome: chosenResult() });
@@ -407,8 +482,10 @@ function bind() {
       tab(next);
     }
   });
-  document.addEventListener("change", answered);
+  document.addEventListener("change", typed);
+  document.addEventListener("keydown", walk);
   document.addEventListener("input", (event) => {
+    full(event);
     if (event.target.id === "note") sessionStorage.setItem(noteKey(), event.target.value);
   });
   document.addEventListener("reopened", async (event) => {
@@ -424,7 +501,6 @@ function bind() {
     }
   }, 300000);
 
-  enable();
   arrive();
   if (new URLSearchParams(window.location.search).has("dial")) {
     window.history.replaceState(null, "", window.location.pathname);

@@ -12,10 +12,11 @@ from django.utils import timezone
 from careloop.kernel.svg import LineChart, line_chart
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Observation
+from careloop.questionnaires.reads import responses_of
 from careloop.tasks.models import Task
 from careloop.tasks.reads import in_hand, outcome_label, reason_text
 from careloop.tasks.rules import OUTCOMES
-from careloop.workbench.reads import people
+from careloop.workbench.reads import people, questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
     names = people.diagnoses(task, stay, viewer=viewer)
     if names:
         shown["diagnosis"] = " · ".join(names)
+    form = questions.call_form(task, viewer=viewer, at=at)
     held = task.claimed_until is not None and task.claimed_until > at
     return {
         **numbers_context(task, viewer=viewer),
@@ -47,8 +49,10 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
         "pressure": pressure(people.blood_pressure(task.patient_id, viewer=viewer)),
         "history": people.attempts(task.patient_id, viewer=viewer),
         "outcome_words": {code: outcome_label(code) for code in OUTCOMES},
-        "script": [],
-        "advice": [],
+        "form": form,
+        "script": questions.script(form),
+        "advice": questions.advice(form),
+        "responses": responses_of(task.patient_id, viewer=viewer)[:5],
         "stamp": stamp(task),
     }
 

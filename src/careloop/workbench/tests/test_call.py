@@ -7,11 +7,14 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
 from careloop.patients.models import ContactPoint
+from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks import actions
 from careloop.tasks.models import ContactAttempt
 from careloop.tasks.tests.factories import make_patient
+from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now, page
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +46,7 @@ def test_the_screen_shows_the_patient_and_is_recorded(cast, django_assert_max_nu
     client = cast.client(cast.wang)
     post(client, "open", task.pk)
     page(client, "call", task.pk)
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(30):
         html = page(client, "call", task.pk).content.decode()
     assert "data-result-bar" in html
     assert "138****0347" in html
@@ -170,3 +173,103 @@ def test_leaving_gives_the_patient_back(cast):
     post(client, "leave")
     task.refresh_from_db()
     assert task.claimed_by_id is None
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "who": "who-1", "pain": "pain-1", "wound": "wound-1", "drugs": "drugs-1", "sleep": "sleep-1", "salt": "salt-1",
+    "smoke": "smoke-1", "visit": "visit-1",
+}  # fmt: skip
+
+
+def asked(cast, client):
+    forms.publish()
+    task = due_now(cast, questionnaire_url=forms.URL)
+    post(client, "start")
+    return task
+
+
+def responses():
+    return list(QuestionnaireResponse.objects.unscoped("test").order_by("started_at", "pk"))
+
+
+def test_looking_at_the_form_begins_no_answers(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    html = page(client, "call", task.pk).content.decode()
+    assert html.count("data-question ") == 10
+    assert 'data-link-id="when"' in html
+    assert responses() == []
+
+
+def test_an_answer_is_kept_at_once_and_says_what_follows(cast, django_assert_max_num_queries):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    body = post(client, "answer", task.pk, link_id="pain", value="pain-2").json()
+    assert (body["answered"], "when" in body["asked"]) == (1, True)
+    with django_assert_max_num_queries(34):
+        body = post(client, "answer", task.pk, link_id="when", value="when-2").json()
+    assert 'data-alert="angina-again"' in body["blocks"]["when"]
+    assert 'data-rule="angina-again"' in body["advice"]
+    (response,) = responses()
+    assert (response.status, response.values, response.mode) == (
+        "in-progress", {"pain": "pain-2", "when": "when-2"}, "phone",
+    )  # fmt: skip
+    body = post(client, "answer", task.pk, link_id="pain", value="pain-1").json()
+    assert "when" not in body["asked"]
+    assert "angina-again" not in str(body["blocks"])
+
+
+def test_a_colleagues_call_takes_no_answers(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    assert post(cast.client(cast.zhao), "answer", task.pk, link_id="pain", value="pain-1").status_code == 409
+    assert post(cast.client(cast.li), "answer", task.pk, link_id="pain", value="pain-1").status_code == 404
+    assert post(client, "answer", task.pk, link_id="nonsense", value="1").status_code == 409
+
+
+def test_completing_needs_the_required_answers_and_writes_both_or_neither(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    post(client, "answer", task.pk, link_id="who", value="who-1")
+    assert post(client, "finish", task.pk, outcome="reached-patient").status_code == 422
+    task.refresh_from_db()
+    assert (task.status, ContactAttempt.objects.unscoped("test").count()) == ("requested", 0)
+    for link_id, value in GOOD.items():
+        post(client, "answer", task.pk, link_id=link_id, value=value)
+    assert post(client, "finish", task.pk, outcome="reached-patient").status_code == 200
+    task.refresh_from_db()
+    assert (task.status, responses()[0].status) == ("completed", "completed")
+
+
+def test_not_reached_asks_for_no_answer(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    assert post(client, "finish", task.pk, outcome="no-answer").status_code == 200
+    assert responses() == []
+
+
+def test_after_undo_the_answers_can_be_corrected(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    for link_id, value in GOOD.items():
+        post(client, "answer", task.pk, link_id=link_id, value=value)
+    done = post(client, "finish", task.pk, outcome="reached-patient")
+    client.post(json.loads(done.headers["HX-Trigger"])["toast"]["undo"])
+    assert post(client, "answer", task.pk, link_id="sleep", value="sleep-3").status_code == 200
+    assert [r.status for r in responses()] == ["amended", "completed"]
+    assert post(client, "finish", task.pk, outcome="reached-patient").status_code == 200
+
+
+def test_a_critical_answer_is_reported_at_once_and_once(cast):
+    client = cast.client(cast.wang)
+    task = asked(cast, client)
+    assert post(client, "report", task.pk).status_code == 409
+    post(client, "answer", task.pk, link_id="pain", value="pain-2")
+    post(client, "answer", task.pk, link_id="when", value="when-2")
+    body = post(client, "report", task.pk).json()
+    assert "data-reported" in body["blocks"]["when"]
+    assert post(client, "report", task.pk).status_code == 200
+    alert = Alert.objects.unscoped("test").get()
+    assert (alert.rule_code, alert.severity, alert.source_task_id) == ("angina-again", "critical", task.pk)

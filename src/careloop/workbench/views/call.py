@@ -15,19 +15,23 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from careloop.alerts import access as alerts_access
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients import access as patients_access
 from careloop.patients import actions as patients_actions
 from careloop.patients.models import ContactPoint
+from careloop.questionnaires import access as questionnaires_access
 from careloop.tasks import access, actions, rules
 from careloop.tasks import reads as tasks_reads
 from careloop.tasks.models import Task
 from careloop.workbench import actions as call_actions
 from careloop.workbench.forms.today import AttemptForm, ListForm
 from careloop.workbench.reads import call as reads
+from careloop.workbench.reads import questions
 from careloop.workbench.views.today import task_of, undo_toast
 
 
@@ -118,6 +122,48 @@ def leave(request: PageRequest) -> HttpResponse:
     """Back to the list: the patient is free for others."""
     actions.release_claims(at=timezone.now(), by=request.viewer)
     return HttpResponseRedirect(reverse("workbench:today"))
+
+
+@page(questionnaires_access.ANSWER, methods=("POST",))
+def answer(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """One answer, kept at once. Says what it changed: faults, alerts with owner and deadline, advice, the count."""
+    task = task_of(request, task_id)
+    at = timezone.now()
+    call_actions.save_call_answer(
+        task=task, link_id=request.POST.get("link_id", ""), value=request.POST.getlist("value"), at=at, by=request.viewer
+    )
+    return JsonResponse(_changes(request, task))
+
+
+@page(alerts_access.RAISE, methods=("POST",))
+def report(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Alt A: raise the alerts of the answers so far now, without waiting for the end of the form."""
+    task = task_of(request, task_id)
+    raised = call_actions.report_now(task=task, at=timezone.now(), by=request.viewer)
+    names = ", ".join(sorted({alert.owner.name for alert in raised if alert.owner})) or _("the doctor on duty")
+    return JsonResponse({**_changes(request, task), "text": _("Reported to %(names)s.") % {"names": names}})
+
+
+def _changes(request: PageRequest, task: Task) -> dict[str, Any]:
+    """What the screen must show after an answer. Fields keep the focus: only the notes under them are sent."""
+    form = questions.call_form(task, viewer=request.viewer, at=timezone.now())
+    if form is None:
+        return {}
+    live = [screen for screen in form.view.screens if screen.enabled]
+    blocks = {
+        screen.questions[0].link_id: render_to_string("workbench/_notes.html", {"screen": screen, "form": form}, request)
+        for screen in live
+    }
+    return {
+        "blocks": blocks,
+        "asked": [question.link_id for screen in live for question in screen.questions if question.enabled],
+        "done": [screen.questions[0].link_id for screen in live if screen.answered],
+        "answered": form.view.answered,
+        "total": form.view.total,
+        "time": f"{timezone.localtime():%H:%M}",
+        "saved": _("saved %(time)s") % {"time": f"{timezone.localtime():%H:%M}"},
+        "advice": render_to_string("workbench/_advice.html", {"advice": questions.advice(form)}, request),
+    }
 
 
 @page(access.WORK, methods=("POST",))
