@@ -59,18 +59,21 @@ def page(browser: Browser, width: int, height: int, *, javascript: bool = True, 
     context = browser.new_context(
         viewport={"width": width, "height": height}, locale="zh-CN", java_script_enabled=javascript, **options
     )
+    context.set_default_timeout(10_000)
     tab = context.new_page()
     faults: list[str] = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on(
-        "console",
-        lambda line: faults.append(line.text) if line.type == "error" and "status of 4" not in line.text else None,
-    )
+    tab.on("console", lambda line: faults.append(line.text) if _is_fault(line.type, line.text) else None)
     try:
         yield tab
     finally:
         context.close()
     assert faults == []
+
+
+def _is_fault(kind: str, text: str) -> bool:
+    """Refusals (4xx) and requests that a test cut off are told by the browser too; they are no faults of the page."""
+    return kind == "error" and "status of 4" not in text and "net::ERR_FAILED" not in text
 
 
 @cache

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080), (375, 812)])
-def test_every_component_is_accessible_and_fits(transactional_db, browser, width, height):  # noqa: F811
+def test_every_component_is_accessible_and_fits(transactional_db, browser, width, height):
     with site() as url, page(browser, width, height) as tab:
         tab.goto(f"{url}/styleguide/")
         tab.wait_for_selector("[data-chart-canvas] svg")
@@ -19,7 +19,7 @@ def test_every_component_is_accessible_and_fits(transactional_db, browser, width
         assert tab.locator("[data-risk]").count() >= 6
 
 
-def test_keys_menus_and_undo(transactional_db, browser):  # noqa: F811
+def test_keys_menus_and_undo(transactional_db, browser):
     with site() as url, page(browser, 1366, 768) as tab:
         tab.goto(f"{url}/styleguide/")
         tab.keyboard.press("Shift+Slash")
@@ -37,7 +37,7 @@ def test_keys_menus_and_undo(transactional_db, browser):  # noqa: F811
         assert tab.locator(".toast button").last.is_visible()
 
 
-def test_single_keys_can_be_switched_off(transactional_db, browser):  # noqa: F811
+def test_single_keys_can_be_switched_off(transactional_db, browser):
     with site() as url, page(browser, 1366, 768) as tab:
         tab.goto(f"{url}/styleguide/")
         tab.evaluate("document.body.dataset.shortcuts = 'off'")
@@ -45,7 +45,7 @@ def test_single_keys_can_be_switched_off(transactional_db, browser):  # noqa: F8
         assert not tab.evaluate("document.getElementById('shortcuts').open")
 
 
-def test_print_hides_the_shell(transactional_db, browser):  # noqa: F811
+def test_print_hides_the_shell(transactional_db, browser):
     with site() as url, page(browser, 820, 1130) as tab:
         tab.goto(f"{url}/styleguide/")
         tab.emulate_media(media="print")

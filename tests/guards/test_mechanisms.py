@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 
+from careloop.accounts.access import GRANT
 from careloop.audit.models import AuditEvent
 from careloop.audit.record import record
 from careloop.kernel.actions import NothingRecorded, WriteOutsideAction, action, wrote
@@ -14,7 +15,6 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.models import UnscopedQuery, uuid7
 from careloop.kernel.pages import page
 from careloop.kernel.viewer import NOBODY, Viewer
-from careloop.accounts.access import GRANT
 from careloop.patients.models import CareRelationship, Encounter, Patient
 from tests.cast import SYSTEM
 

@@ -13,7 +13,7 @@ from careloop.kernel import assets
 from careloop.kernel.actions import seeding
 from careloop.patients.models import MedicationStatement, Observation
 from careloop.portal.tests.conftest import PHONE_ZHANG, make_link, portal  # noqa: F401
-from tests.browser import axe_violations, browser, overflow, page, site, small_targets, small_texts  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import make_cast
 
 pytestmark = pytest.mark.journey
@@ -55,7 +55,7 @@ def check_page(tab, name):
     assert overflow(tab) <= 0
 
 
-def test_every_page_is_made_for_old_eyes_and_hands(people, browser):  # noqa: F811
+def test_every_page_is_made_for_old_eyes_and_hands(people, browser):
     SHOTS.mkdir(exist_ok=True)
     token, _ = make_link(people.zhang)
     with site() as url, page(browser, 375, 812, device_scale_factor=2) as tab:
@@ -78,7 +78,7 @@ def test_every_page_is_made_for_old_eyes_and_hands(people, browser):  # noqa: F8
         check_page(tab, "measure-urgent")
 
 
-def test_large_print_on_the_smallest_telephone_does_not_overflow(people, browser):  # noqa: F811
+def test_large_print_on_the_smallest_telephone_does_not_overflow(people, browser):
     token, _ = make_link(people.zhang)
     with site() as url, page(browser, 320, 640) as tab:
         enter(tab, url, token)
@@ -89,7 +89,7 @@ def test_large_print_on_the_smallest_telephone_does_not_overflow(people, browser
                 assert overflow(tab) <= 0, (path, size)
 
 
-def test_large_print_is_one_tap_and_stays(people, browser):  # noqa: F811
+def test_large_print_is_one_tap_and_stays(people, browser):
     token, _ = make_link(people.zhang)
     with site() as url, page(browser, 375, 812) as tab:
         enter(tab, url, token)
@@ -100,7 +100,7 @@ def test_large_print_is_one_tap_and_stays(people, browser):  # noqa: F811
         assert tab.evaluate("document.documentElement.className") == "xl"
 
 
-def test_everything_works_without_javascript(people, browser):  # noqa: F811
+def test_everything_works_without_javascript(people, browser):
     token, _ = make_link(people.zhang)
     with site() as url, page(browser, 375, 812, javascript=False) as tab:
         enter(tab, url, token)

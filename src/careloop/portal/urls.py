@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.portal.views import home, link, measurements, questions
+from careloop.portal.views import home, link, measurements, messages, questions
 
 app_name = "portal"
 
@@ -20,5 +20,6 @@ urlpatterns = [
     path("t/<uuid:task_id>/safety/<str:key>/", questions.safety, name="safety"),
     path("t/<uuid:task_id>/answers/", questions.answers, name="answers"),
     path("t/<uuid:task_id>/done/", questions.done, name="done"),
+    path("messages/", messages.messages, name="messages"),
     path("measure/<slug:code>/", measurements.measure, name="measure"),
 ]

@@ -3,6 +3,7 @@
 from careloop.portal.actions.answering import Saved, answer, send_answers
 from careloop.portal.actions.checking import fail_check, forget_failed_checks, pass_check
 from careloop.portal.actions.measuring import enter_measurement
+from careloop.portal.actions.writing import leave_message
 
 __all__ = [
     "Saved",
@@ -10,6 +11,7 @@ __all__ = [
     "enter_measurement",
     "fail_check",
     "forget_failed_checks",
+    "leave_message",
     "pass_check",
     "send_answers",
 ]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import store_observations
-from careloop.patients.models import CareRelationship, Observation, Patient, Risk
+from careloop.patients.models import Observation, Patient, Risk
 from careloop.patients.rules import ObservationData
 from careloop.portal import reads, rules
+from careloop.portal.actions.asking import ask_department
 from careloop.portal.events import MeasurementEntered
-from careloop.tasks.actions import request_tasks
-from careloop.tasks.rules import TaskRequest
 
 SOURCE = "patient"
 RESPOND_WITHIN = timedelta(hours=2)
@@ -43,7 +44,7 @@ def enter_measurement(
     told = _observations(measurement, values, key, at)
     store_observations(patient=patient, encounter=None, observations=told, source=SOURCE, at=at, by=by)
     if level == "urgent":
-        _ask_for_a_call(patient, measurement, key, at, by)
+        _ask_for_a_call(patient, measurement, told, key, at, by)
     record(MeasurementEntered(measurement=measurement.code, level=level, key=key, patient_id=patient.pk), by=by)
     return level
 
@@ -72,21 +73,16 @@ def _observations(
     ]
 
 
-def _ask_for_a_call(patient: Patient, measurement: rules.Measurement, key: str, at: datetime, by: Viewer) -> None:
-    """A work order for the department that cares. Without a department nobody can be asked; the page still warns."""
-    care = CareRelationship.objects.visible_to(by).filter(patient=patient).order_by("-since", "-id").first()
-    if care is None:
-        return
-    asked = TaskRequest(
-        key=f"{key}:{patient.pk}",
-        kind="work-order",
-        patient_id=patient.pk,
-        department_id=care.department_id,
-        available_at=at,
-        due_at=at + RESPOND_WITHIN,
-        owner_role="follow-up-nurse",
-        step_code=f"urgent-{measurement.code}",
-        step_title=f"urgent-{measurement.code}",
-        risk=Risk.HIGH,
-    )
-    request_tasks(requests=[asked], by=by)
+def _ask_for_a_call(
+    patient: Patient,
+    measurement: rules.Measurement,
+    told: Sequence[ObservationData],
+    key: str,
+    at: datetime,
+    by: Viewer,
+) -> None:
+    title = _("Urgent value from home: %(value)s") % {"value": " / ".join(one.value for one in told)}
+    ask_department(
+        patient=patient, key=f"{key}:{patient.pk}", kind="work-order", code=f"urgent-{measurement.code}", title=title,
+        risk=Risk.HIGH, within=RESPOND_WITHIN, at=at, by=by,
+    )  # fmt: skip

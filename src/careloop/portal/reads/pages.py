@@ -18,6 +18,8 @@ from django.utils.translation import ngettext
 
 from careloop.accounts.models import Organization
 from careloop.kernel.viewer import Viewer
+from careloop.messaging.models import Communication, InboundMessage
+from careloop.messaging.reads.texts import shown_text
 from careloop.patients.models import AccessLink, ContactPoint, MedicationStatement, Observation, Patient
 from careloop.portal import rules
 from careloop.portal.models import FailedCheck
@@ -227,6 +229,29 @@ def medicines(viewer: Viewer) -> list[MedicationStatement]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of the conversation."""
+
+    text: str
+    mine: bool
+    at: datetime
+
+
+def conversation(viewer: Viewer) -> list[Said]:
+    """The newest messages of both sides, oldest first: the portal inbox and what the patient wrote."""
+    inbox = (
+        Communication.objects.visible_to(viewer)
+        .select_related("template")
+        .filter(channel="portal", state=Communication.State.DELIVERED)
+        .order_by("-delivered_at", "-id")[:20]
+    )
+    wrote = InboundMessage.objects.visible_to(viewer).order_by("-received_at", "-id")[:20]
+    said = [Said(shown_text(one), False, one.delivered_at or one.requested_at) for one in inbox]
+    said += [Said(one.text, True, one.occurred_at) for one in wrote]
+    return sorted(said, key=lambda one: one.at)[-20:]
+
+
 # ---- measurements ----
 
 
@@ -257,7 +282,8 @@ def readings(viewer: Viewer, measurement: rules.Measurement, *, count: int = 14)
     )
     moments: dict[datetime, dict[str, Decimal]] = {}
     for when, concept, value in rows:
-        moments.setdefault(when, {})[names[concept]] = value
+        if value is not None:
+            moments.setdefault(when, {})[names[concept]] = value
     newest = sorted(moments)[-count:]
     return [Reading(when, moments[when]) for when in newest]
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from careloop.alerts.models import Alert
 from careloop.kernel.viewer import Viewer
 from careloop.portal import rules
 from careloop.questionnaires import reads as questionnaires
@@ -125,6 +126,28 @@ def critical_finding(found: Sitting, page: Page, *, at: datetime) -> Finding | N
     here = {item.link_id for item in page}
     fired = [one for one in found.findings(at=at) if one.severity == "critical"]
     return next((one for one in fired if here & set(one.evidence)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Who calls until when, because of a dangerous answer."""
+
+    name: str
+    until: datetime
+
+
+def promised_call(found: Sitting, finding: Finding) -> Promise | None:
+    """What the alert of this finding promises; None while it is not raised or nobody owns it."""
+    if found.response is None:
+        return None
+    alert = (
+        Alert.objects.unscoped("the patient is told who calls, nothing else of the alert")
+        .select_related("owner")
+        .filter(response_id=found.response.pk, rule_code=finding.rule_code)
+        .order_by("id")
+        .first()
+    )
+    return Promise(alert.owner.name, alert.respond_by) if alert and alert.owner else None
 
 
 # ---- danger: known before the answer is sent ----

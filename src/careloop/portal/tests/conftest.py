@@ -12,7 +12,7 @@ from django.test import Client
 from careloop.kernel.actions import seeding
 from careloop.patients.models import AccessLink, Patient
 from careloop.portal import rules
-from tests.cast import Cast, cast  # noqa: F401
+from tests.cast import Cast
 
 PHONE_ZHANG = "0347"  # last four digits of the telephone of patient Zhang
 PHONE_MA = "0999"
@@ -64,5 +64,5 @@ def visitor(patient: Patient, **more) -> Visitor:
 
 
 @pytest.fixture
-def zhang(portal, cast: Cast) -> Visitor:  # noqa: F811
+def zhang(portal, cast: Cast) -> Visitor:
     return visitor(cast.zhang)

@@ -19,7 +19,7 @@ from careloop.portal.access import patient_page
 from careloop.portal.views.home import day_words
 from careloop.portal.views.link import message_page
 from careloop.portal.views.showing import show
-from careloop.questionnaires.rules import Item
+from careloop.questionnaires.rules import Finding, Item
 from careloop.tasks.models import Task
 
 
@@ -92,16 +92,24 @@ def safety(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     finding = reads.critical_finding(found, page, at=timezone.now()) if page else None
     if finding is None:
         return HttpResponseRedirect(_resume(found))
-    minutes = finding.respond_within_minutes
     context = {
         "safety": reads.safety_of(finding),
-        "notified": _(
-            "A doctor or nurse calls you within %(minutes)s minutes. Keep your telephone on and do not drive yourself."
-        )
-        % {"minutes": minutes},
+        "notified": _notified(found, finding),
         "go_on": "" if found.is_closed else _after(found, key),
     }
     return show(request, "portal/safety.html", context, title=_title(found), back=_question_url(found, key))
+
+
+def _notified(found: reads.Sitting, finding: Finding) -> str:
+    promise = reads.promised_call(found, finding)
+    if promise is None:
+        return _("A doctor or nurse calls you within %(minutes)s minutes. Keep your telephone on and do not drive.") % {
+            "minutes": finding.respond_within_minutes
+        }
+    return _("%(name)s calls you before %(time)s. Keep your telephone on and do not drive.") % {
+        "name": promise.name,
+        "time": f"{timezone.localtime(promise.until):%H:%M}",
+    }
 
 
 @patient_page("questions", methods=("GET", "POST"))
@@ -170,7 +178,7 @@ def _question_page(
         "place": place,
         "title": group or words(page[0]),
         "help": "",
-        "fields": [_field(item, found, entry) for item in page],
+        "fields": [_field(item, found, entry, group) for item in page],
         "before": _question_url(found, place.before) if place.before else "",
         "dangers": [danger.as_json() for danger in dangers],
         "safeties": safeties,
@@ -179,7 +187,7 @@ def _question_page(
     return show(request, "portal/question.html", context, title=_title(found), back="/" if home else "", status=status)
 
 
-def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None) -> dict[str, Any]:
+def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, group: str) -> dict[str, Any]:
     given = entry.raw.get(item.link_id) if entry else found.answers.get(item.link_id)
     chosen = {forms.code_of(value) for value in (given if isinstance(given, list | tuple) else [given])}
     options = [
@@ -192,7 +200,7 @@ def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None) ->
         "name": item.link_id,
         "kind": forms.kind_of(item),
         "label": words(item),
-        "spoken": _spoken(item, options),
+        "spoken": group or _spoken(item, options),
         "options": options,
         "scale_words": _("%(low)s is none at all, %(high)s is the worst you can think of")
         % {"low": options[0]["text"], "high": options[-1]["text"]}
