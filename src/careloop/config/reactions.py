@@ -84,6 +84,7 @@ REACTIONS = {
     tasks.TaskClosed: (plans_jobs.derive_next,),
     tasks.TaskReopened: (plans_jobs.realign_after_reopen,),
     tasks.TasksOpenedEarly: (),
+    tasks.MessageNoted: (),
     tasks.TaskSnoozed: (),
     tasks.CallPromised: (),
     tasks.AttemptRecorded: (plans_jobs.send_missed_call,),

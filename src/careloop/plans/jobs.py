@@ -159,10 +159,10 @@ def run_channel_ladder(timestamp: int) -> None:
 def end_plans(timestamp: int) -> None:
     """Every night at 01:40 in China: end conditions, lapsed tasks, orphans (pains 4, 17, 19)."""
     by, at = Viewer.system("plans.end_plans"), datetime.fromtimestamp(timestamp, UTC)
-    actions.end_due_plans(at=at, by=by)
     actions.lapse_tasks(at=at, by=by)
     actions.close_orphans(at=at, by=by)
     for ids in due.active_plan_batches(BATCH):
+        actions.end_due_plans(care_plan_ids=ids, at=at, by=by)
         actions.derive_next(care_plan_ids=ids, at=at, by=by)  # heals whatever a lost job left undone
 
 

@@ -46,6 +46,14 @@ class TasksOpenedEarly(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageNoted(Event):
+    """How far the message about these tasks has come: sent, opened or answered."""
+
+    task_ids: tuple[UUID, ...]
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSnoozed(Event):
     """Put off until a time, for a reason."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import cast
 from uuid import UUID
@@ -19,7 +20,7 @@ from careloop.plans.reads.facts import History
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.calendar import shipped_calendar
 from careloop.plans.rules.changes import Change
-from careloop.plans.rules.content import Activity, Channel, OwnerRule, Step
+from careloop.plans.rules.content import Activity, OwnerRule, Step
 from careloop.plans.rules.ending import PlanState, end_reason, nothing_follows
 from careloop.plans.rules.ladder import hours_before_phone
 from careloop.plans.rules.schedule import NoMore, Occurrence, instants, next_occurrence
@@ -58,7 +59,7 @@ def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
         return 0
     histories = facts.histories(active)
     texts = facts.diagnosis_texts(active)
-    asked: list[tuple[TaskRequest, Step | None]] = []
+    asked: list[_Asked] = []
     over: list[CarePlan] = []
     for plan in active:
         history = histories[plan.pk]
@@ -66,32 +67,44 @@ def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
         asked += missing
         if not missing and _is_used_up(plan, history, at=at):
             over.append(plan)
-    made = request_tasks(requests=[request for request, _step in asked], by=by)
-    _start_ladders(asked, at=at, by=by)
+    made = request_tasks(requests=[one.request for one in asked], by=by)
+    _start_ladders(asked, by=by)
     _finish(over, at=at, by=by)
     return made
 
 
-def _missing(plan: CarePlan, history: History, *, text: str, at: datetime) -> Iterator[tuple[TaskRequest, Step | None]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One task to ask for, and when its messages start (None: nothing is sent for it)."""
+
+    request: TaskRequest
+    messages_from: datetime | None = None
+
+
+def _missing(plan: CarePlan, history: History, *, text: str, at: datetime) -> Iterator[_Asked]:
     changes, progress = plan.personal(), history.progress(plan)
     for step in plan.definition.plan().steps:
         if step.code in history.open_steps:
             continue
         answer = next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)
         if isinstance(answer, Occurrence):
-            yield _request(plan, history, step, answer, text=text, at=at), step
+            yield _step_asked(plan, history, step, answer, text=text, at=at)
     for visit in changes.added:
         code = VISIT + visit.id
         if code not in history.open_steps and not history.past.get(code):
-            yield _visit(plan, history, visit, text=text), None
+            yield _Asked(_visit(plan, history, visit, text=text))
 
 
-def _request(
+def _step_asked(
     plan: CarePlan, history: History, step: Step, occurrence: Occurrence, *, text: str, at: datetime
-) -> TaskRequest:
+) -> _Asked:
     opens, due, closes = instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
+    hours = hours_before_phone(step.ladder)
+    if hours is None:
+        due = closes  # messages do it all: a person sees it only when they failed to the very end
+    starts = max(opens.replace(hour=MESSAGES_BEGIN.hour, minute=MESSAGES_BEGIN.minute) if hours != 0 else opens, at)
     owner_id, role = _owner(plan, history, OwnerRule(plan.personal().owner or step.owner))
-    return TaskRequest(
+    request = TaskRequest(
         key=_key(plan, history, step.code, occurrence.number),
         patient_id=plan.patient_id,
         department_id=plan.department_id,
@@ -108,23 +121,17 @@ def _request(
         diagnosis_text=text,
         risk=plan.patient.risk,
         discharged_at=plan.encounter.discharged_at,
-        available_at=min(_phone_from(step, max(opens, at), due), due),
+        available_at=due if hours is None else min(_phone_from(hours, starts, due), due),
         due_at=due,
         window_ends_at=closes,
     )
+    return _Asked(request, None if hours == 0 else starts)
 
 
-def _phone_from(step: Step, starts: datetime, due: datetime) -> datetime:
-    """When a person should see it: after the messages had their time, but on the due day at the latest."""
-    hours = hours_before_phone(step.ladder)
-    if hours is None:
-        return due
-    if not hours:
-        return starts if starts < due else due
-    morning = timezone.localtime(due, timezone.get_default_timezone()).replace(
-        hour=WORK_BEGINS.hour, minute=WORK_BEGINS.minute
-    )
-    return min(starts + timedelta(hours=hours), max(morning, starts))
+def _phone_from(hours: int, starts: datetime, due: datetime) -> datetime:
+    """When a person should see it: after the messages had their time, but on the morning of the due day at the latest."""
+    morning = due.replace(hour=WORK_BEGINS.hour, minute=WORK_BEGINS.minute)
+    return min(starts + timedelta(hours=hours), max(morning, starts)) if hours else starts
 
 
 def _visit(plan: CarePlan, history: History, visit: Change, *, text: str) -> TaskRequest:
@@ -170,27 +177,21 @@ def _owner(plan: CarePlan, history: History, rule: OwnerRule) -> tuple[UUID | No
     return person, rule.value
 
 
-def _start_ladders(asked: Sequence[tuple[TaskRequest, Step | None]], *, at: datetime, by: Viewer) -> None:
-    by_key = {request.key: (request, step) for request, step in asked if step and _sends_messages(step)}
+def _start_ladders(asked: Sequence[_Asked], *, by: Viewer) -> None:
+    by_key = {one.request.key: one for one in asked if one.messages_from is not None}
     if not by_key:
         return
     rows = Task.objects.unscoped("their ladders start").open().filter(key__in=list(by_key)).values_list("pk", "key")
-    runs = [_run(task_id, *by_key[key], at=at) for task_id, key in rows]
+    runs = [_run(task_id, by_key[key]) for task_id, key in rows]
     LadderRun.objects.bulk_create(runs, ignore_conflicts=True)
     record_all([LadderTimed(runs=len(runs))] if runs else [], by=by)
 
 
-def _sends_messages(step: Step) -> bool:
-    return step.ladder[0].channel is not Channel.PHONE
-
-
-def _run(task_id: UUID, request: TaskRequest, step: Step, *, at: datetime) -> LadderRun:
-    day = timezone.localtime(request.due_at, timezone.get_default_timezone()).date() - timedelta(days=step.opens_before)
-    opens = datetime.combine(day, MESSAGES_BEGIN, timezone.get_default_timezone())
-    starts = max(opens, at)
+def _run(task_id: UUID, asked: _Asked) -> LadderRun:
+    starts = cast(datetime, asked.messages_from)
     return LadderRun(
-        patient_id=request.patient_id,
-        care_plan_id=cast(UUID, request.care_plan_id),
+        patient_id=asked.request.patient_id,
+        care_plan_id=cast(UUID, asked.request.care_plan_id),
         task_id=task_id,
         starts_at=starts,
         next_move_at=starts,

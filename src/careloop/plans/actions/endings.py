@@ -245,23 +245,19 @@ def realign_after_merge(*, patient_ids: Sequence[UUID], at: datetime, by: Viewer
 
 
 @action
-def end_due_plans(*, at: datetime, by: Viewer, limit: int = 500) -> int:
-    """The nightly look at every running plan's end conditions (pain 4). Gives back how many ended."""
+def end_due_plans(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
+    """The nightly look at the end conditions of these plans (pain 4). Gives back how many ended."""
     today = facts.local_day(at)
-    plans = list(
-        CarePlan.objects.unscoped("the nightly look").active().select_related("definition", "encounter", "patient")
-        .order_by("pk")
-    )  # fmt: skip
+    chosen = CarePlan.objects.unscoped("the nightly look").active().filter(pk__in=list(care_plan_ids))
+    hold_patients(chosen.values_list("patient_id", flat=True))
+    plans = list(chosen.select_related("definition", "encounter", "patient").order_by("pk"))
     histories = facts.histories(plans)
     ending: dict[str, list[CarePlan]] = defaultdict(list)
     for plan in plans:
-        history = histories[plan.pk]
-        reason = end_reason(
-            plan.definition.plan(), plan.anchors(), PlanState(history.completed, history.open_tasks), today=today
-        )
+        state = PlanState(histories[plan.pk].completed, histories[plan.pk].open_tasks)
+        reason = end_reason(plan.definition.plan(), plan.anchors(), state, today=today)
         if reason:
             ending[reason].append(plan)
-    hold_patients([plan.patient_id for found in ending.values() for plan in found])
     for reason, found in ending.items():
         _end_plans(found, reason=reason, status=CarePlan.Status.COMPLETED, at=at, by=by)
     return sum(map(len, ending.values()))

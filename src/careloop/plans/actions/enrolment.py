@@ -131,6 +131,10 @@ def _judge(
     for url, definition in wanted.items():
         if all(plan.definition_url != url for plan in mine):
             work.starting.append(_new_plan(stay, definition, department, _reasons(choice, url), at=at))
+    # The discharge came again before the job after its cancelling ran: that job then finds a finished stay.
+    work.ending["discharge-cancelled"] += [
+        p for p in known if p.encounter_id == stay.encounter.pk and p.cycle < _cycle(stay) and not _is_by_hand(p)
+    ]
     _unwanted(mine, wanted, choice.outcome, work)
     _other_stays([p for p in known if p.encounter_id != stay.encounter.pk], wanted, choice.outcome, stay, work)
     _late_dates(stay, mine, work)

@@ -24,7 +24,7 @@ from careloop.plans.models import LadderRun
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.content import Activity, Channel, Step
 from careloop.plans.rules.ladder import CallNow, Exhausted, Send, Tried, Wait, next_move
-from careloop.tasks.actions import close_tasks, open_early
+from careloop.tasks.actions import close_tasks, note_message, open_early
 from careloop.tasks.models import Task
 
 LINK_LASTS = timedelta(days=14)
@@ -170,6 +170,7 @@ def _send(sending: Sequence[tuple[_Climb, Channel]], *, at: datetime, by: Viewer
         if not failed:
             ids = tuple(climb.task.pk for climb in together)
             record(LadderClimbed(channel=channel.value, task_ids=ids, patient_id=together[0].run.patient_id), by=by)
+            note_message(task_ids=ids, state="sent", at=at, by=by)
 
 
 def _queue(together: Sequence[_Climb], channel: Channel, *, at: datetime, by: Viewer) -> Communication:

@@ -320,15 +320,17 @@ def _card(
         changes=[(change, _change_words(change, steps)) for change in plan.change_list() if not change.undone],
         off=[(code, steps[code]) for code in sorted(personal.ticked_off) if code in steps],
         newer=newest if newest and newest.pk != plan.definition_id and plan.ended_at is None else None,
-        targets={
-            wording.target_words(name): value for name, value in {**content.targets, **personal.targets}.items()
-        },
+        targets={wording.target_words(name): value for name, value in {**content.targets, **personal.targets}.items()},
         visits_added=personal.visits_added,
     )
 
 
 def _change_words(change: Change, steps: Mapping[str, str]) -> str:
-    value = wording.owner_words(change.owner) if change.owner else f"{wording.target_words(change.name)} {change.value}".strip()
+    value = (
+        wording.owner_words(change.owner)
+        if change.owner
+        else f"{wording.target_words(change.name)} {change.value}".strip()
+    )
     day = change.day.isoformat() if change.day else ""
     step = steps.get(change.step, change.step)
     return wording.change_words(change.kind.value, step=step, day=day, title=change.title, value=value)

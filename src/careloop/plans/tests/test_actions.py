@@ -309,6 +309,14 @@ def test_messages_come_before_the_call_and_start_a_ladder(scene: Scene) -> None:
     assert task.available_at.astimezone(scene.zone).date() == date(2026, 11, 21)
 
 
+def test_what_messages_do_alone_is_not_on_the_list_of_calls(scene: Scene) -> None:
+    ladder = [{"channel": "sms", "wait_hours": 24}]
+    plan = start(scene, "tips", raw_step("tip", "10", window=[0, 2], ladder=ladder))
+    (task,) = tasks_of(plan)
+    assert (task.available_at, task.due_at) == (task.window_ends_at, task.window_ends_at)
+    assert LadderRun.objects.unscoped("test").get().starts_at.astimezone(scene.zone).date() == date(2026, 11, 23)
+
+
 def test_owners_follow_the_rule(scene: Scene) -> None:
     rules = ["follow-up-centre", "attending-doctor", "ward-nurse", "same-nurse"]
     plan = start(scene, "owners", *[raw_step(f"s{n}", str(n + 3), owner=rule) for n, rule in enumerate(rules)])
@@ -397,6 +405,16 @@ def test_a_cancelled_discharge_closes_what_is_open_and_keeps_what_was_done(scene
     assert EnrolmentDecision.objects.unscoped("test").count() == 2
 
 
+def test_a_second_discharge_that_overtakes_the_cancelling_of_the_first_replaces_its_plan(scene: Scene) -> None:
+    stay = scene.discharge(procedures=("36.06",))
+    enrol(stay)
+    scene.change(stay, discharged_at=AT + 5 * DAY, discharge_cycle=2)  # A13 and A03 came before any job ran
+    enrol(stay, at=AT + 5 * DAY)
+    actions.cancel_discharge(encounter_id=stay.pk, reason="discharge-cancelled", at=AT + 5 * DAY, by=SYSTEM)
+    assert {p.cycle: p.end_reason for p in CarePlan.objects.unscoped("test")} == {1: "discharge-cancelled", 2: ""}
+    assert open_tasks() == 6
+
+
 def test_a_discharge_that_came_again_before_the_job_ran_is_not_cancelled(scene: Scene) -> None:
     stay = scene.discharge(procedures=("36.06",))
     enrol(stay)
@@ -475,8 +493,8 @@ def test_a_merge_moves_plans_with_their_stays_and_ends_doubles(scene: Scene) -> 
 
 def test_end_conditions_are_looked_at_every_night(scene: Scene) -> None:
     plan = start(scene, "dated", raw_step("weekly", "every 7"), ends={"after": "30"})
-    assert actions.end_due_plans(at=AT + 30 * DAY, by=SYSTEM) == 0
-    assert actions.end_due_plans(at=AT + 31 * DAY, by=SYSTEM) == 1
+    assert actions.end_due_plans(care_plan_ids=[plan.pk], at=AT + 30 * DAY, by=SYSTEM) == 0
+    assert actions.end_due_plans(care_plan_ids=[plan.pk], at=AT + 31 * DAY, by=SYSTEM) == 1
     plan.refresh_from_db()
     assert (plan.status, plan.end_reason) == ("completed", "date-reached")
     assert open_tasks() == 0
@@ -487,7 +505,7 @@ def test_a_count_ends_a_plan(scene: Scene) -> None:
     for _n in range(2):
         (task,) = tasks_of(plan, status="requested")
         finish(task, task.due_at)
-    assert actions.end_due_plans(at=AT + 15 * DAY, by=SYSTEM) == 1
+    assert actions.end_due_plans(care_plan_ids=[plan.pk], at=AT + 15 * DAY, by=SYSTEM) == 1
     plan.refresh_from_db()
     assert plan.end_reason == "count-reached"
 

@@ -67,7 +67,7 @@ def test_a_channel_that_is_not_there_costs_no_waiting(scene: Scene) -> None:
     assert [(m.channel, m.state) for m in messages()] == [("wechat", "suppressed"), ("sms", "queued")]
     message, (task,) = sent()[0], tasks_of(plan)
     assert (message.template_code, message.task_id) == ("follow-up-link", task.pk)
-    assert message.link_id is not None
+    assert (message.link_id is not None, task.message_state) == (True, "sent")
     link = AccessLink.objects.unscoped("test").get(pk=message.link_id)
     assert (link.purpose, link.task_id) == ("questionnaire", task.pk)
     assert LadderRun.objects.unscoped("test").get().next_move_at == NINE + 24 * HOUR

@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careloop.plans.rules.calendar import WEEKDAYS_ONLY, CalendarError, Shift, WorkCalendar, parse_calendars
@@ -49,6 +49,7 @@ def test_an_unpublished_year_has_weekdays_only_and_says_so() -> None:
     assert CHINA.is_published(date(2026, 10, 1))
 
 
+@settings(deadline=None)
 @given(st.dates(date(2024, 1, 1), date(2028, 12, 31)), st.sampled_from([s for s in Shift if s is not Shift.KEEP]))
 def test_a_shift_never_lands_on_a_rest_day(day: date, how: Shift) -> None:
     for cal in (CHINA, WEEKDAYS_ONLY):

@@ -1,7 +1,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from careloop.plans.rules.intervals import IntervalError, Offset, parse_intervals
@@ -72,6 +72,7 @@ def test_nonsense_is_refused_with_a_reason(text: str, says: str) -> None:
         parse_intervals(text)
 
 
+@settings(deadline=None)
 @given(anchor=DAYS, first=st.integers(0, 400), gap=st.integers(1, 400), number=st.integers(0, 30))
 @example(anchor=date(2028, 2, 28), first=1, gap=1, number=1)  # over a leap day
 @example(anchor=date(2026, 3, 28), first=1, gap=1, number=2)  # over a change to summer time in Europe
@@ -81,6 +82,7 @@ def test_days_are_exact_whatever_the_calendar_does(anchor: date, first: int, gap
     assert offset.after(anchor) == anchor + timedelta(days=first + gap * number)
 
 
+@settings(deadline=None)
 @given(anchor=DAYS, months=st.integers(1, 60))
 def test_months_keep_the_day_or_take_the_last_of_the_month(anchor: date, months: int) -> None:
     reached = Offset(months=months).after(anchor)
@@ -88,6 +90,7 @@ def test_months_keep_the_day_or_take_the_last_of_the_month(anchor: date, months:
     assert reached.day == anchor.day or (reached.day < anchor.day and (reached + timedelta(days=1)).day == 1)
 
 
+@settings(deadline=None)
 @given(anchor=DAYS, every=st.integers(1, 200), until=st.integers(1, 2000))
 def test_until_ends_the_table(anchor: date, every: int, until: int) -> None:
     assume(every <= until and until // every < 300)
@@ -97,6 +100,7 @@ def test_until_ends_the_table(anchor: date, every: int, until: int) -> None:
     assert table.offset(count, anchor=anchor) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -2,7 +2,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careloop.plans.rules.calendar import WEEKDAYS_ONLY, Shift
@@ -200,6 +200,7 @@ def plans(draw: st.DrawFn) -> tuple[PlanContent, Anchors]:
     ), anchors
 
 
+@settings(deadline=None)
 @given(plans(), st.lists(st.integers(-10, 40), min_size=12, max_size=12))
 def test_a_plan_lived_through_has_no_key_twice_and_ends(plan: tuple[PlanContent, Anchors], delays: list[int]) -> None:
     content, anchors = plan
@@ -221,6 +222,7 @@ def test_a_plan_lived_through_has_no_key_twice_and_ends(plan: tuple[PlanContent,
         assert isinstance(next_occurrence(call, anchors, Progress({"call": past}, anchors.enrolment), CHINA), NoMore)
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(1, 200), st.integers(0, 8))
 def test_done_on_time_or_not_the_series_from_discharge_keeps_its_rhythm(day: date, gap: int, done: int) -> None:
     anchors = Anchors(day, day)
@@ -229,6 +231,7 @@ def test_done_on_time_or_not_the_series_from_discharge_keeps_its_rhythm(day: dat
     assert occurrence.planned == day + timedelta(days=gap * (done + 1))
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(0, 40), st.integers(1, 99), st.integers(0, 6))
 def test_asking_again_gives_the_same_answer(day: date, first: int, gap: int, done: int) -> None:
     anchors, series = Anchors(day, day), step(f"{first}, +{gap}, every {gap}")
@@ -236,6 +239,7 @@ def test_asking_again_gives_the_same_answer(day: date, first: int, gap: int, don
     assert next_occurrence(series, anchors, progress, CHINA) == next_occurrence(series, anchors, progress, CHINA)
 
 
+@settings(deadline=None)
 @given(plans())
 def test_the_projection_starts_with_the_next_occurrence(plan: tuple[PlanContent, Anchors]) -> None:
     content, anchors = plan

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -174,7 +175,7 @@ def questionnaires_to_answer(viewer: Viewer, *, at: datetime) -> list[ToAnswer]:
     tasks = (
         Task.objects.visible_to(viewer)
         .open()
-        .filter(available_at__lte=at)
+        .filter(Q(available_at__lte=at) | ~Q(message_state=""))  # asked by message before a person would call
         .exclude(questionnaire_url="")
         .order_by("due_at", "id")[:10]
     )

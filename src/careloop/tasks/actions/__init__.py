@@ -13,7 +13,7 @@ from careloop.tasks.actions.contact import (
 )
 from careloop.tasks.actions.filters import FilterNeedsName, remove_filter, save_filter
 from careloop.tasks.actions.finishing import TaskNeedsReason, TaskNotOpen, UnknownOutcome, close_tasks, complete_task
-from careloop.tasks.actions.opening import open_early
+from careloop.tasks.actions.opening import note_message, open_early
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.actions.weighing import flag_self_report, refresh_priorities
 from careloop.tasks.rules import TaskRequest
@@ -36,6 +36,7 @@ __all__ = [
     "distribute_tasks",
     "flag_self_report",
     "keep_claim",
+    "note_message",
     "open_early",
     "promise_call",
     "record_attempt",

@@ -1,4 +1,4 @@
-"""Scheduled work comes onto the list before its time."""
+"""Scheduled work comes onto the list before its time; a message went out before it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
-from careloop.tasks.events import TasksOpenedEarly
+from careloop.tasks.events import MessageNoted, TasksOpenedEarly
 from careloop.tasks.models import Task
 
 
@@ -25,3 +25,13 @@ def open_early(*, task_ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
         )
         record(TasksOpenedEarly(task_ids=ids), by=by)
     return len(ids)
+
+
+@action
+def note_message(*, task_ids: Sequence[UUID], state: str, at: datetime, by: Viewer) -> int:
+    """A message about these tasks was sent, opened or answered; the list shows it, and the patient may answer online."""
+    waiting = Task.objects.visible_to(by).open().filter(pk__in=list(task_ids)).exclude(message_state=state)
+    changed = waiting.update(message_state=state, updated_at=at)
+    if changed:
+        record(MessageNoted(task_ids=tuple(task_ids), state=state), by=by)
+    return changed
