@@ -100,7 +100,7 @@ def death(stay: Stay, send: Sender, at: datetime) -> Outgoing:
 def appointment(stay: Stay, send: Sender, event: str, number: str, at: datetime, when: datetime) -> Outgoing:
     """A revisit booked (S12) or missed (S26)."""
     status = "NOSHOW" if event.endswith("S26") else "BOOKED"
-    schedule = f"SCH|{number}|{number}|||||复诊|||30|min|^^30^{when:%Y%m%d%H%M%S}^{when + timedelta(minutes=30):%Y%m%d%H%M%S}|||||||||||||{status}"
+    schedule = f"SCH|{number}|{number}|||||复诊||30|min|^^30^{when:%Y%m%d%H%M%S}^{when + timedelta(minutes=30):%Y%m%d%H%M%S}||||||||||||||{status}"
     segments = [
         schedule,
         pid(stay.person, stay.person.record_number),
@@ -173,6 +173,6 @@ def medicines(stay: Stay, at: datetime) -> list[str]:
         order = f"{stay.visit_number}M{i}"
         segments.append(f"ORC|NW|{order}|{order}||||||{at:%Y%m%d%H%M%S}")
         segments.append(
-            f"RXE|1^{frequency}||{name}^{name}^L|{dose.rstrip('g').rstrip('m') if dose.endswith('mg') else dose}||{'mg' if dose.endswith('mg') else ''}"
+            f"RXE|1^{frequency}|{name}^{name}^L|{dose.rstrip('g').rstrip('m') if dose.endswith('mg') else dose}||{'mg' if dose.endswith('mg') else ''}"
         )
     return segments
