@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name in WITH_MOVABLE_CLOCK:
         os.environ.setdefault(clock.VARIABLE, str(env.load().data_dir.resolve() / "clock"))
         os.environ.setdefault("CARELOOP_SMS_GATEWAY_URL", "http://127.0.0.1:8002")  # the demo gateway it starts
+        os.environ.setdefault("CARELOOP_SMS_GATEWAY_SECRET", "simulated-carrier")
     prepare(owner=name in AS_OWNER, database=name not in BARE)
     return int(_function(COMMANDS[name][1], bare=name in BARE)(rest) or 0)
 

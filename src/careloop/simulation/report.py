@@ -52,8 +52,16 @@ def _inbox(found: Report) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(sum(duplicates), 0) FROM integration_inboxmessage")
         found.repeated = int(cursor.fetchone()[0])
-    found.by_state = dict(Counter(InboxMessage.objects.unscoped("the report counts messages").values_list("state", flat=True)))
-    found.dead = dict(Counter(InboxMessage.objects.unscoped("the report counts messages").filter(state="dead").values_list("error_code", flat=True)))
+    found.by_state = dict(
+        Counter(InboxMessage.objects.unscoped("the report counts messages").values_list("state", flat=True))
+    )
+    found.dead = dict(
+        Counter(
+            InboxMessage.objects.unscoped("the report counts messages")
+            .filter(state="dead")
+            .values_list("error_code", flat=True)
+        )
+    )
 
 
 def _items(found: Report, at: datetime) -> None:

@@ -28,6 +28,7 @@ from careloop.simulation.world import City, Stay
 
 MORNING, AFTERNOON, EVENING = 9, 15, 20  # hours of the hospital's day at which the run stops and everybody acts
 CALLS_PER_NURSE = 60
+SENT_AGAIN = 0.01
 NIGHTLY = ("careloop.plans.jobs.end_plans", "careloop.reports.jobs.check_rollup")
 EVERY_STOP = (
     "careloop.plans.jobs.run_channel_ladder", "careloop.alerts.jobs.escalate_due",
@@ -164,6 +165,8 @@ def _until_stop(run: Run, stop: datetime) -> None:
         message = run.queue.pop(0)
         _set_clock(run.aware(message.at))
         run.line.send(message.content)
+        if run.dice.random() < SENT_AGAIN:  # an interface engine that missed our answer sends the same bytes again
+            run.line.send(message.content)
     _set_clock(at)
     machinery.drain_inbox()
     _jobs(run, at, nightly=stop.hour == EVENING)

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import json
 import secrets
-import time
 from typing import Any
 
 import aiohttp
+from django.utils import timezone
 
 from careloop.messaging.rules.signing import signature
 
@@ -68,7 +68,7 @@ class Callbacks:
 
     async def _post(self, session: aiohttp.ClientSession, events: list[dict[str, Any]]) -> bool:
         body = json.dumps({"events": events}, ensure_ascii=False).encode()
-        timestamp, nonce = str(int(time.time())), secrets.token_hex(12)
+        timestamp, nonce = str(int(timezone.now().timestamp())), secrets.token_hex(12)
         headers = {
             "Content-Type": "application/json",
             "X-Gateway-Timestamp": timestamp,

@@ -8,13 +8,13 @@ import hmac
 import json
 import secrets
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from django.utils import timezone
 
 from careloop.simulation.gateway import pages
 from careloop.simulation.gateway.callbacks import Callbacks
@@ -90,7 +90,11 @@ class Gateway:
         if refused:
             return web.json_response({"code": refused}, status=422)
         message, new = self.phones.accept(
-            key=key, to=to, text=text, at=time.time(), copies=2 if fault and fault.do == "duplicate" else 1
+            key=key,
+            to=to,
+            text=text,
+            at=timezone.now().timestamp(),
+            copies=2 if fault and fault.do == "duplicate" else 1,
         )
         self._changed(message)
         if new:
@@ -138,7 +142,7 @@ class Gateway:
             "ref": message.ref,
             "status": status,
             "code": code,
-            "at": time.time(),
+            "at": timezone.now().timestamp(),
         }
 
     def _let_in(self, request: web.Request) -> None:
@@ -150,7 +154,7 @@ class Gateway:
     # ---- the patients --------------------------------------------------------------------------------------
 
     def _answer(self, number: str, text: str) -> Message:
-        message = self.phones.answer(number=number, text=text[:500], at=time.time())
+        message = self.phones.answer(number=number, text=text[:500], at=timezone.now().timestamp())
         self._changed(message)
         self.callbacks.tell(
             {"type": "reply", "id": message.ref, "from": number, "text": message.text, "at": message.at}
