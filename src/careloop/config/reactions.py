@@ -152,4 +152,5 @@ REACTIONS = {
     questionnaires.AnswerSaved: (),
     questionnaires.ResponseCompleted: (alerts_jobs.judge_response, plans_jobs.close_task_of_response),
     questionnaires.ResponseAmended: (alerts_jobs.judge_response,),
+    questionnaires.ResponseEnteredInError: (),
 }

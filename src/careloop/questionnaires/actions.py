@@ -56,6 +56,11 @@ class ResponseIncomplete(Refused):
         super().__init__()
 
 
+class AnswerTooLong(Refused):
+    code = "answer-too-long"
+    message = _("This answer is too long to be kept.")
+
+
 class UnknownQuestion(Refused):
     code = "unknown-question"
     message = _("This form has no such question.")
@@ -105,9 +110,8 @@ def _parsed(content: Mapping[str, Any]) -> rules.Form:
         form = rules.parse(content)
     except rules.BadQuestionnaire as fault:
         raise BadDefinition(str(fault)) from None
-    for total in form.scores:
-        if overlap := rules.overlapping_bands(total):
-            raise BadDefinition(f"score {total['code']}: bands {', '.join(overlap)} overlap the band before")
+    if mistakes := rules.proofread(form):
+        raise BadDefinition("\n".join(mistakes))
     return form
 
 
@@ -115,6 +119,14 @@ def _retire(questionnaire: Questionnaire, *, by: Viewer) -> None:
     questionnaire.status = Questionnaire.Status.RETIRED
     questionnaire.save(update_fields=["status", "updated_at"])
     record(events.QuestionnaireRetired(questionnaire_id=questionnaire.pk, canonical=questionnaire.canonical), by=by)
+
+
+@action
+def retire_questionnaire(*, questionnaire: Questionnaire, by: Viewer) -> None:
+    """No new answers to this form. What was answered stays readable. Again: nothing."""
+    locked = Questionnaire.objects.select_for_update().get(pk=questionnaire.pk)
+    if locked.status == Questionnaire.Status.ACTIVE:
+        _retire(locked, by=by)
 
 
 @action
@@ -151,6 +163,7 @@ def start_response(
                 mode=mode,
                 started_at=at,
                 author_id=by.practitioner_id,
+                answers=_initial(questionnaire, at, by),
             )
     except IntegrityError:  # another browser began at the same moment
         begun = _open_for(patient_id, task_id, by)
@@ -159,6 +172,20 @@ def start_response(
         return begun
     record(events.ResponseStarted(response_id=made.pk, patient_id=patient_id, task_id=task_id), by=by)
     return made
+
+
+def _initial(questionnaire: Questionnaire, at: datetime, by: Viewer) -> dict[str, Any]:
+    """initial[x] of the form. Never a choice: nobody is led to an answer (ux R14)."""
+    return {
+        item.link_id: {
+            "value": rules.clean_value(item, item.initial),
+            "source": "form",
+            "at": at.isoformat(),
+            "by": by.actor,
+        }
+        for item in reads.form_of(questionnaire).questions
+        if item.initial is not None and not item.options and item.type != "boolean"
+    }
 
 
 def _open_for(patient_id: UUID, task_id: UUID | None, by: Viewer) -> QuestionnaireResponse | None:
@@ -184,7 +211,11 @@ def save_answer(
     if locked.status != Status.IN_PROGRESS:
         raise ResponseClosed
     item = _item(locked, link_id)
-    cleaned = rules.clean_value(item, value)
+    cleaned = _within_limits(rules.clean_value(item, value))
+    given = locked.answers.get(link_id, {})
+    cleaned = rules.settle_exclusive(item, given.get("value"), cleaned)
+    if cleaned == given.get("value") and (cleaned is None or given.get("source") == source):
+        return locked
     if cleaned is None:
         locked.answers.pop(link_id, None)
     else:
@@ -196,12 +227,20 @@ def save_answer(
     return locked
 
 
+def _within_limits(value: Any) -> Any:
+    """Nothing typed is lost, but a book is not an answer."""
+    values = value if isinstance(value, list) else [value]
+    if len(values) > 100 or any(len(str(one)) > rules.LONGEST for one in values):
+        raise AnswerTooLong
+    return value
+
+
 def _item(response: QuestionnaireResponse, link_id: str) -> rules.Item:
     try:
         item = reads.form_of(response.questionnaire).item(link_id)
     except KeyError:
         raise UnknownQuestion from None
-    if not item.is_question:
+    if not item.is_question or item.read_only:
         raise UnknownQuestion
     return item
 
@@ -331,8 +370,8 @@ def amend_response(
         merged.pop(link_id, None)
         if cleaned is not None:
             merged[link_id] = {"value": cleaned, "source": "amended", "at": at.isoformat(), "by": by.actor}
-    if found := rules.faults(form, {name: answer["value"] for name, answer in merged.items()}, complete=True):
-        raise ResponseIncomplete(found)
+    if found := rules.faults(form, {name: answer["value"] for name, answer in merged.items()}, complete=False):
+        raise ResponseIncomplete(found)  # what was missing may stay missing: the call may have been broken off
     QuestionnaireResponse.objects.visible_to(by).filter(pk=old.pk).update(status=Status.AMENDED)
     new = QuestionnaireResponse(
         patient_id=old.patient_id, questionnaire=old.questionnaire, canonical=old.canonical, task_id=old.task_id,
@@ -348,6 +387,22 @@ def amend_response(
         by=by,
     )
     return new
+
+
+@action
+def mark_entered_in_error(*, response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
+    """These answers belong to somebody else or to nobody: they stay readable and count nowhere. Again: nothing."""
+    locked = _locked(response, by)
+    if locked.status == Status.ENTERED_IN_ERROR:
+        return locked
+    locked.status = Status.ENTERED_IN_ERROR
+    locked.save(update_fields=["status", "updated_at"])
+    AnswerFact.objects.visible_to(by).filter(response=locked).delete()
+    record(
+        events.ResponseEnteredInError(response_id=locked.pk, patient_id=locked.patient_id, task_id=locked.task_id),
+        by=by,
+    )
+    return locked
 
 
 @action

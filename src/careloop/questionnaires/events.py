@@ -49,3 +49,11 @@ class ResponseAmended(Event):
     response_id: UUID
     replaces_id: UUID
     task_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseEnteredInError(Event):
+    """Answers were taken out of everything that counts; they can still be read."""
+
+    response_id: UUID
+    task_id: UUID | None

@@ -4,11 +4,13 @@ from careloop.questionnaires.rules.conditions import BadCondition
 from careloop.questionnaires.rules.definition import BadQuestionnaire, Form, Item, Option, Words, content_hash, parse
 from careloop.questionnaires.rules.judging import Classification, Finding, classify, finding_from, judge
 from careloop.questionnaires.rules.logic import Answers, enabled_items, is_enabled
+from careloop.questionnaires.rules.proofreading import OWNER_ROLES, proofread
 from careloop.questionnaires.rules.scoring import Score, overlapping_bands, score
-from careloop.questionnaires.rules.validation import NOT_MEASURED, Fault, clean_value, faults
+from careloop.questionnaires.rules.validation import LONGEST, NOT_MEASURED, Fault, clean_value, faults, settle_exclusive
 
 __all__ = [
-    "NOT_MEASURED", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault", "Finding", "Form", "Item",
-    "Option", "Score", "Words", "classify", "clean_value", "content_hash", "enabled_items", "faults", "finding_from", "is_enabled", "judge", "overlapping_bands", "parse",
-    "score",
+    "LONGEST", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
+    "Finding", "Form", "Item", "Option", "Score", "Words", "classify", "clean_value", "content_hash", "enabled_items",
+    "faults", "finding_from", "is_enabled", "judge", "overlapping_bands", "parse", "proofread", "score",
+    "settle_exclusive",
 ]  # fmt: skip

@@ -1,11 +1,12 @@
 """Conditions of rules, checks and classifications: data, not code.
 
-{"item": …, "op": …, "value": … or "value_of": another item} · {"score": …} · {"previous": …} · {"change": …, "days": …} · {"all"|"any": […]} · {"not": …}
+{"item": …, "op": …, "value": … or "value_of": another item} · {"score": …} · {"previous": …} · {"change": …, "days": …} ·
+{"worst": severity of the worst finding} · {"all"|"any": […]} · {"not": …}
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,39 +28,74 @@ class Context:
     previous: Answers = field(default_factory=dict)
     previous_at: datetime | None = None
     at: datetime | None = None
+    worst: str = "none"  # severity of the worst finding; only classifications ask for it
+
+
+OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "contains", "exists"})
 
 
 def holds(condition: Any, context: Context) -> bool:
-    """Whether it is true. An unanswered question makes every comparison false, except != and exists."""
+    """Whether it is certainly true. What was not answered or not measured makes nothing true."""
+    return truth(condition, context) is True
+
+
+def truth(condition: Any, context: Context) -> bool | None:
+    """True, False, or None: unknown, because an answer is missing. `not` of unknown stays unknown."""
     if condition == "otherwise":
         return True
     if not isinstance(condition, Mapping):
         raise BadCondition(f"{condition!r} is not a condition")
     if "all" in condition:
-        return all(holds(part, context) for part in condition["all"])
+        return _all([truth(part, context) for part in condition["all"]])
     if "any" in condition:
-        return any(holds(part, context) for part in condition["any"])
+        return _any([truth(part, context) for part in condition["any"]])
     if "not" in condition:
-        return not holds(condition["not"], context)
+        inner = truth(condition["not"], context)
+        return None if inner is None else not inner
     return _leaf(condition, context)
 
 
-def _leaf(condition: Mapping[str, Any], context: Context) -> bool:
+def _all(parts: Sequence[bool | None]) -> bool | None:
+    if any(part is False for part in parts):
+        return False
+    return None if any(part is None for part in parts) else True
+
+
+def _any(parts: Sequence[bool | None]) -> bool | None:
+    if any(part is True for part in parts):
+        return True
+    return None if any(part is None for part in parts) else False
+
+
+def _leaf(condition: Mapping[str, Any], context: Context) -> bool | None:
     operator, expected = condition.get("op", "="), condition.get("value")
     if "value_of" in condition:
         expected = context.answers.get(condition["value_of"])
-        if expected in (None, NOT_MEASURED):
-            return False
+        if _unknown(expected, None):
+            return None
     if "item" in condition:
-        return compare(context.answers.get(condition["item"]), operator, expected)
+        return _compared(context.answers.get(condition["item"]), operator, expected)
     if "score" in condition:
-        return compare(context.scores.get(condition["score"]), operator, expected)
-    if "previous" in condition:
+        return _compared(context.scores.get(condition["score"]), operator, expected)
+    if "previous" in condition:  # no earlier answer is a known fact: it was not so before
         return compare(context.previous.get(condition["previous"]), operator, expected)
     if "change" in condition:
-        change = _change(condition, context)
-        return change is not None and compare(change, operator, expected)
-    raise BadCondition(f"{dict(condition)!r} names no item, score, previous or change")
+        return _compared(_change(condition, context), operator, expected)
+    if "worst" in condition:
+        return bool(context.worst == condition["worst"])
+    raise BadCondition(f"{dict(condition)!r} names no item, score, previous, change or worst")
+
+
+def _compared(given: Any, operator: str, expected: Any) -> bool | None:
+    if operator != "exists" and _unknown(given, expected):
+        return None
+    return compare(given, operator, expected)
+
+
+def _unknown(given: Any, expected: Any) -> bool:
+    if given == NOT_MEASURED:
+        return bool(expected != NOT_MEASURED)
+    return given is None or given in ("", [])
 
 
 def _change(condition: Mapping[str, Any], context: Context) -> Decimal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,31 +13,18 @@ from typing import Any
 OURS = "https://careloop.org/fhir/StructureDefinition/"
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 TYPES = frozenset(
-    [
-        "group",
-        "display",
-        "boolean",
-        "decimal",
-        "integer",
-        "date",
-        "dateTime",
-        "time",
-        "string",
-        "text",
-        "url",
-        "choice",
-        "open-choice",
-        "quantity",
-        "attachment",
-    ]
-)
+    {"group", "display", "boolean", "decimal", "integer", "date", "dateTime", "time", "string", "text", "url", "choice",
+     "open-choice", "quantity", "attachment"}
+)  # fmt: skip
 KNOWN = frozenset(
     {OURS + n for n in ("wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured")}
     | {HL7 + n for n in (
-        "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit", "questionnaire-unitOption",
+        "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit",
         "questionnaire-itemControl", "questionnaire-hidden", "itemWeight", "ordinalValue", "translation",
     )}
 )  # fmt: skip
+MOMENTS = frozenset({"date", "dateTime", "time"})
+DEEPEST = 20  # groups in groups
 PATIENT_LIMIT = 30  # characters of a question on the patient's page (ux R21)
 
 
@@ -95,6 +83,10 @@ class Item:
     maximum: Decimal | None = None
     decimals: int | None = None
     longest: int | None = None
+    earliest: str = ""
+    latest: str = ""
+    pattern: str = ""
+    entry_format: str = ""
     unit: str = ""
     unit_display: str = ""
     code: str = ""
@@ -132,6 +124,7 @@ class Form:
     opening: Words = Words("")
     minutes: Mapping[str, int] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
+    index: Mapping[str, Item] = field(default_factory=dict, compare=False, repr=False)
 
     def walk(self) -> Iterator[Item]:
         """Every item, parents before children, in the order of the form."""
@@ -142,10 +135,7 @@ class Form:
         return tuple(item for item in self.walk() if item.is_question)
 
     def item(self, link_id: str) -> Item:
-        for item in self.walk():
-            if item.link_id == link_id:
-                return item
-        raise KeyError(link_id)
+        return self.index[link_id]
 
     @property
     def screens(self) -> tuple[tuple[Item, ...], ...]:
@@ -174,11 +164,20 @@ def _screens(item: Item) -> list[tuple[Item, ...]]:
 def parse(content: Mapping[str, Any]) -> Form:
     """Our content file (definition, scores, rules …) or a bare FHIR Questionnaire. Raises BadQuestionnaire."""
     definition = content.get("definition", content)
-    if definition.get("resourceType") != "Questionnaire":
+    if not isinstance(definition, Mapping) or definition.get("resourceType") != "Questionnaire":
         raise BadQuestionnaire("resourceType must be 'Questionnaire'")
+    try:
+        form = _form(content, definition)
+    except (AttributeError, KeyError, TypeError, ArithmeticError) as fault:
+        raise BadQuestionnaire(f"the definition has not the shape of a FHIR R4 Questionnaire: {fault!r}") from fault
+    _check_links(form)
+    return form
+
+
+def _form(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Form:
     unsupported: list[str] = []
     items = tuple(_item(raw, "", definition, unsupported) for raw in definition.get("item", ()))
-    form = Form(
+    return Form(
         url=_needed(definition, "url"),
         version=str(_needed(definition, "version")),
         name=str(definition.get("name", "")),
@@ -192,9 +191,8 @@ def parse(content: Mapping[str, Any]) -> Form:
         opening=_words(content.get("opening") or ""),
         minutes=content.get("minutes") or {},
         unsupported=tuple(unsupported),
+        index={item.link_id: item for item in _walk(items)},
     )
-    _check_links(form)
-    return form
 
 
 def _title(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Words:
@@ -214,7 +212,37 @@ def _needed(raw: Mapping[str, Any], name: str) -> Any:
     return raw[name]
 
 
-def _item(raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], unsupported: list[str]) -> Item:
+def _pattern(pattern: Any, link_id: str) -> str:
+    """A regular expression that cannot run for ever: no repeated group that repeats inside."""
+    if not pattern:
+        return ""
+    try:
+        re.compile(str(pattern))
+    except re.error as wrong:
+        raise BadQuestionnaire(f"item {link_id}: the pattern {pattern!r} cannot be read: {wrong}") from None
+    if len(str(pattern)) > 200 or _repeats_in_repeats(str(pattern)):
+        raise BadQuestionnaire(f"item {link_id}: the pattern {pattern!r} repeats a group that repeats; write it flat")
+    return str(pattern)
+
+
+def _repeats_in_repeats(pattern: str) -> bool:
+    """(a+)+ or (a|ab)* may take years on a short text."""
+    opened: list[int] = []
+    for place, sign in enumerate(pattern):
+        if sign == "(":
+            opened.append(place)
+        elif sign == ")" and opened:
+            inside = pattern[opened.pop() + 1 : place]
+            if pattern[place + 1 : place + 2] in {"+", "*", "{"} and any(mark in inside for mark in "+*?{|"):
+                return True
+    return False
+
+
+def _item(
+    raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], unsupported: list[str], depth: int = 1
+) -> Item:
+    if depth > DEEPEST:
+        raise BadQuestionnaire(f"item {parent}: more than {DEEPEST} groups stand in one another; flatten them")
     link_id = raw.get("linkId")
     if not link_id:
         raise BadQuestionnaire(f"an item ({raw.get('text', 'without text')!r}) has no linkId; give it one")
@@ -243,8 +271,12 @@ def _item(raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], un
         options=_options(raw, definition, str(link_id)),
         when=tuple(_when(line, str(link_id)) for line in raw.get("enableWhen", ())),
         when_any=raw.get("enableBehavior", "all") == "any",
-        minimum=_number(_value(extensions.get(HL7 + "minValue"))),
-        maximum=_number(_value(extensions.get(HL7 + "maxValue"))),
+        minimum=None if kind in MOMENTS else _number(_value(extensions.get(HL7 + "minValue"))),
+        maximum=None if kind in MOMENTS else _number(_value(extensions.get(HL7 + "maxValue"))),
+        earliest=str(_value(extensions.get(HL7 + "minValue")) or "") if kind in MOMENTS else "",
+        latest=str(_value(extensions.get(HL7 + "maxValue")) or "") if kind in MOMENTS else "",
+        pattern=_pattern(_value(extensions.get(HL7 + "regex")), str(link_id)),
+        entry_format=str(_value(extensions.get(HL7 + "entryFormat")) or ""),
         decimals=_value(extensions.get(HL7 + "maxDecimalPlaces")),
         longest=raw.get("maxLength"),
         unit=str(unit.get("code", "")),
@@ -253,7 +285,7 @@ def _item(raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], un
         control=str(_value(extensions.get(OURS + "control")) or ""),
         may_be_not_measured=bool(_value(extensions.get(OURS + "may-be-not-measured"))),
         initial=_value((raw.get("initial") or [None])[0]),
-        items=tuple(_item(child, str(link_id), definition, unsupported) for child in raw.get("item", ())),
+        items=tuple(_item(child, str(link_id), definition, unsupported, depth + 1) for child in raw.get("item", ())),
         parent=parent,
     )
 
@@ -354,11 +386,20 @@ def _check_links(form: Form) -> None:
         seen.add(item.link_id)
     for item in form.walk():
         for line in item.when:
-            if line.question not in seen:
-                raise BadQuestionnaire(
-                    f"item {item.link_id}: enableWhen asks for {line.question!r}, which is not in the form"
-                )
+            _check_line(form, item, line)
     _refuse_cycles(form)
+
+
+def _check_line(form: Form, item: Item, line: When) -> None:
+    asked = form.index.get(line.question)
+    if asked is None:
+        raise BadQuestionnaire(f"item {item.link_id}: enableWhen asks for {line.question!r}, which is not in the form")
+    if line.operator == "exists" and not isinstance(line.answer, bool):
+        raise BadQuestionnaire(f"item {item.link_id}: enableWhen 'exists' needs answerBoolean")
+    if asked.type == "choice" and line.operator in {"=", "!="} and asked.option(str(line.answer)) is None:
+        raise BadQuestionnaire(
+            f"item {item.link_id}: enableWhen waits for {line.answer!r}, which is no option of {asked.link_id}"
+        )
 
 
 def _refuse_cycles(form: Form) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from careloop.questionnaires.rules.conditions import Context, holds, items_of, scores_of
+from careloop.questionnaires.rules.conditions import Context, holds, items_of, scores_of, truth
 from careloop.questionnaires.rules.definition import Form, Words
 from careloop.questionnaires.rules.logic import Answers, live_answers
 from careloop.questionnaires.rules.scoring import score
@@ -46,6 +46,7 @@ class Classification:
     reason: Words
     next_days: int | None
     referral: bool
+    urgent: bool = False  # refer now, not at the next occasion
 
 
 SEVERITIES = ("critical", "high", "watch")
@@ -76,11 +77,26 @@ def classify(
     """The first outcome that matches, or None when the form has no classification or nothing matches yet."""
     if form.classification is None:
         return None
-    context = _context(form, answers, previous, previous_at, at)
+    found = judge(form, answers, previous=previous, previous_at=previous_at, at=at)
+    worst = found[0].severity if found else "none"
+    context = replace(_context(form, answers, previous, previous_at, at), worst=worst)
     for outcome in form.classification["outcomes"]:
-        if holds(outcome["when"], context):
-            return _outcome(outcome, context.answers)
+        fits = truth(outcome["when"], context)
+        if fits is None:  # an answer is missing that could still put the visit into this class
+            return None
+        if fits:
+            return _overridden(form.classification, _outcome(outcome, context.answers), context)
     return None
+
+
+def _overridden(classification: Mapping[str, Any], found: Classification, context: Context) -> Classification:
+    """The urgent cases of the norm keep their class but start another clock."""
+    for line in classification.get("overrides", ()):
+        if holds(line["when"], context):
+            why = _outcome({**line, "code": found.code, "title": {}}, context.answers)
+            reason = Words(f"{why.reason.zh}；{found.reason.zh}", f"{why.reason.en}; {found.reason.en}")
+            return replace(why, title=found.title, reason=reason)
+    return found
 
 
 def _context(
@@ -117,6 +133,7 @@ def _outcome(outcome: Mapping[str, Any], answers: Answers) -> Classification:
         ),
         next_days=outcome.get("next_days"),
         referral=bool(outcome.get("referral")),
+        urgent=bool(outcome.get("urgent")),
     )
 
 

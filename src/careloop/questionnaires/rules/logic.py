@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from careloop.questionnaires.rules.definition import Form, Item, When
 
 # linkId → value: str (code, text, date), int, Decimal, bool, or a list of them for repeating items.
 Answers = Mapping[str, Any]
+
+NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,9})?")
 
 NOT_MEASURED = "not-measured"  # the honest answer where a number is asked for
 
@@ -89,14 +92,12 @@ def _ordered(left: Any, operator: str, right: Any) -> bool:
 
 
 def number(value: Any) -> Decimal | None:
-    """A number, or None. Booleans and texts that are no number are none."""
+    """A number as people write one, or None. Booleans, exponents (1e9999999 would never end) and other texts are none."""
     if isinstance(value, bool) or value is None:
         return None
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
+    if not NUMBER.fullmatch(text := str(value)):
         return None
-    return found if found.is_finite() else None
+    return Decimal(text)
 
 
 def answered(items: Iterable[Item], answers: Answers) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -12,13 +14,23 @@ from careloop.questionnaires.rules.conditions import Context, holds
 from careloop.questionnaires.rules.definition import Form, Item, Words
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, as_list, enabled_items, live_answers, number
 
+CODES = frozenset(
+    {"required", "type", "too-low", "too-high", "too-early", "too-late", "unknown-option", "exclusive", "too-long",
+     "too-many-decimals", "pattern", "check"}
+)  # fmt: skip
+LONGEST = 4000  # characters of one answer that are kept at all
+
+
+PATTERN_READS = 200  # characters a pattern is tried on
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # PostgreSQL refuses NUL; the rest is never typed
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with one answer, or a check across several (then `words` says it)."""
 
     link_id: str
-    code: str  # required | type | too-low | too-high | unknown-option | too-long | too-many-decimals | check
+    code: str  # a key of CODES
     params: Mapping[str, str] = field(default_factory=dict)
     words: Words = Words("")
     items: tuple[str, ...] = ()
@@ -66,6 +78,8 @@ def check_value(item: Item, given: Any) -> Fault | None:
         fault = _CHECKS.get(item.type, _text)(item, value)
         if fault:
             return fault
+    if len(values) > 1 and any(option.exclusive for option in item.options if option.code in map(str, values)):
+        return Fault(item.link_id, "exclusive")
     return None
 
 
@@ -75,12 +89,21 @@ def clean_value(item: Item, raw: Any) -> Any:
     kept = [value for one in typed if (value := _clean_one(item, one)) is not None]
     if not kept:
         return None
-    return kept if item.repeats else kept[0]
+    return list(dict.fromkeys(kept)) if item.repeats else kept[0]
+
+
+def settle_exclusive(item: Item, before: Any, now: Any) -> Any:
+    """ "None of these" and a symptom cannot both stand: what was chosen last wins. Needs the answer from before."""
+    alone = {option.code for option in item.options if option.exclusive}
+    if not isinstance(now, list) or len(now) < 2 or not alone & set(now):
+        return now
+    was_alone = bool(alone & {str(value) for value in as_list(before)})
+    return [value for value in now if (value in alone) != was_alone]
 
 
 def _clean_one(item: Item, raw: Any) -> Any:
     if isinstance(raw, str):
-        raw = raw.strip()
+        raw = _CONTROL.sub("", raw.replace("\r\n", "\n")).strip()
     if raw in (None, ""):
         return None
     if item.type in {"integer", "decimal", "quantity"} and raw != NOT_MEASURED:
@@ -91,7 +114,7 @@ def _clean_one(item: Item, raw: Any) -> Any:
 
 
 def _clean_number(item: Item, raw: Any) -> Any:
-    found = number(str(raw).replace("，", ".").replace("．", ".").replace("。", "."))
+    found = number(unicodedata.normalize("NFKC", str(raw)).replace(",", ".").replace("。", "."))
     if found is None:
         return raw
     if found == found.to_integral_value():
@@ -135,8 +158,11 @@ def _boolean(item: Item, value: Any) -> Fault | None:
 def _text(item: Item, value: Any) -> Fault | None:
     if not isinstance(value, str):
         return Fault(item.link_id, "type", {"expected": "text"})
-    if item.longest and len(value) > item.longest:
-        return Fault(item.link_id, "too-long", {"most": str(item.longest)})
+    longest = item.longest or LONGEST
+    if len(value) > longest:
+        return Fault(item.link_id, "too-long", {"most": str(longest)})
+    if item.pattern and not re.fullmatch(item.pattern, value[:PATTERN_READS]):
+        return Fault(item.link_id, "pattern", {"example": item.entry_format})
     return None
 
 
@@ -146,6 +172,10 @@ def _moment(item: Item, value: Any) -> Fault | None:
         reader(str(value))
     except ValueError:
         return Fault(item.link_id, "type", {"expected": item.type})
+    if item.earliest and str(value) < item.earliest:
+        return Fault(item.link_id, "too-early", {"least": item.earliest})
+    if item.latest and str(value) > item.latest:
+        return Fault(item.link_id, "too-late", {"most": item.latest})
     return None
 
 

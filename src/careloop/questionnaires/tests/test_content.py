@@ -24,7 +24,7 @@ def vectors():
             yield pytest.param(path, vector, id=f"{path.stem}-{number}")
 
 
-def test_the_twelve_forms_are_there():
+def test_the_forms_asked_for_are_there():
     assert {path.stem for path in FORMS} >= {
         "general-discharge",
         "pci-follow-up",
@@ -38,6 +38,7 @@ def test_the_twelve_forms_are_there():
         "gad-7",
         "barthel",
         "nrs-pain",
+        "clinical-manifestations",
     }
 
 
@@ -54,7 +55,10 @@ def test_vector(path, vector):
         found = next(s.value for s in rules.score(form, vector["answers"]) if s.code == code)
         assert (None if found is None else float(found)) == value
     if "classification" in vector:
-        assert rules.classify(form, vector["answers"], **given).code == vector["classification"]
+        found = rules.classify(form, vector["answers"], **given)
+        assert (found.code if found else None) == vector["classification"]
+        for name in {"next_days", "referral", "urgent"} & set(vector):
+            assert getattr(found, name) == vector[name]
     assert rules.faults(form, vector["answers"], complete=False) == ()
 
 
@@ -66,10 +70,11 @@ def test_form_keeps_the_rules_of_the_house(path):
     assert content["source"]
     assert isinstance(content["verified"], bool)
     assert form.unsupported == ()
+    assert rules.proofread(form) == ()
     for item in form.questions:
         assert item.staff.zh, item.link_id
         assert item.staff.en, item.link_id
-        assert len(item.patient.zh) <= 40, item.link_id
+        assert len(item.patient.zh) <= 30, item.link_id
         assert all(option.staff.en for option in item.options)
         assert item.initial is None, "nothing is chosen in advance"
     for rule in form.rules:
