@@ -74,7 +74,7 @@ def publish_questionnaire(
 
     Refused when the content is unusable, or when this version exists with other content.
     """
-    form = _parsed(content)
+    form = _parsed(content, shipped=shipped)
     digest = rules.content_hash(content)
     existing = Questionnaire.objects.filter(url=form.url, version=form.version).first()
     if existing is not None:
@@ -105,12 +105,12 @@ def publish_questionnaire(
     return made
 
 
-def _parsed(content: Mapping[str, Any]) -> rules.Form:
+def _parsed(content: Mapping[str, Any], *, shipped: bool) -> rules.Form:
     try:
         form = rules.parse(content)
     except rules.BadQuestionnaire as fault:
         raise BadDefinition(str(fault)) from None
-    if mistakes := rules.proofread(form):
+    if mistakes := rules.proofread(form, shipped=shipped):
         raise BadDefinition("\n".join(mistakes))
     return form
 

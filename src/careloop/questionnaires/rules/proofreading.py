@@ -15,8 +15,11 @@ OWNER_ROLES = ("attending-doctor", "responsible-nurse", "follow-up-nurse", "depa
 _SOURCES = ("item", "score", "previous", "change")
 
 
-def proofread(form: Form) -> tuple[str, ...]:
-    """Every mistake, each with the place and how to mend it. Empty when the form may be published."""
+def proofread(form: Form, *, shipped: bool = False) -> tuple[str, ...]:
+    """Every mistake, each with the place and how to mend it. Empty when the form may be published.
+
+    What we ship must also cite a source for every rule and tell the patient what to do when a critical one fires.
+    """
     return tuple(
         [
             *_scores(form),
@@ -24,6 +27,7 @@ def proofread(form: Form) -> tuple[str, ...]:
             *_checks(form),
             *_classification(form),
             *_wordings(form),
+            *(_promises(form) if shipped else ()),
         ]
     )
 
@@ -66,11 +70,15 @@ def _rules(form: Form) -> Iterator[str]:
         if not isinstance(rule.get("respond_within_minutes"), int) or rule["respond_within_minutes"] <= 0:
             yield f"{where}: respond_within_minutes must be a whole number above 0"
         yield from _both(where, "sentence", rule.get("sentence"))
-        if not rule.get("source"):
-            yield f"{where}: needs a source"
-        if rule.get("severity") == "critical" and not rule.get("safety"):
-            yield f"{where}: a critical rule needs the safety page for the patient, in zh and en"
         yield from _condition(form, where, rule.get("when"))
+
+
+def _promises(form: Form) -> Iterator[str]:
+    for rule in form.rules:
+        if not rule.get("source"):
+            yield f"rule {rule['code']}: needs a source"
+        if rule["severity"] == "critical" and set(rule.get("safety", ())) != {"zh", "en"}:
+            yield f"rule {rule['code']}: a critical rule needs the safety page for the patient, in zh and en"
 
 
 def _checks(form: Form) -> Iterator[str]:
