@@ -8,6 +8,7 @@ import random
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from careloop.simulation.answering import choose, number
@@ -184,8 +185,8 @@ def _answered(page: Page, *, worse: bool, random: random.Random) -> dict[str, st
     return data
 
 
-def messages_of(gateway: str, since: int = 0) -> list[dict[str, str]]:
+def messages_of(gateway: str, since: int = 0) -> list[dict[str, Any]]:
     """Everything the demo gateway delivered, oldest first."""
     _status, _address, text = Browser().get(f"{gateway}/demo/messages")
-    found: list[dict[str, str]] = json.loads(text)["messages"] if text.startswith("{") else json.loads(text)
+    found: list[dict[str, Any]] = json.loads(text)["messages"] if text.startswith("{") else json.loads(text)
     return found[since:]

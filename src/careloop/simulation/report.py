@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -30,18 +31,19 @@ class Report:
     messages: dict[str, int] = field(default_factory=dict)
     gateway: int = 0
     gateway_doubled: int = 0
+    never_arrived: int = 0
     discharges: int = 0
     decisions: int = 0
     orphans: int = 0
     faults: list[str] = field(default_factory=list)
 
 
-def report(*, sent: int, gateway_keys: list[str], at: datetime) -> Report:
+def report(*, sent: int, texts: Mapping[str, int], at: datetime) -> Report:
     """Read everything back from the database and check the identities."""
     found = Report(sent=sent)
     _inbox(found)
     _items(found, at)
-    _messages(found, gateway_keys)
+    _messages(found, texts)
     _discharges(found)
     found.faults = _faults(found)
     return found
@@ -72,11 +74,13 @@ def _items(found: Report, at: datetime) -> None:
     found.orphans = len(orphan_task_ids())
 
 
-def _messages(found: Report, gateway_keys: list[str]) -> None:
+def _messages(found: Report, texts: Mapping[str, int]) -> None:
     rows = Communication.objects.unscoped("the report counts every message")
     found.messages = dict(Counter(rows.values_list("state", flat=True)))
-    found.gateway = len(gateway_keys)
-    found.gateway_doubled = len(gateway_keys) - len(set(gateway_keys))
+    found.gateway = len(texts)
+    found.gateway_doubled = sum(copies - 1 for copies in texts.values())
+    gone_out = rows.filter(channel="sms", state__in=["sent", "delivered"]).values_list("key", flat=True)
+    found.never_arrived = len(set(gone_out) - set(texts))
 
 
 def _discharges(found: Report) -> None:
@@ -102,6 +106,8 @@ def _faults(found: Report) -> list[str]:
         faults.append(f"{found.discharges} discharges but {found.decisions} enrolment decisions")
     if found.gateway_doubled:
         faults.append(f"{found.gateway_doubled} messages reached a phone twice")
+    if found.never_arrived:
+        faults.append(f"{found.never_arrived} messages count as sent but reached no phone")
     if found.orphans:
         faults.append(f"{found.orphans} open tasks belong to no active plan")
     return faults

@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     run = _prepare(city, list(staff.nurses), zone, options, first)
     with machinery.processes(run.ports, settings.ENV.data_dir / "logs"):
         _play(run, first_day=datetime.combine(first, datetime.min.time()), days=options.days, until=today)
-        found = report(sent=run.line.sent, gateway_keys=_gateway_keys(run.sms), at=timezone.now())
+        found = report(sent=run.line.sent, texts=_texts_on_phones(run.sms), at=timezone.now())
     run.line.close()
     if options.people_file:
         _set_clock(datetime.now(UTC))
@@ -201,13 +201,15 @@ def _patients_read(run: Run, stop: datetime) -> None:
     run.read_messages += len(fresh)
     by_phone = {s.person.phone: s for s in run.hospital.stays.values()}
     for message in fresh:
+        if message["incoming"]:
+            continue
         stay = by_phone.get(message["to"].removeprefix("+86"))
         if stay is None or stay.person.behaviour.number != "good" or has_died(stay, run.aware(stop)):
             continue
         _react(run, stay, message, run.aware(stop))
 
 
-def _react(run: Run, stay: Stay, message: dict[str, str], at: datetime) -> None:
+def _react(run: Run, stay: Stay, message: dict[str, Any], at: datetime) -> None:
     link = phone.LINK.search(message["text"])
     if stay.person.behaviour.opts_out:
         machinery.post_json(f"{run.sms}/demo/replies", json.dumps({"number": message["to"], "text": "T"}))
@@ -222,8 +224,9 @@ def _react(run: Run, stay: Stay, message: dict[str, str], at: datetime) -> None:
     run.answered[end] = run.answered.get(end, 0) + 1
 
 
-def _gateway_keys(sms: str) -> list[str]:
-    return [message["key"] for message in phone.messages_of(sms)]
+def _texts_on_phones(sms: str) -> dict[str, int]:
+    """Our key of each text → how often a phone really showed it."""
+    return {m["key"]: int(m["copies"]) for m in phone.messages_of(sms) if not m["incoming"]}
 
 
 def _show(run: Run, number: int, total: int, stop: datetime) -> None:
