@@ -15,6 +15,7 @@ urlpatterns = [
     path("plans/", include("careloop.plans.urls")),
     path("reports/", include("careloop.reports.urls")),
     path("questionnaires/", include("careloop.questionnaires.urls")),
+    path("messages/", include("careloop.messaging.urls")),
     path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
 ]
 

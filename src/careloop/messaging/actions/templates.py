@@ -67,7 +67,7 @@ def draft_template(
     Refused: unknown names, braces that are no placeholder, words that tell a diagnosis, too many segments.
     """
     clean = {language: text.strip() for language, text in texts.items() if text.strip()}
-    _check(clean, sms=channel == "sms")
+    check_texts(clean, sms=channel == "sms")
     fingerprint = _fingerprint(clean, subject or {}, category, urgent)
     versions = MessageTemplate.objects.select_for_update().filter(code=code, channel=channel)
     newest = versions.order_by("-version").first()
@@ -155,7 +155,8 @@ def load_templates(*, at: datetime, by: Viewer) -> int:
     return made
 
 
-def _check(texts: Mapping[str, str], *, sms: bool) -> None:
+def check_texts(texts: Mapping[str, str], *, sms: bool) -> None:
+    """Raises TemplateRefused with the first fault; writes nothing."""
     if not texts:
         raise TemplateRefused("empty")
     for text in texts.values():
