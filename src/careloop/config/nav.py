@@ -43,6 +43,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
     (
         _("Administration"),
         (
+            ("messaging:templates", "messages", _("Message templates"), "messaging.operate"),
             ("integration:overview", "plug-connected", _("Data connections"), "integration.view"),
             ("console:people", "sitemap", _("Organization and rights"), "accounts.view"),
             ("console:audit", "history", _("Audit log"), "audit.view"),

@@ -25,13 +25,13 @@ class TemplateForm(forms.Form):
         label=_("Short name"), max_length=40, help_text=_("Latin letters and hyphens; rules refer to it")
     )
     channel = forms.ChoiceField(
-        label=_("Way"), choices=[(c.value, c.label) for c in (Channel.SMS, Channel.EMAIL, Channel.PORTAL)]
+        label=_("Channel"), choices=[(c.value, c.label) for c in (Channel.SMS, Channel.EMAIL, Channel.PORTAL)]
     )
     category = forms.ChoiceField(
         label=_("Kind"),
         choices=[c for c in MessageTemplate.Category.choices if c[0] != "one-time-code"],
     )
-    title = forms.CharField(label=_("Title"), max_length=60)
+    title = forms.CharField(label=_("Template title"), max_length=60)
     zh = forms.CharField(label=_("Chinese text"), max_length=1000, widget=forms.Textarea(attrs={"rows": 4}), strip=True)
     en = forms.CharField(
         label=_("English text"), max_length=1000, required=False, widget=forms.Textarea(attrs={"rows": 4}), strip=True

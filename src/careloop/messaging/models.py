@@ -88,7 +88,7 @@ class Communication(ScopedModel):
 
     class State(models.TextChoices):
         PREPARATION = "preparation", _("Waiting for template")
-        QUEUED = "queued", _("Waiting")
+        QUEUED = "queued", _("Waiting to be sent")
         SENDING = "sending", _("Being sent")
         SENT = "sent", _("Sent")
         DELIVERED = "delivered", _("Delivered")

@@ -47,14 +47,14 @@ def _frame(request: PageRequest, tab: str) -> dict[str, Any]:
             health.unread_replies if viewer.hospital_wide else None,
             access.VIEW,
         ),
-        ("templates", "messaging:templates", _("Templates"), None, None),
+        ("templates", "messaging:templates", _("Templates"), None, access.OPERATE),
     ]
     return {
         "health": health,
         "tabs": [
             {"url": reverse(name), "label": label, "count": count, "hot": code == "dead", "active": code == tab}
             for code, name, label, count, permission in tabs
-            if permission is None or viewer.can(permission)
+            if viewer.can(permission)
         ],
     }
 

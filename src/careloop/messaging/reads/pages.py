@@ -29,7 +29,7 @@ REASON_WORDS: dict[str, str | Promise] = {
     "task-closed": _("The task is closed"),
     "plan-closed": _("The plan has ended"),
     "link-expired": _("The link has expired"),
-    "too-late": _("Its time is over"),
+    "too-late": _("Too late to send"),
     "channel-unavailable": _("This way is not set up"),
     "template-not-approved": _("The template is not approved"),
     "template-withdrawn": _("The template was withdrawn"),
