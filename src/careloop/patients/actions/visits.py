@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
@@ -54,10 +55,12 @@ def upsert_encounter(*, patient: Patient, visit: VisitData, source: str, at: dat
     )
     if row.patient_id != patient.pk:
         raise VisitOfAnotherPatient
+    carers_before = None if is_new else _carers(row)
     facts = _apply(row, visit, is_new=is_new, at=at)
     if facts:
         record_all(facts, by=by)
-    _relate(row, at=at)
+    if _carers(row) != carers_before:
+        _relate(row, at=at)
     if any(isinstance(fact, events.EncounterFinished) for fact in facts) and row.disposition == "died":
         record_death(patient=patient, deceased_at=row.discharged_at, source=source, at=at, by=by)
     return row
@@ -153,18 +156,17 @@ def _relate(row: Encounter, *, at: datetime) -> None:
         return
     wanted = {(row.department_id, None), (row.department_id, row.attending_id), (row.department_id, row.nurse_id)}
     wanted.add((row.ward_id, None))
-    missing = [
+    relations = [
         CareRelationship(patient_id=row.patient_id, department_id=department, practitioner_id=person, since=at)
-        for department, person in wanted - _known_relations(row)
+        for department, person in wanted
         if department is not None
     ]
-    if missing:
-        CareRelationship.objects.bulk_create(missing, ignore_conflicts=True)
+    if relations:
+        CareRelationship.objects.bulk_create(relations, ignore_conflicts=True)
 
 
-def _known_relations(row: Encounter) -> set[tuple[Any, Any]]:
-    known = CareRelationship.objects.unscoped(INTERFACE).filter(patient_id=row.patient_id)
-    return set(known.values_list("department_id", "practitioner_id"))
+def _carers(row: Encounter) -> tuple[UUID | None, ...]:
+    return (row.department_id, row.ward_id, row.attending_id, row.nurse_id)
 
 
 @action

@@ -19,7 +19,7 @@ def related_rows(
     """Each told relative with its row, the rows to insert and the rows that changed. Key: name, else relation."""
     known = (
         {}
-        if is_new
+        if is_new or not told
         else {_key(row.name, row.relation): row for row in RelatedPerson.objects.unscoped(HELD).filter(patient=patient)}
     )
     pairs: list[tuple[RelatedPersonData, RelatedPerson]] = []
