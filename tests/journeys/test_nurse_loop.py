@@ -50,6 +50,7 @@ def desk(browser: Browser, person: Practitioner, url: str, path: str = "/today/"
     with page(browser, 1366, 768) as tab:
         cookies = signed_in(person).cookies
         tab.context.add_cookies([{"name": name, "value": one.value, "url": url} for name, one in cookies.items()])
+        tab.set_default_timeout(10000)
         tab.add_init_script(COUNT)
         tab.goto(url + path)
         yield tab

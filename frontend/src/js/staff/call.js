@@ -467,7 +467,7 @@ function bind() {
     finish({ outcome: "call-later", when: "at", promised_at: event.target.elements.promised_at.value });
   });
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented) return;
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return; // an open dialog owns its keys
     const kind = { F4: "not-reached", F8: "promise" }[event.code];
     if (kind) {
       event.preventDefault();

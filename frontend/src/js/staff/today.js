@@ -133,7 +133,7 @@ function bind() {
   });
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
-    if (event.defaultPrevented) return;
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return; // an open dialog owns its keys
     const kind = { F4: "not-reached", F8: "promise" }[event.code];
     if (kind) {
       event.preventDefault();
