@@ -2,14 +2,8 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -19,15 +13,9 @@ from careloop.alerts import actions
 from careloop.alerts.tests.test_actions import CHEST_PAIN, SYSTEM, origin_of
 from careloop.kernel.actions import seeding
 from tests.cast import make_cast, signed_in
+from tests.real_server import real_site
 
-SOURCE = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -37,32 +25,8 @@ def cast(transactional_db):
 
 @pytest.fixture
 def server(cast):
-    port = free_port()
-    url = urlsplit(os.environ["CARELOOP_DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--backpressure", "4096", "--no-ws", "careloop.config.asgi:application"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "CARELOOP_DATABASE_URL": url, "CARELOOP_WEB_THREADS": "4"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_open(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def wait_until_open(port):
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError
+    with real_site() as url:
+        yield url
 
 
 def cookie(person):
