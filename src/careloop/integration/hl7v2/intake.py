@@ -68,6 +68,22 @@ def take_in(
     )
 
 
+def bare(raw: bytes) -> Intake:
+    """A message our own program stumbled over: kept as bytes and accepted, because it is ours to deal with."""
+    empty = Message("")
+    return Intake(
+        raw=raw,
+        message=empty,
+        header=header_of(empty),
+        facility="",
+        charset="",
+        flags=(),
+        sha256=fingerprint(raw),
+        keys=(),
+        refusal=Refusal(Code.ACCEPT, "unexpected", ""),
+    )
+
+
 def _flags(message: Message, charset: str, *, guessed: bool) -> list[str]:
     """MSH-18 is a hint; where it is wrong somebody should know, and nobody should suffer."""
     declared = _DECLARED.get(message.first("MSH").get(18, 1).strip().upper(), "")

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
 from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
 from careloop.integration.hl7v2.answer import Code, acknowledge
 from careloop.integration.hl7v2.framing import split_file
-from careloop.integration.hl7v2.intake import Intake, take_in
+from careloop.integration.hl7v2.intake import Intake, bare, take_in
 from careloop.integration.hl7v2.server import Arrived, Gateway, Limits, read_peers
 from careloop.integration.jobs.process import Processor
 from careloop.integration.models import InboxMessage
@@ -31,16 +31,38 @@ _BY = Viewer.system("integration.gateway")
 
 def store(arrived: Sequence[Arrived]) -> list[bytes]:
     """Commit a batch of frames, one transaction, and make the answers. Raises when the database cannot take it."""
-    close_old_connections()
     at = timezone.now()
     frames = [_intakes(each) for each in arrived]
+    try:
+        _keep(arrived, frames, at)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: nobody is answered
+    except Exception:
+        # One message the table will not take must not hold up the others, nor come back for ever.
+        log.exception("a batch could not be stored; storing its messages one by one")
+        frames = [_keep_alone(each, intakes, at) for each, intakes in zip(arrived, frames, strict=True)]
+    return [_answer(intakes, at) for intakes in frames]
+
+
+def _keep(arrived: Sequence[Arrived], frames: Sequence[list[Intake]], at: datetime) -> None:
     incoming = [
         Incoming(intake, InboxMessage.Channel.MLLP, each.peer)
         for each, intakes in zip(arrived, frames, strict=True)
         for intake in intakes
     ]
     receive_messages(incoming=incoming, at=at, by=_BY)
-    return [_answer(intakes, at) for intakes in frames]
+
+
+def _keep_alone(arrived: Arrived, intakes: list[Intake], at: datetime) -> list[Intake]:
+    try:
+        _keep([arrived], [intakes], at)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("a message could be kept only as bytes")
+        intakes = [bare(arrived.frame.body)]
+        _keep([arrived], [intakes], at)
+    return intakes
 
 
 def _intakes(arrived: Arrived) -> list[Intake]:
@@ -48,16 +70,20 @@ def _intakes(arrived: Arrived) -> list[Intake]:
     facilities = frozenset(part.strip() for part in settings.ENV.hl7_facilities.split(",") if part.strip())
     frame = arrived.frame
     pieces = [frame.body] if frame.oversize else split_file(frame.body)
-    return [
-        take_in(
-            piece,
-            site=reads.site(),
-            charset=settings.ENV.hl7_charset,
-            facilities=facilities,
-            oversize=frame.oversize,
-        )
-        for piece in pieces
-    ]
+    try:
+        return [
+            take_in(
+                piece,
+                site=reads.site(),
+                charset=settings.ENV.hl7_charset,
+                facilities=facilities,
+                oversize=frame.oversize,
+            )
+            for piece in pieces
+        ]
+    except Exception:
+        log.exception("a message could not be looked at; it is kept as bytes")
+        return [bare(frame.body)]
 
 
 def _answer(intakes: list[Intake], at: datetime) -> bytes:
@@ -69,7 +95,7 @@ def _answer(intakes: list[Intake], at: datetime) -> bytes:
         text=refusal.words if refusal else "",
         at=at.astimezone(reads.site().zone),
         control_id=uuid7().hex[:20],
-        charset=worst.charset,
+        charset=worst.charset or "utf-8",
     )
 
 
@@ -99,6 +125,7 @@ async def serve(host: str, port: int, *, process: bool = True) -> None:
     processor = Processor() if process else None
 
     def store_and_wake(arrived: Sequence[Arrived]) -> list[bytes]:
+        close_old_connections()  # a connection the server has dropped is replaced
         answers = store(arrived)
         if processor is not None:
             processor.wake()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 
 from careloop.accounts.models import OrganizationCode, Practitioner
 from careloop.audit.models import AuditEvent
@@ -25,9 +25,12 @@ from careloop.integration.actions import (
     replay_messages,
 )
 from careloop.integration.actions import process as process_module
+from careloop.integration.hl7v2.answer import read_answer
 from careloop.integration.hl7v2.facts import Site
+from careloop.integration.hl7v2.framing import Frame
 from careloop.integration.hl7v2.intake import take_in
-from careloop.integration.jobs import process_inbox
+from careloop.integration.hl7v2.server import Arrived
+from careloop.integration.jobs import gateway, process_inbox
 from careloop.integration.models import InboxMessage
 from careloop.integration.rules import MAX_ATTEMPTS, next_try, worst_wait
 from careloop.integration.tests.factories import adt, oru, receive
@@ -115,6 +118,46 @@ class TestKeeping:
             incoming=[Incoming(take_in(raw.encode(), site=Site()), "mllp", "") for raw in raws], at=AT, by=SYSTEM
         )
         assert [row.control_id for row in inbox()] == [f"M{n}" for n in range(30)]
+
+
+class TestStumbling:
+    """The gateway's store function, when a message is more than our program can bear."""
+
+    def arrived(self, *raws: str) -> list[Arrived]:
+        return [Arrived(Frame(raw.encode()), "10.0.0.1") for raw in raws]
+
+    def test_a_message_we_cannot_look_at_is_kept_as_bytes(self, cast: Cast, monkeypatch: Any) -> None:
+        def stumble(raw: bytes, **settings: Any) -> Any:
+            if b"POISON" in raw:
+                raise RecursionError
+            return take_in(raw, **settings)
+
+        monkeypatch.setattr(gateway, "take_in", stumble)
+        answers = gateway.store(self.arrived(adt("A01", control="good"), adt("A01", control="POISON")))
+        assert len(answers) == 2
+        assert [(row.control_id, row.state, row.error_code) for row in inbox()] == [
+            ("good", "received", ""), ("", "dead", "unexpected"),
+        ]  # fmt: skip
+        assert b"POISON" in bytes(inbox().last().raw)
+
+    def test_a_message_the_table_refuses_does_not_hold_up_the_others(self, cast: Cast, monkeypatch: Any) -> None:
+        real = gateway.receive_messages
+
+        def refuse(*, incoming: Any, **rest: Any) -> Any:
+            if any(each.intake.header.control_id == "POISON" for each in incoming):
+                raise DataError("too odd")
+            return real(incoming=incoming, **rest)
+
+        monkeypatch.setattr(gateway, "receive_messages", refuse)
+        raws = [adt("A01", control="one"), adt("A08", control="POISON"), adt("A03", control="two")]
+        answers = gateway.store(self.arrived(*raws))
+        assert [read_answer(answer)[0] for answer in answers] == ["AA", "AA", "AA"]
+        assert [row.control_id for row in inbox()] == ["one", "", "two"]
+
+    def test_without_a_database_nobody_is_answered(self, cast: Cast, monkeypatch: Any) -> None:
+        monkeypatch.setattr(gateway, "receive_messages", raising(OperationalError("away")))
+        with pytest.raises(OperationalError):
+            gateway.store(self.arrived(adt("A01")))
 
 
 class TestApplying:
