@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.workbench.views import call, home, p360, patients, today, why
+from careloop.workbench.views import call, duplicates, home, p360, patients, today, why
 
 app_name = "workbench"
 urlpatterns = [
@@ -33,6 +33,9 @@ urlpatterns = [
     path("patients/", patients.patients, name="patients"),
     path("patients/access-reviews/", p360.access_reviews, name="access-reviews"),
     path("patients/access-reviews/<uuid:grant_id>/", p360.review, name="review-access"),
+    path("patients/duplicates/", duplicates.duplicates, name="duplicates"),
+    path("patients/duplicates/<uuid:candidate_id>/", duplicates.decide, name="decide-duplicate"),
+    path("patients/merges/<uuid:merge_id>/undo/", duplicates.undo_merge, name="undo-merge"),
     path("patients/<uuid:patient_id>/", p360.patient, name="patient"),
     path("patients/<uuid:patient_id>/trend/", p360.trend, name="patient-trend"),
     path("patients/<uuid:patient_id>/timeline/", p360.events, name="patient-timeline"),

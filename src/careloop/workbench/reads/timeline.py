@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
+from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads.wording import outcome_label
 from careloop.tasks.rules import outcome_of
@@ -171,10 +172,30 @@ def _messages(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         )
 
 
+def _responses(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
+    """Answers given online; those given on the phone stand with the call."""
+    rows = QuestionnaireResponse.objects.visible_to(viewer).filter(patient=patient, authored_at__isnull=False)
+    rows = rows.filter(mode=QuestionnaireResponse.Mode.PORTAL)
+    if before is not None:
+        rows = rows.filter(authored_at__lt=before)
+    chinese = (get_language() or "zh").startswith("zh")
+    for row in rows.select_related("questionnaire").order_by("-authored_at", "pk")[: LIMIT + 1]:
+        if row.authored_at is not None:
+            title = row.questionnaire.title if chinese else row.questionnaire.title_en or row.questionnaire.title
+            n = len(row.findings)
+            words = ngettext("%(num)d abnormal answer", "%(num)d abnormal answers", n) % {"num": n}
+            tag = ("high", words) if n else ("ok", _("nothing abnormal"))
+            yield Entry(
+                at=row.authored_at, kind="follow-up", icon="device-mobile", tag=tag,
+                title=" · ".join((_("Answered online"), title)),
+            )  # fmt: skip
+
+
 # (kind, permission, source). A room that is added later adds a line.
 SOURCES: Final[tuple[tuple[str, str, Source], ...]] = (
     ("follow-up", "tasks.view", _attempts),
     ("follow-up", "tasks.view", _closed_tasks),
+    ("follow-up", "questionnaires.view", _responses),
     ("visit", "patients.view", _stays),
     ("visit", "patients.view", _operations),
     ("visit", "patients.view", _documents),
