@@ -141,7 +141,7 @@ REACTIONS = {
     messaging.CommunicationsMoved: (),
     messaging.CommunicationsRead: (),
     messaging.ReceiptsStored: (),
-    messaging.ReplyReceived: (),
+    messaging.ReplyReceived: (tasks_jobs.call_back_after_reply,),
     messaging.ReplyHandled: (),
     messaging.TemplateChanged: (),
     messaging.OutboxStalled: (),

@@ -207,7 +207,7 @@ def template_step(request: PageRequest, template_id: UUID) -> HttpResponse:
     template = get_or_404(MessageTemplate.objects.all(), pk=template_id)
     form = StepForm(request.POST)
     if not form.is_valid():
-        error = next(iter(form.errors.values()))[0]
+        error = str(next(iter(form.errors.values()))[0])
         return render(request, "messaging/template.html", _template_context(request, template, error), status=422)
     _take_step(template, form.cleaned_data, request)
     return HttpResponseRedirect(reverse("messaging:template", args=[template.pk]))

@@ -37,3 +37,14 @@ def weigh_requested(*, event: dict[str, Any]) -> None:
     """New tasks whose window is open already get their whole weight at once."""
     ids = [UUID(task_id) for task_id in event.get("task_ids", ())]
     actions.refresh_priorities(at=timezone.now(), by=Viewer.system("tasks.weigh_requested"), task_ids=ids)
+
+
+@job()
+def call_back_after_reply(*, event: dict[str, Any]) -> None:
+    """The patient answered "1" to a message: call."""
+    if event.get("intent") == "call-me" and event.get("patient_id"):
+        task_id = event.get("task_id")
+        actions.call_back(
+            patient_id=UUID(event["patient_id"]), task_id=UUID(task_id) if task_id else None,
+            inbound_id=UUID(event["inbound_id"]), at=timezone.now(), by=Viewer.system("tasks.call_back_after_reply"),
+        )  # fmt: skip

@@ -101,7 +101,7 @@ def _pick(picked: str, channels: Sequence[str], limit: int, at: datetime) -> lis
 
 def _candidate(row: tuple[Any, ...]) -> Candidate:
     # Django switches off psycopg's own reading of jsonb, so hand-written SQL gets it as text.
-    return Candidate(*row[:6], orjson.loads(row[6]), *row[7:])
+    return Candidate._make((*row[:6], orjson.loads(row[6]), *row[7:]))
 
 
 @contextmanager

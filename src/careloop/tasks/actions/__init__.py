@@ -1,6 +1,7 @@
 """Every write on work."""
 
 from careloop.tasks.actions.assigning import assign_tasks, distribute_tasks
+from careloop.tasks.actions.calling_back import call_back
 from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, keep_claim, release_claims
 from careloop.tasks.actions.contact import (
     AttemptResult,
@@ -29,6 +30,7 @@ __all__ = [
     "TooLateToUndo",
     "UnknownOutcome",
     "assign_tasks",
+    "call_back",
     "claim_next",
     "claim_task",
     "close_tasks",
