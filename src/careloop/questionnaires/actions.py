@@ -39,6 +39,11 @@ class VersionTaken(Refused):
     message = _("This version was published with other content. Give the new content a new version number.")
 
 
+class PublishedMeanwhile(Refused):
+    code = "published-meanwhile"
+    message = _("Somebody published another version at the same moment. Look at it and publish again.")
+
+
 class ResponseClosed(Refused):
     code = "response-closed"
     message = _("These answers were already completed. Amend them instead.")
@@ -81,10 +86,22 @@ def publish_questionnaire(
         if existing.content_hash != digest:
             raise VersionTaken
         return existing
-    retired = Questionnaire.objects.filter(url=form.url, status=Questionnaire.Status.ACTIVE)
-    for older in list(retired):
+    in_force = Questionnaire.objects.filter(url=form.url, status=Questionnaire.Status.ACTIVE)
+    for older in in_force.select_for_update():
         _retire(older, by=by)
-    made = Questionnaire.objects.create(
+    try:
+        with transaction.atomic():
+            made = _insert(form, content, digest, at=at, by=by, shipped=shipped)
+    except IntegrityError:
+        raise PublishedMeanwhile from None
+    record(events.QuestionnairePublished(questionnaire_id=made.pk, canonical=made.canonical), by=by)
+    return made
+
+
+def _insert(
+    form: rules.Form, content: Mapping[str, Any], digest: str, *, at: datetime, by: Viewer, shipped: bool
+) -> Questionnaire:
+    return Questionnaire.objects.create(
         url=form.url,
         version=form.version,
         name=form.name or form.url.rsplit("/", 1)[-1],
@@ -101,8 +118,6 @@ def publish_questionnaire(
         published_by_id=by.practitioner_id,
         is_shipped=shipped,
     )
-    record(events.QuestionnairePublished(questionnaire_id=made.pk, canonical=made.canonical), by=by)
-    return made
 
 
 def _parsed(content: Mapping[str, Any], *, shipped: bool) -> rules.Form:

@@ -158,7 +158,7 @@ def form_view(
         findings = judge_values(response, values, at=at) if response else ()
     enabled = {item.link_id for item in rules.enabled_items(form, values)}
     by_last = _alerts_by_question(form, findings, values)
-    screens = []
+    screens: list[ScreenView] = []
     for items in form.screens:
         shown = any(item.link_id in enabled for item in items)
         number = len([s for s in screens if s.enabled]) + 1
@@ -262,11 +262,15 @@ def fault_text(fault: rules.Fault) -> str:
         "type": _("This is not a valid value here."),
         "too-low": _("The lowest possible value is %(least)s %(unit)s. Check with the patient."),
         "too-high": _("The highest possible value is %(most)s %(unit)s. Check with the patient."),
+        "too-early": _("The earliest possible date is %(least)s."),
+        "too-late": _("The latest possible date is %(most)s."),
         "unknown-option": _("Choose one of the options."),
+        "exclusive": _("“None of these” and a sign cannot both stand. Choose again."),
+        "pattern": _("This is not written as expected here. %(example)s"),
         "too-long": _("At most %(most)s characters."),
         "too-many-decimals": _("At most %(most)s decimals."),
     }
-    return texts[fault.code] % {"least": "", "most": "", "unit": "", **params}
+    return texts[fault.code] % {"least": "", "most": "", "unit": "", "example": "", **params}
 
 
 def _alerts_by_question(

@@ -3,10 +3,10 @@
 from careloop.questionnaires.rules.conditions import BadCondition
 from careloop.questionnaires.rules.definition import BadQuestionnaire, Form, Item, Option, Words, content_hash, parse
 from careloop.questionnaires.rules.judging import Classification, Finding, classify, finding_from, judge
-from careloop.questionnaires.rules.logic import Answers, enabled_items, is_enabled
+from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, is_enabled
 from careloop.questionnaires.rules.proofreading import OWNER_ROLES, proofread
 from careloop.questionnaires.rules.scoring import Score, overlapping_bands, score
-from careloop.questionnaires.rules.validation import LONGEST, NOT_MEASURED, Fault, clean_value, faults, settle_exclusive
+from careloop.questionnaires.rules.validation import LONGEST, Fault, clean_value, faults, settle_exclusive
 
 __all__ = [
     "LONGEST", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
