@@ -92,6 +92,10 @@ class CarePlanQuerySet(ScopedQuerySet["CarePlan"]):
     def active(self) -> Self:
         return self.filter(status=CarePlan.Status.ACTIVE)
 
+    def with_plan(self) -> Self:
+        """With all that the rules need. The content stays away: it is parsed once a process, by its hash."""
+        return self.select_related("definition", "encounter", "patient").defer("definition__content")
+
 
 class CarePlan(PatientRow):
     """One patient's run of one plan version after one discharge (FHIR CarePlan)."""

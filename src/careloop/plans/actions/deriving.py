@@ -48,7 +48,7 @@ def derive_next(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> i
     """
     chosen = CarePlan.objects.unscoped("derived by the machine").filter(pk__in=list(care_plan_ids))
     hold_patients(chosen.values_list("patient_id", flat=True))
-    plans = chosen.active().select_related("definition", "encounter", "patient").order_by("pk")
+    plans = chosen.active().with_plan().order_by("pk")
     return _derive(list(plans), at=at, by=by)
 
 

@@ -112,7 +112,13 @@ def stop_for_outcome(*, care_plan_id: UUID, outcome: str, at: datetime, by: View
     Refusal and death end all plans of the patient; the others only this one.
     """
     cause = CAUSE_OF_OUTCOME.get(outcome)
-    plan = CarePlan.objects.unscoped("its own contact").filter(pk=care_plan_id).select_related("definition").first()
+    plan = (
+        CarePlan.objects.unscoped("its own contact")
+        .filter(pk=care_plan_id)
+        .select_related("definition")
+        .defer("definition__content")
+        .first()
+    )
     if cause is None or plan is None or cause not in plan.definition.plan().ends.causes:
         return 0
     hold_patients([plan.patient_id])
@@ -141,7 +147,7 @@ def resume_ended(*, patient_id: UUID, reason: str, at: datetime, by: Viewer) -> 
         return 0
     ended = CarePlan.objects.unscoped("the patient is held").filter(patient_id=patient_id, end_reason=reason)
     today = facts.local_day(at)
-    plans = [p for p in ended.select_related("definition", "encounter", "patient").order_by("pk") if _lasts(p, today)]
+    plans = [p for p in ended.with_plan().order_by("pk") if _lasts(p, today)]
     ended.filter(pk__in=[plan.pk for plan in plans]).update(
         status=CarePlan.Status.ACTIVE, ended_at=None, end_reason="", resumed_on=today, updated_at=at
     )
@@ -233,7 +239,7 @@ def realign_after_merge(*, patient_ids: Sequence[UUID], at: datetime, by: Viewer
     moved = _follow_stays(patient_ids)
     survivors = list(
         CarePlan.objects.unscoped("after a merge").running().filter(encounter__patient_id__in=list(patient_ids))
-        .select_related("definition", "encounter", "patient").order_by("started_at", "pk")
+        .with_plan().order_by("started_at", "pk")
     )  # fmt: skip
     doubles = _doubles(survivors)
     _end_plans(doubles, reason="duplicate", status=CarePlan.Status.REVOKED, at=at, by=by)
@@ -250,7 +256,7 @@ def end_due_plans(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) ->
     today = facts.local_day(at)
     chosen = CarePlan.objects.unscoped("the nightly look").active().filter(pk__in=list(care_plan_ids))
     hold_patients(chosen.values_list("patient_id", flat=True))
-    plans = list(chosen.select_related("definition", "encounter", "patient").order_by("pk"))
+    plans = list(chosen.with_plan().order_by("pk"))
     histories = facts.histories(plans)
     ending: dict[str, list[CarePlan]] = defaultdict(list)
     for plan in plans:
@@ -272,7 +278,9 @@ def lapse_tasks(*, at: datetime, by: Viewer) -> int:
     )  # fmt: skip
     found = list(rows)
     plans = CarePlan.objects.unscoped("the nightly look").filter(pk__in={plan_id for _pk, plan_id, _code in found})
-    contents = {plan.pk: plan.definition.plan() for plan in plans.select_related("definition")}
+    contents = {
+        plan.pk: plan.definition.plan() for plan in plans.select_related("definition").defer("definition__content")
+    }
     ids = [pk for pk, plan_id, code in found if plan_id and _lapses(contents[plan_id], code)]
     return close_tasks(task_ids=ids, reason="window-passed", at=at, by=by)
 
@@ -299,7 +307,7 @@ def _lapses(content: PlanContent, code: str) -> bool:
 
 def _running(patient_ids: Iterable[UUID]) -> list[CarePlan]:
     plans = CarePlan.objects.unscoped("the patient is held").running().filter(patient_id__in=list(patient_ids))
-    return list(plans.select_related("definition", "encounter", "patient").order_by("pk"))
+    return list(plans.with_plan().order_by("pk"))
 
 
 def _stop_messages(which: Q, *, reason: str, at: datetime, by: Viewer) -> None:

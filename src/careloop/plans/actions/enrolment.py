@@ -26,7 +26,7 @@ from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
 from careloop.plans.reads import facts
 from careloop.plans.reads.facts import Stay
 from careloop.plans.reads.locking import hold_patients
-from careloop.plans.rules.enrolment import Choice, Match, Outcome, choose
+from careloop.plans.rules.enrolment import BEATEN, Choice, Match, Outcome, choose
 
 BY_HAND = "started-by-hand"
 LATEST_DAYS = 365
@@ -194,7 +194,7 @@ def _decide(
     *,
     at: datetime,
 ) -> None:
-    explanation = [_explained(match) for match in choice.matches]
+    explanation = [_explained(match, briefly=choice.outcome is Outcome.ENROLLED) for match in choice.matches]
     if before and (before.outcome, before.explanation) == (choice.outcome.value, explanation):
         return
     encounter = stay.encounter
@@ -275,7 +275,7 @@ def _new_plan(
 def _plans_of_patients(patient_ids: Iterable[UUID]) -> Mapping[UUID, list[CarePlan]]:
     grouped: dict[UUID, list[CarePlan]] = defaultdict(list)
     plans = CarePlan.objects.unscoped("enrolment sees all plans of the patient").filter(patient_id__in=set(patient_ids))
-    for plan in plans.select_related("definition", "encounter", "patient").order_by("pk"):
+    for plan in plans.with_plan().order_by("pk"):
         grouped[plan.patient_id].append(plan)
     return grouped
 
@@ -303,7 +303,10 @@ def _reasons(choice: Choice, url: str) -> list[dict[str, Any]]:
     return [{"code": reason.code, "values": reason.values} for reason in mine.reasons]
 
 
-def _explained(match: Match) -> dict[str, Any]:
+def _explained(match: Match, *, briefly: bool) -> dict[str, Any]:
+    """As stored. Of a plan that never fitted an enrolled patient the first reason is enough, without its values."""
+    if briefly and not match.fits and match.reasons[-1].code not in BEATEN:
+        return {"url": match.url, "fits": False, "reasons": [{"code": match.reasons[0].code}]}
     reasons = [{"code": reason.code, "values": reason.values} for reason in match.reasons]
     return {"url": match.url, "fits": match.fits, "reasons": reasons}
 

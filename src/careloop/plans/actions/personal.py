@@ -145,7 +145,7 @@ def undo_change(*, care_plan: CarePlan, change_id: str, at: datetime, by: Viewer
 
 def _held(care_plan: CarePlan, by: Viewer) -> CarePlan:
     hold_patients([care_plan.patient_id])
-    plans = CarePlan.objects.visible_to(by).running().select_related("definition", "encounter", "patient")
+    plans = CarePlan.objects.visible_to(by).running().with_plan()
     plan = plans.filter(pk=care_plan.pk).first()
     if plan is None:
         raise CarePlanClosed

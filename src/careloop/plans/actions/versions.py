@@ -31,7 +31,7 @@ class NothingToAdopt(Refused):
 def adopt_version(*, care_plan: CarePlan, definition: PlanDefinition, at: datetime, by: Viewer) -> None:
     """Go on with this version. What was done stays; open tasks are planned anew. Refused: another plan, not in use."""
     hold_patients([care_plan.patient_id])
-    plans = CarePlan.objects.visible_to(by).running().select_related("definition", "encounter", "patient")
+    plans = CarePlan.objects.visible_to(by).running().with_plan()
     plan = plans.filter(pk=care_plan.pk).first()
     if plan is None:
         raise CarePlanClosed

@@ -113,7 +113,9 @@ def stays(encounter_ids: Iterable[UUID]) -> list[Stay]:
 
 def enrolling_plans() -> dict[str, PlanDefinition]:
     """The versions that take discharges by rule, by URL."""
-    return {definition.url: definition for definition in PlanDefinition.objects.enrolling().order_by("url")}
+    return {
+        definition.url: definition for definition in PlanDefinition.objects.enrolling().defer("content").order_by("url")
+    }
 
 
 def contents(definitions: Iterable[PlanDefinition]) -> list[PlanContent]:

@@ -200,7 +200,7 @@ def patient_cards(patient: Patient, viewer: Viewer, *, at: datetime, language: s
     plans = list(
         CarePlan.objects.visible_to(viewer)
         .filter(patient=patient)
-        .select_related("definition", "encounter", "patient", "owner")
+        .with_plan()
         .order_by("ended_at", "-started_at", "pk")
     )
     plans.sort(key=lambda plan: plan.ended_at is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from careloop.plans.rules.content import Anchor, EndRule, EnrolmentRule, PlanContent, Step
 from careloop.plans.rules.ending import end_facts
@@ -72,7 +72,9 @@ def status_words(code: str) -> str:
 
 
 def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]) -> str:
-    """One reason of the enrolment rules; `titles` are plan titles by URL."""
+    """One reason of the enrolment rules; `titles` are plan titles by URL. Without values it is said in general."""
+    if not values and code in _GENERAL:
+        return str(_GENERAL[code])
     filled = {**_BLANK, **values, "plan": titles.get(values.get("url", ""), values.get("url", ""))}
     return {
         "fits-everybody": _("No condition: fits every discharge"),
@@ -104,6 +106,17 @@ def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]
     }.get(code, code) % filled
 
 
+_GENERAL = {
+    "diagnosis-differs": gettext_lazy("Diagnosis does not fit"),
+    "diagnosis-unknown": gettext_lazy("No coded diagnosis yet"),
+    "diagnosis-excluded": gettext_lazy("Diagnosis is excluded"),
+    "procedure-differs": gettext_lazy("Operation does not fit"),
+    "procedure-unknown": gettext_lazy("No coded operation"),
+    "procedure-excluded": gettext_lazy("Operation is excluded"),
+    "department-differs": gettext_lazy("Department does not fit"),
+    "age-differs": gettext_lazy("Age does not fit"),
+    "age-unknown": gettext_lazy("Age unknown"),
+}
 # Every place that any of the reasons may fill.
 _BLANK = dict.fromkeys(("code", "codes", "pattern", "patterns", "given", "wanted", "age", "day"), "")
 

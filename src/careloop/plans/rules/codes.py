@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MARKS = re.compile(r"[\s†*+.\-/]")  # dagger, asterisk and plus tell the role of a code, not another disease
 _SHORT_CHAPTER = re.compile(r"^\d\.")  # ICD-9-CM-3 chapters have two digits; some systems drop the leading zero
 
 
+@lru_cache(maxsize=50_000)
 def normalise_code(code: str) -> str:
     """`i21.0x01`, `I21.001†`, `Ｉ２１．０` → upper-case letters and digits only, so that prefixes compare."""
     plain = unicodedata.normalize("NFKC", code).strip().upper()

@@ -14,6 +14,9 @@ from careloop.plans.rules.content import Category, CodeRule, EnrolmentRule, Name
 _DEPARTMENT_WEIGHT = 10
 
 
+BEATEN = ("more-specific-plan", "covered-by-plan")  # it fits, but another plan does its work
+
+
 class Outcome(StrEnum):
     """What was decided about one discharge."""
 
