@@ -98,6 +98,7 @@ def test_what_was_drawn_ahead_is_used_when_nothing_changed(cast):
     post(client, "start")
     ahead = page(client, "upcoming", first.pk).json()
     assert ahead["task"] == str(second.pk)
+    assert "data-result-bar" in ahead["html"]  # as it will look once the patient is taken
     second.refresh_from_db()
     assert second.claimed_by_id is None  # looking takes nothing
     ready = f"{ahead['task']}:{ahead['stamp']}"

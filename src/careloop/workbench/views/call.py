@@ -70,7 +70,7 @@ def upcoming(request: PageRequest, task_id: UUID) -> HttpResponse:
     task = tasks_reads.next_for(viewer=request.viewer, at=timezone.now(), after=task_id)
     if task is None:
         return HttpResponse(status=204)
-    return JsonResponse({"task": str(task.pk), "stamp": reads.stamp(task), "html": _drawn(request, task)})
+    return JsonResponse({"task": str(task.pk), "stamp": reads.stamp(task), "html": _drawn(request, task, ahead=True)})
 
 
 @page(access.WORK, methods=("POST",))
@@ -202,8 +202,10 @@ def _numbers(request: PageRequest, task: Task) -> Any:
     )
 
 
-def _drawn(request: PageRequest, task: Task) -> str:
-    response = render(request, "workbench/_call.html", _context(request, task))
+def _drawn(request: PageRequest, task: Task, *, ahead: bool = False) -> str:
+    """The inside of the screen as text. `ahead`: as it will look once this nurse has taken the patient."""
+    context = _context(request, task) | ({"is_mine": True, "is_taken": False} if ahead else {})
+    response = render(request, "workbench/_call.html", context)
     return response.content.decode()
 
 
