@@ -40,7 +40,7 @@ class InboxMessage(ScopedModel):
         RECEIVED = "received", _("Queued")
         RETRY = "retry", _("Trying again")
         DONE = "done", _("Applied")
-        IGNORED = "ignored", _("Not needed")
+        IGNORED = "ignored", _("Not for follow-up")
         DEAD = "dead", _("Needs mending")
 
     UNFINISHED = (State.RECEIVED, State.RETRY)

@@ -306,7 +306,7 @@ SEGMENTS: dict[str, str | Promise] = {
     "MRG": gettext_lazy("Merged number"),
     "ORC": gettext_lazy("Order"),
     "OBR": gettext_lazy("Report"),
-    "OBX": gettext_lazy("Result"),
+    "OBX": gettext_lazy("Test result"),
     "NTE": gettext_lazy("Note"),
     "RXE": gettext_lazy("Medicine, encoded"),
     "RXO": gettext_lazy("Medicine, ordered"),

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('sha256', models.BinaryField(max_length=32)),
                 ('raw', models.BinaryField()),
                 ('size', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('received', 'Queued'), ('retry', 'Trying again'), ('done', 'Applied'), ('ignored', 'Not needed'), ('dead', 'Needs mending')], default='received', max_length=8)),
+                ('state', models.CharField(choices=[('received', 'Queued'), ('retry', 'Trying again'), ('done', 'Applied'), ('ignored', 'Not for follow-up'), ('dead', 'Needs mending')], default='received', max_length=8)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('next_try', models.DateTimeField(null=True)),
                 ('error_code', models.CharField(blank=True, default='', max_length=60)),
