@@ -68,7 +68,7 @@ def page(browser: Browser, width: int, height: int, *, javascript: bool = True, 
         yield tab
     finally:
         context.close()
-    assert faults == []
+    assert faults == [], faults
 
 
 def _is_fault(kind: str, text: str) -> bool:
