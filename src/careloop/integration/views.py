@@ -253,7 +253,9 @@ def _dead_part(request: PageRequest, words: str, *, bad: bool = False, status: i
     if not _is_htmx(request):
         return HttpResponseRedirect(reverse("integration:overview"))
     context = {**_dead_context(request), "note": words, "note_is_bad": bad}
-    return render(request, "integration/_dead.html", context, status=status)
+    response = render(request, "integration/_dead.html", context, status=status)
+    response.headers["HX-Trigger"] = "inbox-changed"  # the strip on top shows the new counts
+    return response
 
 
 def _is_htmx(request: HttpRequest) -> bool:

@@ -117,6 +117,7 @@ class TestMending:
         response = client.post(reverse("integration:map"), given, headers={"HX-Request": "true"})
         assert response.status_code == 200
         assert 'data-subject="0417"' not in response.content.decode()
+        assert response.headers["HX-Trigger"] == "inbox-changed"
         assert OrganizationCode.objects.get(value="0417").organization == cast.orthopaedics
         process_replayed.func(event={})
         assert inbox().filter(control_id="lost").get().state == "done"
