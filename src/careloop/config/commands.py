@@ -50,7 +50,8 @@ def _serve(surface: str, target: str, port: int) -> int:
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", settings.web_host, "--port", str(port),
         "--workers", str(settings.web_workers), "--log-level", "warning", "--no-access-log",
         "--backpressure", "8192",  # each open live stream counts as a request
-        "--static-path-route", "/static", "--static-path-mount", str(DIST.parent), target,
+        "--static-path-route", "/static", "--static-path-mount", str(DIST.parent),
+        "--static-path-expires", "31536000", target,  # names carry the hash of their content
     ]  # fmt: skip
     os.execv(sys.executable, command)
 

@@ -36,7 +36,7 @@ REACTIONS = {
     accounts.RoleChanged: (),
     accounts.RoleGranted: (),
     accounts.RoleRevoked: (),
-    alerts.AlertRaised: (),
+    alerts.AlertRaised: (tasks_jobs.flag_self_report,),
     alerts.AlertSeen: (),
     alerts.AlertAccepted: (),
     alerts.AlertHandedOver: (),

@@ -20,7 +20,10 @@ PARTS = {
 
 
 def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
-    """A page behind the second factor. Locked or no session → asked again; a link for something else → 404."""
+    """A page behind the second factor. Locked or no session → asked again; a link for something else → 404.
+
+    Part "any" is open to every link that passed its check.
+    """
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -28,7 +31,7 @@ def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[
             session = request.patient_session  # type: ignore[attr-defined]
             if session is None:
                 return HttpResponseRedirect(reverse("portal:again"))
-            if part not in PARTS.get(session.purpose, frozenset()):
+            if part != "any" and part not in PARTS.get(session.purpose, frozenset()):
                 raise Http404
             if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
                 return HttpResponse(status=405)

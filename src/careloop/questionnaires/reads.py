@@ -305,7 +305,7 @@ def _alert(finding: Finding) -> AlertView:
 
 
 def _source_label(source: str) -> str:
-    return {"portal": _("Self-report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(
+    return {"portal": _("Self-report"), "relative": _("A relative's report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(
         source, ""
     )
 

@@ -16,6 +16,7 @@ from careloop.portal.events import DangerAnswered
 from careloop.questionnaires.actions import save_answer, start_response
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import judge_values
+from careloop.tasks.actions import note_message
 from careloop.tasks.models import Task
 
 MODE = "portal"
@@ -43,6 +44,7 @@ def answer(
     )
     for link_id, value in answers.items():
         save_answer(response=response, link_id=link_id, value=value, source=source, at=at, by=by)
+    note_message(task_ids=[task.pk], state="opened", at=at, by=by)  # begun online: a caller asks only the rest
     response = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").get(pk=response.pk)
     fired = [one for one in judge_values(response, response.values, at=at) if one.severity == "critical"]
     new = [one for one in fired if set(one.evidence) & set(answers)]

@@ -16,6 +16,7 @@ from careloop.portal import rules
 from careloop.questionnaires import reads as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules import Finding, Form, Item, enabled_items, judge
+from careloop.questionnaires.rules.conditions import items_of, scores_of
 from careloop.tasks.models import Task
 
 NUMBERS = frozenset({"integer", "decimal", "quantity"})
@@ -190,6 +191,8 @@ def safety_of(finding: Finding) -> dict[str, Any]:
 
 
 def _dangerous_answers(found: Sitting, item: Item, at: datetime) -> Iterator[tuple[Danger, Finding]]:
+    if item.link_id not in _watched(found.form):
+        return
     before = _critical(found, {}, item, at)
     if item.type in NUMBERS:
         yield from _dangerous_ranges(found, item, before, at)
@@ -202,6 +205,14 @@ def _dangerous_answers(found: Sitting, item: Item, at: datetime) -> Iterator[tup
         for finding in _new(found, item, given, before, at):
             answer = str(value).lower() if isinstance(value, bool) else str(value)
             yield Danger(finding.rule_code, item.link_id, answer=answer), finding
+
+
+def _watched(form: Form) -> set[str]:
+    """Questions that a critical rule looks at, directly or through a score; the others need no trying."""
+    conditions = [rule["when"] for rule in form.rules if rule["severity"] == "critical"]
+    totals = {code for condition in conditions for code in scores_of(condition)}
+    summed = {name for total in form.scores if total["code"] in totals for name in total["items"]}
+    return summed | {name for condition in conditions for name in items_of(condition)}
 
 
 def _dangerous_ranges(

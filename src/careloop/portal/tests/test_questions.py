@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
@@ -16,7 +18,8 @@ from careloop.kernel.viewer import Viewer
 from careloop.portal import actions, reads
 from careloop.portal.tests.conftest import PHONE_MA, PHONE_ZHANG, make_link, visitor
 from careloop.portal.tests.forms import CONTENT, make_task
-from careloop.questionnaires.models import QuestionnaireResponse
+from careloop.questionnaires.actions import load_shipped_content
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.tasks.models import Task
 from tests.cast import SYSTEM, make_cast
 
@@ -350,3 +353,88 @@ def test_two_telephones_at_the_same_moment_lose_no_answer_and_start_one_response
     assert faults == []
     assert response_of(task).values == {**values, "pain": 3}
     assert len(CONTENT["definition"]["item"]) == 9
+
+
+@pytest.mark.django_db
+def test_every_shipped_form_can_be_answered_on_a_telephone(portal, cast):
+    """Each page of each form is shown, quickly, with what would be dangerous; the first option of every choice is taken."""
+    load_shipped_content(at=datetime.now(UTC), by=SYSTEM)
+    shipped = list(Questionnaire.objects.filter(status="active", is_shipped=True).order_by("url"))
+    assert len(shipped) >= 10
+    came = visitor(cast.zhang)
+    came.enter()
+    slowest = 0.0
+    for number, questionnaire in enumerate(shipped):
+        task = make_task(cast, key=f"shipped-{number}", questionnaire_url=questionnaire.url)
+        url, pages = came.client.get(f"/t/{task.pk}/").url, 0
+        while "/q/" in url:
+            key, pages = url.rstrip("/").rsplit("/", 1)[-1], pages + 1
+            assert pages < 60, (questionnaire.url, key)
+            start = time.perf_counter()
+            page = came.client.get(url)
+            slowest = max(slowest, time.perf_counter() - start)
+            assert page.status_code == 200, (questionnaire.url, key)
+            found = reads.sitting(task, at=datetime.now(UTC), viewer=Viewer.patient(cast.zhang.pk))
+            data = {item.link_id: first_answer(item) for item in found.page(key)}
+            answer = came.client.post(url, data)
+            assert answer.status_code == 303, (questionnaire.url, key, data, answer.content.decode()[-1500:])
+            url = answer.url
+            if "/safety/" in url:
+                assert came.client.get(url).status_code == 200
+                url = came.client.get(f"/t/{task.pk}/").url
+                if f"/q/{key}/" in url:
+                    break
+        assert pages, questionnaire.url
+    assert slowest < 1.0
+
+
+def first_answer(item):
+    if item.options:
+        return item.options[0].code
+    if item.type == "boolean":
+        return "false"
+    if item.type in {"integer", "decimal", "quantity"}:
+        low, high = item.minimum or 0, item.maximum or 10
+        return str(int((low + high) / 2))
+    return "2026-11-01" if item.type == "date" else "–"
+
+
+@pytest.mark.django_db
+def test_a_relative_with_the_link_of_one_form_can_say_so(asked):
+    first = f"/t/{asked.task.pk}/q/breath/"
+    assert 'name="family" value="1"' in asked.client.get(first).content.decode()
+    answer = asked.client.post("/family/", {"family": "1", "next": first})
+    assert answer.url == first
+    assert 'class="family"' in asked.client.get(first).content.decode()
+    send(asked.client, asked.task, "breath", breath="good")
+    assert response_of(asked.task).answers["breath"]["source"] == "relative"
+
+
+@pytest.mark.django_db
+def test_the_work_list_knows_that_somebody_began_online(asked):
+    send(asked.client, asked.task, "breath", breath="good")
+    asked.task.refresh_from_db()
+    assert asked.task.message_state == "opened"
+
+
+def routes_with_a_task():
+    from careloop.portal.urls import urlpatterns
+
+    return [one.name for one in urlpatterns if "task_id" in str(one.pattern)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", routes_with_a_task())
+@pytest.mark.parametrize("method", ["get", "post", "head", "put", "delete"])
+def test_no_route_shows_or_takes_anything_of_another_patient(asked, cast, name, method):
+    """Case A03: every route with an id, every method, also with the other patient in the body."""
+    other = make_task(cast, patient=cast.ma, key="of-ma", department=cast.orthopaedics)
+    home = visitor(cast.zhang, token="home-of-zhang")
+    home.enter()
+    key = {"key": "breath"} if name in {"question", "safety"} else {}
+    url = reverse(f"portal:{name}", kwargs={"task_id": other.pk, **key}, urlconf="careloop.config.urls_portal")
+    for client in (asked.client, home.client):
+        answer = getattr(client, method)(url, {"breath": "good", "patient": str(cast.ma.pk), "task_id": str(other.pk)})
+        assert answer.status_code in {404, 405}, (name, method)
+        assert "问卷" not in answer.content.decode()
+    assert not QuestionnaireResponse.objects.visible_to(SYSTEM).exists()

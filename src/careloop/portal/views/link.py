@@ -82,11 +82,11 @@ def large(request: PageRequest) -> HttpResponse:
     return answer
 
 
-@patient_page("home", methods=("POST",))
+@patient_page("any", methods=("POST",))
 def family(request: PageRequest) -> HttpResponse:
     """A relative helps: every page says for whom, and answers say who gave them."""
     request.session["family"] = request.POST.get("family") == "1"
-    return HttpResponseRedirect(reverse("portal:home"), status=303)
+    return HttpResponseRedirect(rules.next_path(request.POST.get("next", "")), status=303)
 
 
 @public_page("one must be able to leave a borrowed telephone", methods=("POST",))

@@ -184,7 +184,15 @@ def _question_page(
         "safeties": safeties,
     }
     home = request.patient_session.purpose == rules.HOME  # type: ignore[attr-defined]
-    return show(request, "portal/question.html", context, title=_title(found), back="/" if home else "", status=status)
+    return show(
+        request,
+        "portal/question.html",
+        context,
+        title=_title(found),
+        back="/" if home else "",
+        may_help=place.number == 1,
+        status=status,
+    )
 
 
 def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, group: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def show(
     *,
     title: str = "",
     back: str = "",
+    may_help: bool = False,
     status: int = 200,
 ) -> HttpResponse:
     """Renders a patient page. Without a title the hospital's name stands in its place."""
@@ -33,6 +34,7 @@ def show(
         "phone": phone,
         "dial": rules.digits_of(phone),
         "large": request.COOKIES.get(LARGE) == "1",
+        "may_help": bool(may_help and session and not session.family),
         "family_of": session.patient.name if session and session.family else "",
     }
     return render(request, template, {"page": page, **(context or {})}, status=status)
