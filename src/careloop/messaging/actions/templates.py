@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
-from careloop.audit.record import record
+from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -59,7 +59,6 @@ def draft_template(
     subject: Mapping[str, str] | None = None,
     category: str = MessageTemplate.Category.CARE,
     urgent: bool = False,
-    origin: str = "hospital",
     by: Viewer,
 ) -> MessageTemplate:
     """A new version as a draft. The same content as the newest version gives that version back.
@@ -83,7 +82,6 @@ def draft_template(
         subject=dict(subject or {}),
         texts=clean,
         content_hash=fingerprint,
-        origin=origin,
     )
     _changed(made, by=by)
     return made
@@ -132,27 +130,50 @@ def load_templates(*, at: datetime, by: Viewer) -> int:
 
     They come approved: the demo gateway asks for no registration. A carrier that does is told by a new version.
     """
-    made = 0
-    for shipped in policy.shipped_templates():
-        for channel, texts in shipped["channels"].items():
-            if MessageTemplate.objects.filter(code=shipped["code"], channel=channel, origin="hospital").exists():
-                continue
-            template = draft_template(
-                code=shipped["code"],
-                channel=channel,
-                title=shipped["title"],
-                texts=texts,
-                subject=shipped["subject"],
-                category=shipped["category"],
-                urgent=bool(shipped.get("urgent")),
-                origin="shipped",
-                by=by,
-            )
-            if template.state == State.DRAFT:
-                submit_template(template=template, at=at, by=by)
-                approve_template(template=template, at=at, by=by)
-                made += 1
-    return made
+    versions = MessageTemplate.objects.order_by("version")
+    newest = {(template.code, template.channel): template for template in versions}
+    made = [
+        fresh
+        for shipped in policy.shipped_templates()
+        for channel in shipped["channels"]
+        if (fresh := _next_shipped(shipped, channel, newest.get((shipped["code"], channel)), at=at))
+    ]
+    for template in made:
+        versions.filter(code=template.code, channel=template.channel, state=State.APPROVED).update(
+            state=State.RETIRED, decided_at=at, updated_at=at
+        )
+    MessageTemplate.objects.bulk_create(made)
+    record_all([_fact(template) for template in made], by=by)
+    for template in made:
+        if template.version > 1:
+            _follow_new_version(template, at=at, by=by)
+    return len(made)
+
+
+def _next_shipped(
+    shipped: Mapping[str, Any], channel: str, newest: MessageTemplate | None, *, at: datetime
+) -> MessageTemplate | None:
+    """The approved version to add, or None when the newest says the same or is the hospital's own."""
+    texts, subject, urgent = shipped["channels"][channel], shipped["subject"], bool(shipped.get("urgent"))
+    fingerprint = _fingerprint(texts, subject, shipped["category"], urgent)
+    if newest is not None and (newest.origin == "hospital" or newest.content_hash == fingerprint):
+        return None
+    check_texts(texts, sms=channel == "sms")
+    return MessageTemplate(
+        code=shipped["code"],
+        channel=channel,
+        version=newest.version + 1 if newest else 1,
+        category=shipped["category"],
+        urgent=urgent,
+        title=shipped["title"],
+        subject=subject,
+        texts=texts,
+        state=State.APPROVED,
+        submitted_at=at,
+        decided_at=at,
+        content_hash=fingerprint,
+        origin="shipped",
+    )
 
 
 def check_texts(texts: Mapping[str, str], *, sms: bool) -> None:
@@ -183,10 +204,11 @@ def _move(
 
 
 def _changed(template: MessageTemplate, *, by: Viewer) -> None:
-    record(
-        TemplateChanged(code=template.code, channel=template.channel, version=template.version, state=template.state),
-        by=by,
-    )
+    record(_fact(template), by=by)
+
+
+def _fact(template: MessageTemplate) -> TemplateChanged:
+    return TemplateChanged(code=template.code, channel=template.channel, version=template.version, state=template.state)
 
 
 def _follow_new_version(template: MessageTemplate, *, at: datetime, by: Viewer) -> None:

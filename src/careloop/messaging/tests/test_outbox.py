@@ -432,6 +432,27 @@ def test_shipped_templates_load_once(cast):
     }
 
 
+def test_a_changed_shipped_text_is_a_new_version_and_a_hospitals_own_is_kept(cast):
+    one = MessageTemplate.objects.get(code="caring-message", channel="sms")
+    change_template(one, content_hash="older")
+    own = actions.draft_template(
+        code="caring-message", channel="portal", title={"zh": "问候"}, texts={"zh": "您好"}, by=SYSTEM
+    )
+    waiting = queue(cast.zhang)
+    assert actions.load_templates(at=NOW, by=SYSTEM) == 1
+    one.refresh_from_db()
+    two = MessageTemplate.objects.get(code="caring-message", channel="sms", state="approved")
+    assert (one.state, two.version, fresh(waiting).template_id) == ("retired", 2, two.pk)
+    assert MessageTemplate.objects.filter(code="caring-message", channel="portal").order_by("-version").first() == own
+
+
+def change_template(template, **values):
+    from careloop.kernel.actions import seeding
+
+    with seeding():
+        MessageTemplate.objects.filter(pk=template.pk).update(**values)
+
+
 def draft(text="【{hospital}】{salutation}，您好。", code="greeting", **more):
     return actions.draft_template(code=code, channel="sms", title={"zh": "问候"}, texts={"zh": text}, by=SYSTEM, **more)
 
