@@ -226,13 +226,13 @@ class ContactPoint(PatientRow):
     """One number or address, as evidence: whose, from where, verified how, what happened last (B07–B09)."""
 
     class System(models.TextChoices):
-        PHONE = "phone", _("Phone")
+        PHONE = "phone", _("Telephone")
         EMAIL = "email", _("E-mail")
         WECHAT = "wechat", "WeChat"
 
     class Result(models.TextChoices):
         NONE = "", _("Never tried")
-        REACHED = "reached", _("Reached")
+        REACHED = "reached", _("Got through")
         NO_ANSWER = "no-answer", _("No answer")
         BUSY = "busy", _("Busy")
         OFF = "off", _("Powered off")
@@ -287,10 +287,10 @@ class Encounter(PatientRow):
         OTHER = "OTH", _("Other")
 
     class Status(models.TextChoices):
-        PLANNED = "planned", _("Planned")
-        IN_PROGRESS = "in-progress", _("In progress")
-        FINISHED = "finished", _("Finished")
-        CANCELLED = "cancelled", _("Cancelled")
+        PLANNED = "planned", _("Visit planned")
+        IN_PROGRESS = "in-progress", _("Visit going on")
+        FINISHED = "finished", _("Visit over")
+        CANCELLED = "cancelled", _("Visit cancelled")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="encounters")
     system = models.CharField(max_length=160)
@@ -454,7 +454,7 @@ class MedicationStatement(PatientRow):
     class Status(models.TextChoices):
         ACTIVE = "active", _("Taking")
         STOPPED = "stopped", _("Stopped")
-        COMPLETED = "completed", _("Finished")
+        COMPLETED = "completed", _("Course over")
         ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="medications")
@@ -536,8 +536,8 @@ class Consent(PatientRow):
     """What the patient allows, as a history: the newest row of a scope counts (FHIR Consent)."""
 
     class Decision(models.TextChoices):
-        PERMIT = "permit", _("Allowed")
-        DENY = "deny", _("Refused")
+        PERMIT = "permit", _("Consent given")
+        DENY = "deny", _("Consent refused")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="consents")
     consent_scope = models.CharField(

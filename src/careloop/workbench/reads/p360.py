@@ -122,6 +122,23 @@ def relation_label(code: str) -> str:
     return str(RELATIONS.get(code, code))
 
 
+CONCEPTS: dict[str, str | Promise] = {
+    **MEASUREMENTS,
+    "systolic": gettext_lazy("Systolic"),
+    "diastolic": gettext_lazy("Diastolic"),
+    "height": gettext_lazy("Height"),
+    "temperature": gettext_lazy("Temperature"),
+    "egfr": gettext_lazy("eGFR"),
+    "haemoglobin": gettext_lazy("Haemoglobin"),
+    "inr": gettext_lazy("INR"),
+}
+
+
+def test_name(row: Observation) -> str:
+    """The sender's name of a test; ours where it sends only a code."""
+    return row.text or str(CONCEPTS.get(row.concept, row.code))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What every tab needs: the patient, the stays, and the banner made of them."""
@@ -344,9 +361,7 @@ def _last_result(point: ContactPoint) -> str:
     if point.invalid_reason and not point.is_valid:
         return str(INVALID.get(point.invalid_reason, _("not a valid number")))
     if point.last_result and point.last_result_at:
-        reached = point.last_result == ContactPoint.Result.REACHED
-        words = _("reached") if reached else point.get_last_result_display()
-        return f"{words} {timezone.localtime(point.last_result_at):%m-%d}"
+        return f"{point.get_last_result_display()} {timezone.localtime(point.last_result_at):%m-%d}"
     if point.verified_at:
         return _("verified %(date)s") % {"date": f"{timezone.localtime(point.verified_at):%m-%d}"}
     return _("never tried")
@@ -436,11 +451,7 @@ def result_trend(rows: Sequence[Observation], *, at: datetime) -> Trend | None:
         if row.value_number is not None and row.status != Observation.Status.ENTERED_IN_ERROR
     ]
     today = timezone.localdate(at)
-    return (
-        draw_trend([(rows[0].text or rows[0].code, points)], first=today - timedelta(days=365), last=today)
-        if rows
-        else None
-    )
+    return draw_trend([(test_name(rows[0]), points)], first=today - timedelta(days=365), last=today) if rows else None
 
 
 def medications(patient: Patient, *, viewer: Viewer) -> list[MedicationStatement]:

@@ -164,7 +164,11 @@ def _visits(request: PageRequest, record: p360.Record, at: datetime) -> dict[str
 def _results(request: PageRequest, record: p360.Record, at: datetime) -> dict[str, Any]:
     code = request.GET.get("code", "")[:60]
     rows = p360.results(record.patient, code=code, viewer=request.viewer)
-    return {"code": code, "rows": rows, "trend": p360.result_trend(rows, at=at) if code else None}
+    return {
+        "code": code,
+        "rows": [(row, p360.test_name(row)) for row in rows],
+        "trend": p360.result_trend(rows, at=at) if code else None,
+    }
 
 
 def _medicines(request: PageRequest, record: p360.Record, at: datetime) -> dict[str, Any]:
