@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -114,6 +115,18 @@ def tls() -> ssl.SSLContext | None:
         context.load_verify_locations(settings.ENV.hl7_tls_client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def work() -> None:
+    """Only apply what others have stored, until told to stop. Any number of these share the inbox."""
+    stopping = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopping.set())
+    processor = Processor()
+    processor.start()
+    print("HL7 processing works through the inbox", flush=True)
+    stopping.wait()
+    processor.stop()
 
 
 async def serve(host: str, port: int, *, process: bool = True) -> None:

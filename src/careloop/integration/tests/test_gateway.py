@@ -44,19 +44,28 @@ def database_url() -> str:
 @contextmanager
 def gateway(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`careloop hl7 listen` as its own process, on a port of the system's choice."""
+    with command("listen", "--port", "0", *arguments, **settings) as (process, line):
+        assert "listens" in line
+        yield process, int(line.rsplit(":", 1)[1])
+
+
+@contextmanager
+def command(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`careloop hl7 …` as its own process, and the first line it prints."""
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT / "src"), "CARELOOP_DATABASE_URL": database_url(),
         "PYTHONUNBUFFERED": "1", **settings,
     }  # fmt: skip
-    command = [sys.executable, "-m", "careloop.config.cli", "hl7", "listen", "--port", "0", *arguments]
     code = "import sys; from careloop.config.cli import main; sys.exit(main(sys.argv[1:]))"
-    command[1:3] = ["-c", code]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "hl7", *arguments],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert "listens" in line, process.stderr.read() if process.stderr else ""
+    assert line, process.stderr.read() if process.stderr else ""
     try:
-        yield process, int(line.rsplit(":", 1)[1])
+        yield process, line
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -220,6 +229,19 @@ def test_killed_again_and_again_while_it_works() -> None:
     stays = Encounter.objects.unscoped("test").filter(visit_number__startswith="V80")
     assert (stays.count(), stays.filter(status="finished", discharge_cycle=1).count()) == (40, 40)
     assert Patient.objects.unscoped("test").filter(name="周国强").count() == 40
+
+
+def test_processes_that_only_apply() -> None:
+    make_cast()
+    for n in range(10):
+        receive(adt("A01", number=str(6000 + n), visit=f"V{6000 + n}"))
+        receive(adt("A03", number=str(6000 + n), visit=f"V{6000 + n}"))
+    with command("process") as (one, _), command("process") as (two, _line):
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 20)
+        for process in (one, two):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+    assert Encounter.objects.unscoped("test").filter(visit_number__startswith="V60", status="finished").count() == 10
 
 
 def test_two_processors_share_the_work() -> None:
