@@ -134,6 +134,15 @@ def test_emergency_access_is_reviewed_by_somebody_else(furnished: Cast) -> None:
     assert furnished.client(furnished.wang).get("/patients/access-reviews/").status_code == 403
 
 
+def test_the_overview_asks_the_database_a_bounded_number_of_times(
+    furnished: Cast, django_assert_max_num_queries: Any
+) -> None:
+    client = furnished.client(furnished.wang)
+    client.get(address(furnished))
+    with django_assert_max_num_queries(34):  # session, viewer and audit included
+        html(client.get(address(furnished)))
+
+
 def test_the_strip_the_trend_and_the_timeline_show_what_happened(furnished: Cast) -> None:
     page = html(furnished.client(furnished.wang).get(address(furnished)))
     assert re.findall(r'data-vital="([a-z0-9-]+)" data-direction="(\w*)"', page) == [
