@@ -1,3 +1,8 @@
-"""The cast is known to every test."""
+"""The cast is known to every test; property tests are patient with slow machines."""
 
-pytest_plugins = ["tests.cast", "tests.browser"]
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.cast"]
+
+settings.register_profile("careloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("careloop")

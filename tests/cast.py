@@ -7,6 +7,7 @@ Three separate administrators: system, security, audit. All invented.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from careloop.accounts.actions import load_shipped_roles, open_session
+from careloop.accounts.actions import SHIPPED_ROLES, open_session
 from careloop.accounts.models import Organization, Practitioner, Role, RoleAssignment
 from careloop.accounts.reads import viewer_for
 from careloop.kernel.actions import seeding
@@ -88,6 +89,17 @@ def signed_in(person: Practitioner) -> Client:
     return client
 
 
+def _roles() -> None:
+    """The shipped roles in one statement: every test needs them, few test how they are loaded."""
+    Role.objects.bulk_create(
+        Role(
+            code=told["code"], name=told["name"]["zh"], name_en=told["name"]["en"], permissions=sorted(told["permissions"]),
+            own_only=told.get("own_only", False), separated_duty=told.get("separated_duty", ""), is_shipped=True,
+        )
+        for told in json.loads(SHIPPED_ROLES.read_text())["roles"]
+    )  # fmt: skip
+
+
 def _organization(code: str, name: str, kind: str, parent: Organization | None) -> Organization:
     path = f"{parent.path if parent else '/'}{code}/"
     return Organization.objects.create(code=code, name=name, name_en=name, kind=kind, parent=parent, path=path)
@@ -128,8 +140,8 @@ def _patient(name: str, number: str, department: Organization, doctor: Practitio
 
 def make_cast() -> Cast:
     """Create everybody. Needs a database; call inside a transaction or flush afterwards."""
-    load_shipped_roles(by=SYSTEM)
     with seeding():
+        _roles()
         hospital = _organization("H", "Hospital", "hospital", None)
         cardiology = _organization("CARD", "Cardiology", "department", hospital)
         orthopaedics = _organization("ORTH", "Orthopaedics", "department", hospital)
