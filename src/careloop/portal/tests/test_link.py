@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,12 @@ from django.test.utils import CaptureQueriesContext
 
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
+from careloop.kernel.viewer import NOBODY
 from careloop.patients.models import AccessLink, ContactPoint
 from careloop.portal import actions, rules
 from careloop.portal.models import FailedCheck
 from careloop.portal.tests.conftest import PHONE_MA, PHONE_ZHANG, make_link, visitor
-
-pytestmark = pytest.mark.django_db
+from tests.cast import make_cast
 
 
 def audit_names():
@@ -33,6 +34,7 @@ def body_of(answer) -> bytes:
     return re.sub(rb'name="next" value="[^"]*"', b"", text)
 
 
+@pytest.mark.django_db
 def test_before_the_second_factor_nothing_about_a_person_is_shown(zhang, cast):
     answer = zhang.client.get(zhang.url)
     assert answer.status_code == 200
@@ -46,6 +48,7 @@ def test_before_the_second_factor_nothing_about_a_person_is_shown(zhang, cast):
     assert not re.search(r'(src|href|action)="https?://', text)
 
 
+@pytest.mark.django_db
 def test_opening_a_link_changes_nothing_however_often(zhang):
     before = list(AccessLink.objects.unscoped("test").values())
     facts = audit_names()
@@ -57,6 +60,7 @@ def test_opening_a_link_changes_nothing_however_often(zhang):
     assert not FailedCheck.objects.exists()
 
 
+@pytest.mark.django_db
 def test_the_right_digits_open_the_pages_of_the_link(zhang):
     answer = zhang.enter()
     assert (answer.status_code, answer.url) == (303, "/")
@@ -69,6 +73,7 @@ def test_the_right_digits_open_the_pages_of_the_link(zhang):
     assert cookie["samesite"] == "Lax"
 
 
+@pytest.mark.django_db
 def test_any_telephone_we_know_of_the_patient_opens_it_but_no_retired_one(zhang, cast):
     with seeding():
         ContactPoint.objects.create(patient=cast.zhang, value="+8615900000348", raw="1", last4="5511", rank=2)
@@ -79,12 +84,14 @@ def test_any_telephone_we_know_of_the_patient_opens_it_but_no_retired_one(zhang,
     assert zhang.enter("5511").status_code == 303
 
 
+@pytest.mark.django_db
 def test_the_year_of_birth_where_the_hospital_chose_it(zhang, portal):
     portal.ENV = replace(portal.ENV, link_check="birth-year")
     assert zhang.enter(PHONE_ZHANG).status_code == 422
     assert zhang.enter("1959").status_code == 303
 
 
+@pytest.mark.django_db
 def test_wrong_old_revoked_and_unknown_links_give_the_same_answer(zhang, cast):
     expired = visitor(cast.zhang, days=-1, token="expired")
     revoked = visitor(cast.zhang, token="revoked")
@@ -105,6 +112,7 @@ def test_wrong_old_revoked_and_unknown_links_give_the_same_answer(zhang, cast):
     assert len({body_of(answer) for answer in pages}) == 1
 
 
+@pytest.mark.django_db
 def test_wrong_and_unknown_take_the_same_time_and_statements(zhang):
     counts, client = [], Client()
     for url in ("/q/warm-up", zhang.url, "/q/never-issued"):
@@ -127,6 +135,7 @@ def test_wrong_and_unknown_take_the_same_time_and_statements(zhang):
 
 
 @pytest.mark.parametrize("by", ["link", "network"])
+@pytest.mark.django_db
 def test_the_eleventh_wrong_try_in_ten_minutes_is_turned_away(zhang, cast, by):
     for number in range(10):
         ip = f"198.51.100.{number}" if by == "link" else "198.51.100.1"
@@ -141,12 +150,14 @@ def test_the_eleventh_wrong_try_in_ten_minutes_is_turned_away(zhang, cast, by):
     assert Client(REMOTE_ADDR=ip).post(zhang.url, {"factor": PHONE_ZHANG}).status_code == 303
 
 
+@pytest.mark.django_db
 def test_a_link_dies_after_thirty_wrong_tries(zhang):
     with seeding():
         AccessLink.objects.unscoped("test").filter(pk=zhang.link.pk).update(failures=rules.LINK_DIES_AFTER)
     assert zhang.enter().status_code == 422
 
 
+@pytest.mark.django_db
 def test_wrong_tries_are_facts_without_digits(zhang):
     zhang.enter("1234")
     event = AuditEvent.objects.order_by("pk").last()
@@ -156,6 +167,7 @@ def test_wrong_tries_are_facts_without_digits(zhang):
     assert AccessLink.objects.unscoped("test").get(pk=zhang.link.pk).failures == 1
 
 
+@pytest.mark.django_db
 def test_old_wrong_tries_are_forgotten(zhang):
     zhang.enter("1234")
     system = zhang_viewer()
@@ -170,6 +182,7 @@ def zhang_viewer():
     return Viewer.system("tests")
 
 
+@pytest.mark.django_db
 def test_without_a_session_every_page_leads_to_the_check(portal, cast):
     for url in ("/", "/plan/", "/medicines/", "/measure/weight/"):
         answer = Client().get(url)
@@ -178,6 +191,7 @@ def test_without_a_session_every_page_leads_to_the_check(portal, cast):
     assert Client().post("/again/", {"factor": PHONE_ZHANG}).status_code == 401
 
 
+@pytest.mark.django_db
 def test_an_idle_browser_is_asked_again_without_the_link(zhang):
     zhang.enter()
     _age(zhang.client, seen=11)
@@ -189,6 +203,7 @@ def test_an_idle_browser_is_asked_again_without_the_link(zhang):
     assert zhang.client.get("/").status_code == 200
 
 
+@pytest.mark.django_db
 def test_after_twelve_hours_only_the_link_opens_it(zhang):
     zhang.enter()
     _age(zhang.client, started=12 * 60)
@@ -197,6 +212,7 @@ def test_after_twelve_hours_only_the_link_opens_it(zhang):
     assert zhang.enter().status_code == 303
 
 
+@pytest.mark.django_db
 def test_a_revoked_link_ends_the_open_session_at_the_next_page(zhang):
     zhang.enter()
     with seeding():
@@ -204,6 +220,7 @@ def test_a_revoked_link_ends_the_open_session_at_the_next_page(zhang):
     assert zhang.client.get("/").url == "/again/"
 
 
+@pytest.mark.django_db
 def test_the_session_key_changes_when_the_check_is_passed(zhang):
     zhang.client.get(zhang.url)
     session = zhang.client.session
@@ -215,6 +232,7 @@ def test_the_session_key_changes_when_the_check_is_passed(zhang):
     assert "planted" not in zhang.client.session
 
 
+@pytest.mark.django_db
 def test_leaving_closes_the_pages(zhang):
     zhang.enter()
     answer = zhang.client.post("/leave/")
@@ -222,6 +240,7 @@ def test_leaving_closes_the_pages(zhang):
     assert zhang.client.get("/").url == "/again/"
 
 
+@pytest.mark.django_db
 def test_a_relative_is_named_as_such_on_every_page(zhang):
     zhang.enter()
     zhang.client.post("/family/", {"family": "1"})
@@ -230,6 +249,7 @@ def test_a_relative_is_named_as_such_on_every_page(zhang):
     assert 'class="family"' not in zhang.client.get("/").content.decode()
 
 
+@pytest.mark.django_db
 def test_large_print_is_remembered_and_leads_only_to_this_site(zhang):
     answer = zhang.client.post("/large/", {"large": "1", "next": "//evil.example/"})
     assert answer.url == "/"
@@ -238,6 +258,7 @@ def test_large_print_is_remembered_and_leads_only_to_this_site(zhang):
     assert 'class="xl"' not in zhang.client.get(zhang.url).content.decode()
 
 
+@pytest.mark.django_db
 def test_forms_need_their_token_also_from_a_page_without_referrer(zhang):
     strict = Client(enforce_csrf_checks=True)
     page = strict.get(zhang.url)
@@ -248,12 +269,14 @@ def test_forms_need_their_token_also_from_a_page_without_referrer(zhang):
     assert strict.post(zhang.url, good, headers={"origin": "null"}).status_code == 303
 
 
+@pytest.mark.django_db
 def test_no_staff_page_is_served_here(zhang):
     zhang.enter()
     for url in ("/login/", "/patients/", "/admin/", "/alerts/", "/api/"):
         assert zhang.client.get(url).status_code == 404
 
 
+@pytest.mark.django_db
 def test_a_link_for_one_thing_opens_nothing_else(portal, cast):
     one = visitor(cast.zhang, purpose="measurement")
     assert one.enter().url == "/measure/blood-pressure/"
@@ -265,6 +288,7 @@ def test_a_link_for_one_thing_opens_nothing_else(portal, cast):
     assert strange.client.get("/").status_code == 404
 
 
+@pytest.mark.django_db
 def test_tokens_hold_at_least_128_bits_and_only_their_hash_is_kept(zhang):
     stored = str(list(AccessLink.objects.unscoped("test").values()))
     assert zhang.token not in stored
@@ -272,6 +296,7 @@ def test_tokens_hold_at_least_128_bits_and_only_their_hash_is_kept(zhang):
     assert len(zhang.link.token_hash) == 64
 
 
+@pytest.mark.django_db
 def test_two_links_of_one_patient_do_not_mix(portal, cast):
     token, _ = make_link(cast.ma, token="of-ma")
     assert Client().post(f"/q/{token}", {"factor": PHONE_ZHANG}).status_code == 422
@@ -284,3 +309,31 @@ def _age(client: Client, *, seen: int = 0, started: int = 0) -> None:
     for key, minutes in (("seen", seen), ("started", started)):
         session[key] = (datetime.fromisoformat(session[key]) - timedelta(minutes=minutes)).isoformat()
     session.save()
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_many_guesses_at_the_same_moment_are_all_counted():
+    """Forty at once from forty networks: ten are heard, the others are turned away, also one with the right digits."""
+    people = make_cast()
+    _, link = make_link(people.zhang)
+    outcomes, at = [], datetime.now(UTC)
+
+    def guess(number):
+        try:
+            prints = rules.fingerprints(ip=f"198.51.100.{number}", token="the-same-link")
+            outcomes.append(
+                actions.try_check(link=link, given=f"{number:04}", fingerprints=prints, at=at, by=NOBODY).value
+            )
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(40)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert outcomes.count("wrong") == 10
+    assert outcomes.count("too-many") == 30
+    prints = rules.fingerprints(ip="203.0.113.1", token="the-same-link")
+    right = actions.try_check(link=link, given=PHONE_ZHANG, fingerprints=prints, at=at, by=NOBODY)
+    assert right is actions.Check.TOO_MANY
+    assert AccessLink.objects.unscoped("test").get(pk=link.pk).failures == 10

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from careloop.accounts.middleware import client_ip
 from careloop.kernel.pages import PageRequest, public_page
-from careloop.kernel.viewer import Viewer
 from careloop.patients.models import AccessLink
 from careloop.portal import actions, reads, rules
 from careloop.portal.access import patient_page
@@ -46,15 +45,13 @@ def again(request: PageRequest) -> HttpResponse:
 def _check(request: PageRequest, found: AccessLink | None, *, tried: str) -> HttpResponse:
     at = timezone.now()
     fingerprints = rules.fingerprints(ip=client_ip(request), token=tried)
-    if rules.too_many(reads.wrong_tries(fingerprints, at=at)):
+    given = request.POST.get("factor", "")
+    outcome = actions.try_check(link=found, given=given, fingerprints=fingerprints, at=at, by=request.viewer)
+    if outcome is actions.Check.TOO_MANY:
         return too_many(request)
-    known = reads.known_factors(found)
-    if not rules.factor_matches(request.POST.get("factor", ""), known) or found is None:
-        actions.fail_check(link=found, fingerprints=fingerprints, at=at, by=request.viewer)
+    if outcome is actions.Check.WRONG or found is None:
         return _check_page(request, wrong=True)
     reads.remember(request.session, found, at=at)
-    by = Viewer.patient(found.patient_id, ip=request.viewer.ip, request_id=request.viewer.request_id)
-    actions.pass_check(link=found, at=at, by=by)
     return HttpResponseRedirect(start_of(found), status=303)
 
 
