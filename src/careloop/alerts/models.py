@@ -84,7 +84,7 @@ class Alert(ScopedModel):
     escalated_at = models.DateTimeField(null=True)
     duty_phone_at = models.DateTimeField(null=True)
 
-    objects = AlertQuerySet.as_manager()
+    objects = AlertQuerySet.as_manager()  # type: ignore[misc]  # narrower than the base's
 
     privacy: ClassVar[dict[str, str]] = {
         "key": "none", "encounter_id": "none", "response_id": "none", "source_task_id": "none", "work_order_id": "none",

@@ -231,6 +231,9 @@ def task_function():
     changed = (
         "SELECT coalesce(n.encounter_id, o.encounter_id) AS encounter_id FROM new_rows n JOIN old_rows o ON o.id = n.id"
         " WHERE (n.status = 'completed') <> (o.status = 'completed') OR n.ended_at <> o.ended_at"
+        " OR n.patient_id <> o.patient_id OR n.encounter_id IS DISTINCT FROM o.encounter_id"
+        " UNION SELECT o.encounter_id FROM new_rows n JOIN old_rows o ON o.id = n.id"
+        " WHERE n.encounter_id IS DISTINCT FROM o.encounter_id"
     )
     return trigger_function(
         "reports_task_changed",

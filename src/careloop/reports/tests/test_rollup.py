@@ -183,6 +183,31 @@ def test_an_online_answer_is_a_first_contact_and_73_hours_are_too_late(cast):
     assert_equal()
 
 
+def test_when_two_records_become_one_the_first_contact_stays(cast):
+    from careloop.patients import actions as patients
+
+    task = make_task(cast)
+    discharge(cast)
+    attempt(task, "reached-patient", started_at=NOW + timedelta(hours=5))
+    assert total()["contacted_72h"] == 1
+    merge = patients.merge_patients(survivor=cast.ma, gone=cast.zhang, source="test", at=NOW, by=SYSTEM)
+    assert total()["contacted_72h"] == 1
+    patients.unmerge_patients(merge=merge, reason="test", at=NOW, by=SYSTEM)
+    assert total()["contacted_72h"] == 1
+    assert_equal()
+
+
+def test_the_nightly_check_finds_a_lost_first_contact(cast):
+    task = make_task(cast)
+    discharge(cast)
+    attempt(task, "reached-patient", started_at=NOW + timedelta(hours=5))
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM reports_firstcontact")
+    assert total()["contacted_72h"] == 0
+    actions.check_rollup(at=NOW + timedelta(days=1), by=SYSTEM)
+    assert total()["contacted_72h"] == 1
+
+
 def test_a_cancelled_discharge_counts_no_more_and_a_death_is_excluded(cast):
     discharge(cast)
     change(Encounter, cast.stay.pk, disposition="died")
