@@ -18,6 +18,7 @@ from careloop.messaging import access, actions
 from careloop.messaging.forms import FilterForm, SettleForm, StepForm, TemplateForm
 from careloop.messaging.models import Channel, Communication, InboundMessage, MessageTemplate
 from careloop.messaging.reads import pages
+from careloop.messaging.reads.checking import check_texts
 from careloop.messaging.reads.health import outbox_health
 from careloop.messaging.rules.wording import PLACEHOLDERS
 from careloop.patients.models import Patient
@@ -268,7 +269,7 @@ def template_preview(request: PageRequest) -> HttpResponse:
     sms = request.POST.get("channel") == "sms"
     fault = ""
     try:
-        actions.check_texts({language: text for language, text in texts.items() if text}, sms=sms)
+        check_texts({language: text for language, text in texts.items() if text}, sms=sms)
     except Refused as refused:
         fault = str(refused)
     shown = [] if fault else pages.previews({language: text for language, text in texts.items() if text}, sms=sms)

@@ -22,16 +22,15 @@ from careloop.messaging.actions.queueing import (
 from careloop.messaging.actions.receiving import mark_read, store_receipts, store_replies
 from careloop.messaging.actions.sweeping import raise_outbox_alarm, rescue_stalled_jobs
 from careloop.messaging.actions.templates import (
-    TemplateRefused,
     TemplateStateRefused,
     approve_template,
-    check_texts,
     draft_template,
     load_templates,
     reject_template,
     retire_template,
     submit_template,
 )
+from careloop.messaging.reads.checking import TemplateRefused
 
 __all__ = [
     "Claim",
@@ -44,7 +43,6 @@ __all__ = [
     "TemplateRefused",
     "TemplateStateRefused",
     "approve_template",
-    "check_texts",
     "claim_batch",
     "draft_template",
     "follow_merge",

@@ -18,28 +18,10 @@ from careloop.kernel.viewer import Viewer
 from careloop.messaging.events import CommunicationsReleased, TemplateChanged
 from careloop.messaging.models import Communication, MessageTemplate
 from careloop.messaging.reads import policy
-from careloop.messaging.rules.wording import SECRETS, TemplateFault, check_template, placeholders
+from careloop.messaging.reads.checking import TemplateRefused, check_texts
+from careloop.messaging.rules.wording import SECRETS, placeholders
 
 State = MessageTemplate.State
-FAULTS = {
-    "empty": _("The text is empty."),
-    "bad-brace": _("Braces may only stand around an allowed name, such as {salutation}."),
-    "unknown-placeholder": _("This name may not be used: %(detail)s"),
-    "forbidden-word": _("A message must not say: %(detail)s"),
-    "too-long": _("The text may grow to %(detail)s SMS. At most 4 are allowed."),
-    "language-missing": _("The text is missing in this language: %(detail)s"),
-}
-
-
-class TemplateRefused(Refused):
-    """The text may not be saved; `fault` is the rule's code."""
-
-    code = "template-refused"
-    status = 422
-
-    def __init__(self, fault: str, detail: str = "") -> None:
-        super().__init__(FAULTS[fault] % {"detail": detail} if "%(detail)s" in str(FAULTS[fault]) else FAULTS[fault])
-        self.fault = fault
 
 
 class TemplateStateRefused(Refused):
@@ -174,17 +156,6 @@ def _next_shipped(
         content_hash=fingerprint,
         origin="shipped",
     )
-
-
-def check_texts(texts: Mapping[str, str], *, sms: bool) -> None:
-    """Raises TemplateRefused with the first fault; writes nothing."""
-    if not texts:
-        raise TemplateRefused("empty")
-    for text in texts.values():
-        try:
-            check_template(text, policy.banned_words(), sms=sms)
-        except TemplateFault as fault:
-            raise TemplateRefused(fault.code, fault.detail) from None
 
 
 def _fingerprint(texts: Mapping[str, str], subject: Mapping[str, str], category: str, urgent: bool) -> str:
