@@ -167,7 +167,10 @@ async function drawAhead() {
   if (!here || !here.dataset.upcoming || ahead) return;
   try {
     const answer = await get(here.dataset.upcoming);
-    if (here === screen() && answer.body) ahead = answer.json();
+    if (here === screen() && answer.body) {
+      ahead = answer.json();
+      here.dataset.ahead = ahead.task;
+    }
   } catch (error) {
     ahead = null; // then the next patient comes whole with the result
   }
