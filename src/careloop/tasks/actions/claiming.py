@@ -87,6 +87,7 @@ def _take(task: Task, at: datetime, by: Viewer) -> None:
     Task.objects.visible_to(by).filter(Q(pk__in=ids) | Q(pk=task.pk)).update(
         claimed_by=by.practitioner_id, claimed_until=at + LEASE
     )
+    task.claimed_by_id, task.claimed_until = by.practitioner_id, at + LEASE  # the row in hand says so, too
     record(TaskClaimed(task_ids=tuple({*ids, task.pk}), patient_id=task.patient_id), by=by)
 
 

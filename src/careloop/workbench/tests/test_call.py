@@ -88,6 +88,7 @@ def test_finish_records_and_hands_out_the_next(cast):
     attempt = ContactAttempt.objects.unscoped("test").get()
     assert (first.status, second.claimed_by_id) == ("completed", cast.wang.pk)
     assert (body["task"], f'data-task="{second.pk}"' in body["html"]) == (str(second.pk), True)
+    assert "data-result-bar" in body["html"]
     assert (attempt.note, (attempt.ended_at - attempt.started_at).seconds) == ("fine", 95)
     assert "undo" in json.loads(response.headers["HX-Trigger"])["toast"]
 
