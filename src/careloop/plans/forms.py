@@ -37,6 +37,37 @@ class EndForm(forms.Form):
     reason = forms.ChoiceField(label=_("Reason"), choices=HAND_REASONS)
 
 
+class OwnerForm(forms.Form):
+    """Who does the contacts of a plan: a rule, or the person who is asking."""
+
+    MYSELF = "myself"
+    owner = forms.ChoiceField(
+        label=_("Done by"),
+        choices=(
+            ("follow-up-centre", _("Follow-up centre")),
+            ("ward-nurse", _("Ward nurse")),
+            ("attending-doctor", _("Attending doctor")),
+            ("same-nurse", _("The nurse who called before")),
+            (MYSELF, _("Myself")),
+        ),
+    )
+
+
+class TargetForm(forms.Form):
+    """A target for one patient."""
+
+    name = forms.ChoiceField(
+        label=_("Target for"),
+        choices=(
+            ("blood-pressure", _("Blood pressure")),
+            ("ldl-c", "LDL-C"),
+            ("fasting-glucose", _("Fasting glucose")),
+            ("weight", _("Weight")),
+        ),
+    )
+    value = forms.CharField(label=_("Target value"), max_length=40)
+
+
 class StartForm(forms.Form):
     """Which plan to start by hand."""
 

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from uuid import UUID
 
+from django.forms import Form
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +20,7 @@ from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Patient
 from careloop.plans import access, actions
-from careloop.plans.forms import EndForm, MoveForm, StartForm, VisitForm
+from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
 from careloop.plans.models import CarePlan, PlanDefinition
 from careloop.plans.reads import pages, wording
 
@@ -115,6 +116,34 @@ def add_visit(request: PageRequest, care_plan_id: UUID) -> HttpResponse:
 
 
 @page(access.PERSONALISE, methods=("POST",))
+def set_owner(request: PageRequest, care_plan_id: UUID) -> HttpResponse:
+    """Say who does the contacts from now on."""
+    plan, form = _plan(request, care_plan_id), OwnerForm(request.POST)
+    if not form.is_valid():
+        return _card(request, plan.patient, form=form, status=422)
+    chosen = form.cleaned_data["owner"]
+    is_me = chosen == OwnerForm.MYSELF
+    change = actions.set_owner(
+        care_plan=plan,
+        rule="attending-doctor" if is_me else chosen,
+        practitioner_id=request.viewer.practitioner_id if is_me else None,
+        at=timezone.now(),
+        by=request.viewer,
+    )
+    return _card(request, plan.patient, told=_("Handed over"), undo=reverse("plans:undo", args=[plan.pk, change]))
+
+
+@page(access.PERSONALISE, methods=("POST",))
+def set_target(request: PageRequest, care_plan_id: UUID) -> HttpResponse:
+    """Set a target for this patient."""
+    plan, form = _plan(request, care_plan_id), TargetForm(request.POST)
+    if not form.is_valid():
+        return _card(request, plan.patient, form=form, status=422)
+    change = actions.set_target(care_plan=plan, **form.cleaned_data, at=timezone.now(), by=request.viewer)
+    return _card(request, plan.patient, told=_("Target set"), undo=reverse("plans:undo", args=[plan.pk, change]))
+
+
+@page(access.PERSONALISE, methods=("POST",))
 def move(request: PageRequest, care_plan_id: UUID, step: str) -> HttpResponse:
     """Move an open step to another day."""
     plan, form = _plan(request, care_plan_id), MoveForm(request.POST)
@@ -147,7 +176,7 @@ def undo(request: PageRequest, care_plan_id: UUID, change_id: str) -> HttpRespon
     """Take one change back."""
     plan = _plan(request, care_plan_id)
     actions.undo_change(care_plan=plan, change_id=change_id, at=timezone.now(), by=request.viewer)
-    return _card(request, plan.patient, told=_("Change undone"))
+    return _card(request, plan.patient, told=_("Change undone"), is_undone=True)
 
 
 @page(access.PERSONALISE, methods=("POST",))
@@ -177,9 +206,10 @@ def _card(
     request: PageRequest,
     patient: Patient,
     *,
-    form: VisitForm | MoveForm | EndForm | None = None,
+    form: Form | None = None,
     told: str = "",
     undo: str = "",
+    is_undone: bool = False,
     status: int = 200,
 ) -> HttpResponse:
     cards = pages.patient_cards(patient, request.viewer, at=timezone.now(), language=_language())
@@ -191,12 +221,17 @@ def _card(
         "errors": [error for errors in form.errors.values() for error in errors] if form else [],
         "visit_form": VisitForm(),
         "end_form": EndForm(),
+        "owner_form": OwnerForm(),
+        "target_form": TargetForm(),
         "stay": stay,
         "choices": [(choice.pk, pages.title_of(choice, _language())) for choice in choices],
     }
     response = render(request, "plans/_patient_card.html", context, status=status)
     if told:
-        response["HX-Trigger"] = json.dumps({"toast": {"text": told, "undo": undo} if undo else {"text": told}})
+        events: dict[str, object] = {"toast": {"text": told, "undo": undo} if undo else {"text": told}}
+        if is_undone:  # the toast's button swaps nothing: the card fetches itself
+            events["plan-changed"] = str(patient.pk)
+        response["HX-Trigger"] = json.dumps(events)
     return response
 
 

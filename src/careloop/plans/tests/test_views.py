@@ -39,7 +39,7 @@ def plan(scene: Scene) -> CarePlan:
     return CarePlan.objects.unscoped("test").select_related("definition").get()
 
 
-def post(client: Client, name: str, *args: Any, **data: Any) -> HttpResponse:
+def post(client: Client, name: str, /, *args: Any, **data: Any) -> HttpResponse:
     return client.post(reverse(f"plans:{name}", args=args), data)
 
 
@@ -156,7 +156,7 @@ def test_li_sees_neither_wangs_patient_nor_the_decision(scene: Scene, plan: Care
     assert client.get(reverse("plans:patient_card", args=[uuid4()])).status_code == 404
     assert "data-decision=" not in texts(client.get(reverse("plans:decisions")))
     for name, args in (
-        ("add-visit", ()), ("end", ()), ("move", ("day-3",)), ("tick-off", ("day-3",)), ("restore", ("day-3",)),
+        ("add-visit", ()), ("end", ()), ("set-owner", ()), ("set-target", ()), ("move", ("day-3",)), ("tick-off", ("day-3",)), ("restore", ("day-3",)),
         ("undo", ("x",)), ("adopt", (plan.definition_id,)),
     ):  # fmt: skip
         assert post(client, name, plan.pk, *args).status_code == 404, name
@@ -181,6 +181,7 @@ def test_a_visit_is_added_and_undone(scene: Scene, plan: CarePlan) -> None:
     assert response.status_code == 200
     assert any(code.startswith("visit-") for code in nodes(response))
     undone = client.post(toast(response)["undo"])
+    assert json.loads(undone["HX-Trigger"])["plan-changed"] == str(plan.patient_id)
     assert not any(code.startswith("visit-") for code in nodes(undone))
     assert client.post(toast(response)["undo"]).status_code == 409
 
@@ -193,6 +194,19 @@ def test_a_step_is_moved_left_out_and_taken_in_again(scene: Scene, plan: CarePla
     off = post(client, "tick-off", plan.pk, "day-7")
     assert nodes(off)["day-7"] == "off"
     assert nodes(post(client, "restore", plan.pk, "day-7"))["day-7"] != "off"
+
+
+def test_owner_and_target_are_set_and_undone(scene: Scene, plan: CarePlan) -> None:
+    client = scene.cast.client(scene.cast.zhao)
+    mine = post(client, "set-owner", plan.pk, owner="myself")
+    assert {task.owner for task in tasks_of(plan, status="requested")} == {scene.cast.zhao}
+    client.post(toast(mine)["undo"])
+    assert {task.owner for task in tasks_of(plan, status="requested")} == {None}
+    post(client, "set-owner", plan.pk, owner="attending-doctor")
+    assert {task.owner for task in tasks_of(plan, status="requested")} == {scene.cast.zhao}
+    assert "&lt;125/75" in texts(post(client, "set-target", plan.pk, name="blood-pressure", value="<125/75"))
+    assert post(client, "set-target", plan.pk, name="shoe-size", value="44").status_code == 422
+    assert post(client, "set-owner", plan.pk, owner="nobody").status_code == 422
 
 
 def test_bad_input_comes_back_with_words(scene: Scene, plan: CarePlan) -> None:
