@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from careloop.alerts.models import Duty
 
 
 class BoardFilter(forms.Form):
@@ -38,3 +42,39 @@ class HandOverForm(forms.Form):
 
     to = forms.UUIDField(label=_("Colleague"))
     note = forms.CharField(max_length=300, required=False, label=_("Note"))
+
+
+class DutyForm(forms.Form):
+    """Who is on duty, head or oversight of a department, and from when to when (local time)."""
+
+    organization = forms.UUIDField(label=_("Department"))
+    kind = forms.ChoiceField(choices=Duty.Kind.choices, label=_("Duty"))
+    practitioner = forms.UUIDField(label=_("Who"))
+    phone = forms.CharField(max_length=30, required=False, label=_("Duty phone"))
+    valid_from = forms.DateTimeField(label=_("Starts"))
+    valid_to = forms.DateTimeField(required=False, label=_("Ends"))
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        begin, end = given.get("valid_from"), given.get("valid_to")
+        if begin and end and end <= begin:
+            raise forms.ValidationError(_("The end must be later than the beginning."))
+        return given
+
+
+class AbsenceForm(forms.Form):
+    """Who is away, and who stands in."""
+
+    practitioner = forms.UUIDField(label=_("Who"))
+    stand_in = forms.UUIDField(required=False, label=_("Stand-in"))
+    valid_from = forms.DateTimeField(label=_("Starts"))
+    valid_to = forms.DateTimeField(required=False, label=_("Ends"))
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        begin, end = given.get("valid_from"), given.get("valid_to")
+        if begin and end and end <= begin:
+            raise forms.ValidationError(_("The end must be later than the beginning."))
+        if given.get("practitioner") and given.get("practitioner") == given.get("stand_in"):
+            raise forms.ValidationError(_("The stand-in must be somebody else."))
+        return given

@@ -385,6 +385,35 @@ def worst_open(patient_id: UUID, *, viewer: Viewer) -> list[Alert]:
     return list(rows.select_related("owner").order_by("-rank", "respond_by", "id")[:5])
 
 
+@dataclass(frozen=True, slots=True)
+class DutyLists:
+    """Who answers for the departments in a viewer's care, and who is away."""
+
+    duties: list[Duty]
+    absences: list[Absence]
+    departments: list[Organization]
+    colleagues: list[Practitioner]
+
+
+def duty_lists(*, viewer: Viewer, at: datetime) -> DutyLists:
+    """Running and coming entries; what is over is history."""
+    wide = viewer.everything or viewer.hospital_wide
+    here = Organization.objects.filter(is_active=True)
+    if not wide:
+        here = here.filter(pk__in=viewer.departments)
+    people = Practitioner.objects.filter(is_active=True, username__isnull=False)
+    mine = people if wide else people.filter(organization_id__in=viewer.departments)
+    ahead = Q(valid_to__isnull=True) | Q(valid_to__gt=at)
+    duties = Duty.objects.filter(ahead, organization__in=here).select_related("organization", "practitioner")
+    absences = Absence.objects.filter(ahead, practitioner__in=mine).select_related("practitioner", "stand_in")
+    return DutyLists(
+        duties=list(duties.order_by("organization__path", "kind", "-valid_from", "id")),
+        absences=list(absences.order_by("-valid_from", "id")),
+        departments=list(here.order_by("path")),
+        colleagues=list(mine.order_by("name", "id")[:500]),
+    )
+
+
 # --- live streams ----------------------------------------------------------------------------------------------
 
 

@@ -14,8 +14,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts import access, actions, reads
-from careloop.alerts.forms import BoardFilter, HandOverForm, StepForm
-from careloop.alerts.models import Alert
+from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, StepForm
+from careloop.alerts.models import Absence, Alert, Duty
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
@@ -127,6 +127,89 @@ def patient_banner(request: PageRequest, patient_id: UUID) -> HttpResponse:
     return render(request, "alerts/_patient_banner.html", context)
 
 
+# --- who answers
+
+
+@page(access.OVERSEE)
+def duties(request: PageRequest) -> HttpResponse:
+    """Duty lists, heads, oversight and absences: whom the ladder finds."""
+    return _duties(request)
+
+
+@page(access.OVERSEE, methods=("POST",))
+def add_duty(request: PageRequest) -> HttpResponse:
+    """A new entry; 422 with words when something is missing."""
+    form = DutyForm(request.POST)
+    if not form.is_valid():
+        return _duties(request, duty_form=form, status=422)
+    given = form.cleaned_data
+    actions.set_duty(
+        organization_id=given["organization"],
+        kind=given["kind"],
+        practitioner_id=given["practitioner"],
+        phone=given["phone"],
+        valid_from=given["valid_from"],
+        valid_to=given["valid_to"],
+        at=timezone.now(),
+        by=request.viewer,
+    )
+    return HttpResponseRedirect(reverse("alerts:duties"))
+
+
+@page(access.OVERSEE, methods=("POST",))
+def end_duty(request: PageRequest, duty_id: UUID) -> HttpResponse:
+    """Over from now on."""
+    duty = get_or_404(Duty.objects.all(), pk=duty_id)
+    actions.end_duty(duty=duty, at=timezone.now(), by=request.viewer)
+    return HttpResponseRedirect(reverse("alerts:duties"))
+
+
+@page(access.OVERSEE, methods=("POST",))
+def add_absence(request: PageRequest) -> HttpResponse:
+    """Somebody is away."""
+    form = AbsenceForm(request.POST)
+    if not form.is_valid():
+        return _duties(request, absence_form=form, status=422)
+    given = form.cleaned_data
+    actions.set_absence(
+        practitioner_id=given["practitioner"],
+        stand_in_id=given["stand_in"],
+        valid_from=given["valid_from"],
+        valid_to=given["valid_to"],
+        at=timezone.now(),
+        by=request.viewer,
+    )
+    return HttpResponseRedirect(reverse("alerts:duties"))
+
+
+@page(access.OVERSEE, methods=("POST",))
+def end_absence(request: PageRequest, absence_id: UUID) -> HttpResponse:
+    """Back again."""
+    absence = get_or_404(Absence.objects.all(), pk=absence_id)
+    actions.end_absence(absence=absence, at=timezone.now(), by=request.viewer)
+    return HttpResponseRedirect(reverse("alerts:duties"))
+
+
+def _duties(
+    request: PageRequest,
+    *,
+    duty_form: DutyForm | None = None,
+    absence_form: AbsenceForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    at = timezone.now()
+    faults = [*(duty_form or absence_form or DutyForm()).errors.values()]
+    context = {
+        "lists": reads.duty_lists(viewer=request.viewer, at=at),
+        "limits": reads.limits(),
+        "kinds": Duty.Kind.choices,
+        "faults": [fault for found in faults for fault in found],
+        "at": at,
+        "now_text": f"{timezone.localtime(at):%Y-%m-%dT%H:%M}",
+    }
+    return render(request, "alerts/duties.html", context, status=status)
+
+
 # --- what the views share
 
 
@@ -167,6 +250,7 @@ def _board_context(request: PageRequest) -> dict[str, object]:
         "rows_url": f"{reverse('alerts:rows')}?{_query(chosen)}",
         "at": at,
         "may_handle": request.viewer.can(access.HANDLE),
+        "may_oversee": request.viewer.can(access.OVERSEE),
         "who": request.viewer.practitioner_id,
     }
 

@@ -388,7 +388,7 @@ def _modes(figures: Figures) -> dict[str, Any]:
         share = round(measures.get("online", 0) * 100 / effective) if effective else None
         online.append(share)
         phone.append(None if share is None else 100 - share)
-    names = (_("Phone"), _("Online"))
+    names = (_("By phone"), _("Online"))
     bars = [
         {
             "name": name, "type": "bar", "stack": "all", "data": values, "barWidth": "46%",
