@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from procrastinate.exceptions import AlreadyEnqueued
 
 from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
@@ -152,7 +154,8 @@ def run_channel_ladder(timestamp: int) -> None:
     """Every five minutes: whose turn is it?"""
     at = datetime.fromtimestamp(timestamp, UTC)
     for patient_id in due.patients_with_due_ladders(at=at, limit=BATCH):
-        climb_ladders.defer(patient_id=str(patient_id))
+        with suppress(AlreadyEnqueued):  # a worker that is behind does not get the same patient twice
+            climb_ladders.configure(queueing_lock=f"plans.ladder:{patient_id}").defer(patient_id=str(patient_id))
 
 
 @periodic("40 17 * * *")
