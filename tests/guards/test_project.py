@@ -198,3 +198,16 @@ def test_a_fact_stands_on_the_map_once():
     source = (ROOT / "src" / "careloop" / "config" / "reactions.py").read_text(encoding="utf-8")
     keys = re.findall(r"^    ([a-z_]+\.[A-Za-z]+):", source, re.M)
     assert sorted({key for key in keys if keys.count(key) > 1}) == []
+
+
+def test_features_page_names_only_tests_that_exist():
+    text = (ROOT / "docs" / "features.md").read_text()
+    named = set(re.findall(r"`([\w/]+/test_\w+\.py)`", text))
+    assert named
+    assert not [n for n in named if not (ROOT / n).exists() and not (SOURCE / n).exists()]
+
+
+def test_every_done_or_partly_row_has_a_test():
+    rows = re.findall(r"^\| ([A-M]\d\d[^|]*) \|[^|]*\| (done|partly|not yet) \|[^|]*\| ([^|]*) \|$", (ROOT / "docs" / "features.md").read_text(), re.M)
+    assert len(rows) > 150
+    assert not [row[0] for row in rows if row[1] != "not yet" and "test_" not in row[2]]
