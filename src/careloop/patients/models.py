@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Value
-from django.db.models.functions import Collate, Now, Replace
+from django.db.models.functions import Collate, Now, Replace, Substr
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
@@ -135,9 +134,9 @@ class Patient(ScopedModel):
     class Meta:
         # Ordered in the C collation: a prefix and the first page of its matches come from one short index walk.
         indexes = [
-            GinIndex(fields=["name"], name="patient_name_trgm", opclasses=["gin_trgm_ops"]),
             models.Index(Collate("name_initials", "C"), F("id"), name="patient_initials_c"),
             models.Index(Collate("name", "C"), F("id"), name="patient_name_c"),
+            models.Index(Collate(Substr("name", 2), "C"), F("id"), name="patient_given_c"),
             models.Index(Collate(Replace("name_pinyin", Value(" "), Value("")), "C"), F("id"), name="patient_pinyin_c"),
         ]
         constraints = [

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Collate, Replace
+from django.db.models.functions import Collate, Replace, Substr
 
 from careloop.kernel.models import ScopedQuerySet
 from careloop.kernel.viewer import Viewer
@@ -48,23 +48,26 @@ def search_patients(text: str, *, viewer: Viewer, limit: int = 20) -> list[Hit]:
         return []
     found = _matching(Patient.objects.visible_to(viewer).filter(active=True), terms)
     hits = _hits(found, limit)
-    if not hits and any(term.kind == "name" and len(term.value) >= 3 for term in terms):
-        hits = _hits(_matching(Patient.objects.visible_to(viewer).filter(active=True), terms, inside=True), limit)
+    if not hits and any(term.kind == "name" and len(term.value) >= 2 for term in terms):
+        hits = _hits(_matching(Patient.objects.visible_to(viewer).filter(active=True), terms, given=True), limit)
     return hits
 
 
-def _matching(patients: QuerySet[Patient], terms: Sequence[Term], *, inside: bool = False) -> QuerySet[Patient]:
+def _matching(patients: QuerySet[Patient], terms: Sequence[Term], *, given: bool = False) -> QuerySet[Patient]:
+    """`given`: names are compared after the surname's first character (`国强` finds 周国强)."""
     for term in terms:
-        if term.kind == "name" and inside:
-            patients = patients.filter(name__contains=term.value)
+        if term.kind == "name" and given:
+            patients = patients.annotate(given_c=Collate(Substr("name", 2), "C")).filter(given_c__startswith=term.value)
         elif term.kind == "name":
             patients = patients.annotate(name_c=Collate("name", "C")).filter(name_c__startswith=term.value)
         elif term.kind == "initials":
             patients = _by_letters(patients, term.value)
         else:
             patients = patients.filter(pk__in=_candidates(term))
-    column = "name" if terms[0].kind == "name" else "name_initials"
-    return patients.order_by(Collate(column, "C"), "id")
+    if any(term.kind not in ("name", "initials") for term in terms):
+        # Few ids are known: sort those. In the C collation PostgreSQL would rather walk the whole index of initials.
+        return patients.order_by("name_initials", "id")
+    return patients.order_by(Collate("name" if terms[0].kind == "name" else "name_initials", "C"), "id")
 
 
 def _by_letters(patients: QuerySet[Patient], letters: str) -> QuerySet[Patient]:
