@@ -11,8 +11,7 @@ MOST_PER_ACCOUNT = 5  # GB/T 22239 level 3: lock after repeated failures
 MOST_PER_ADDRESS = 50  # one hospital often leaves by one address, so much higher than per account
 
 COMMON = frozenset(
-    "password passw0rd 12345678 123456789 1234567890 qwertyuiop admin123456 hospital2026 careloop suifang123 "
-    "1q2w3e4r5t yiyuan123456 a123456789 woaini1314 5201314520 iloveyou123 zaq12wsx".split()
+    ["password", "passw0rd", "12345678", "123456789", "1234567890", "qwertyuiop", "admin123456", "hospital2026", "careloop", "suifang123", "1q2w3e4r5t", "yiyuan123456", "a123456789", "woaini1314", "5201314520", "iloveyou123", "zaq12wsx"]
 )
 
 

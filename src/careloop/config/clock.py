@@ -46,5 +46,5 @@ def install(mode: str) -> MovableClock | None:
     if mode == "production":
         raise ImproperlyConfigured(f"{VARIABLE} is for simulations; production tells the real time.")
     clock = MovableClock(Path(path))
-    timezone.now = clock.now  # type: ignore[assignment]
+    timezone.now = clock.now
     return clock

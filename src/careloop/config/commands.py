@@ -12,7 +12,7 @@ from careloop.kernel.assets import DIST
 
 def manage(arguments: list[str]) -> int:
     """careloop manage makemigrations …"""
-    from django.core.management import execute_from_command_line  # noqa: PLC0415
+    from django.core.management import execute_from_command_line
 
     execute_from_command_line(["careloop manage", *arguments])
     return 0
@@ -20,10 +20,10 @@ def manage(arguments: list[str]) -> int:
 
 def migrate(arguments: list[str]) -> int:
     """Tables, then the application role's rights, then shipped content. Running it again changes nothing."""
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
-    from careloop.config.grants import grant_application_role  # noqa: PLC0415
-    from careloop.config.shipped import load_shipped_content  # noqa: PLC0415
+    from careloop.config.grants import grant_application_role
+    from careloop.config.shipped import load_shipped_content
 
     call_command("migrate", interactive=False, verbosity=1 if "-v" in arguments else 0)
     grant_application_role()
@@ -58,7 +58,7 @@ def _serve(surface: str, target: str, port: int) -> int:
 
 def worker(arguments: list[str]) -> int:
     """Background jobs of all queues."""
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
     call_command("procrastinate", "worker", "--concurrency", "4")
     return 0

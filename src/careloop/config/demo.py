@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from careloop.config import env
-from careloop.config.supervisor import Process, Supervisor
 from careloop.kernel import postgres
+from careloop.kernel.supervisor import Process, Supervisor
 
 GATEWAY_PORT = 8002
 READY_SECONDS = 60.0
@@ -121,7 +122,8 @@ def processes(data: Path, *, dev: bool) -> list[Process]:
 def wait_until_ready(settings: env.Env) -> None:
     """Until staff site and portal answer, or a clear word about which does not."""
     for name, port, path in (("staff site", settings.web_port, "/login/"), ("portal", settings.portal_port, "/")):
-        _until(lambda port=port, path=path: _answers(f"http://127.0.0.1:{port}{path}"), f"the {name} on port {port} does not answer; see {settings.data_dir}/logs")
+        complaint = f"the {name} on port {port} does not answer; see {settings.data_dir}/logs"
+        _until(partial(_answers, f"http://127.0.0.1:{port}{path}"), complaint)
 
 
 def _until(ready: Callable[[], bool], complaint: str) -> None:

@@ -9,10 +9,10 @@ import careloop.alerts.jobs as alerts_jobs
 import careloop.appointments.events as appointments
 import careloop.audit.events as audit
 import careloop.integration.events as integration
+import careloop.integration.jobs as integration_jobs
 import careloop.messaging.events as messaging
 import careloop.messaging.jobs as messaging_jobs
 import careloop.patients.events as patients
-import careloop.integration.jobs as integration_jobs
 import careloop.plans.events as plans
 import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal

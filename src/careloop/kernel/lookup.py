@@ -12,5 +12,5 @@ def get_or_404(queryset: QuerySet[M], **lookup: Any) -> M:
     """Takes a queryset, never a model class, so the scope is said where it is used."""
     try:
         return queryset.get(**lookup)
-    except queryset.model.DoesNotExist:
+    except queryset.model.DoesNotExist:  # type: ignore[attr-defined]
         raise Http404 from None

@@ -70,12 +70,12 @@ class ScopedQuerySet(WatchedQuerySet[M]):
             raise ValueError("say why this query needs no viewer")
         opened = self._chain()  # type: ignore[attr-defined]
         opened._open = True
-        return opened  # type: ignore[no-any-return]
+        return opened
 
     def _clone(self) -> Self:
         clone = super()._clone()  # type: ignore[misc]
         clone._open = self._open
-        return clone  # type: ignore[no-any-return]
+        return clone
 
     def _refuse_if_unscoped(self) -> None:
         reached_from_a_row_already_held = "instance" in self._hints  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ class ScopedQuerySet(WatchedQuerySet[M]):
 
     def _fetch_all(self) -> None:
         self._refuse_if_unscoped()
-        super()._fetch_all()  # type: ignore[misc]
+        super()._fetch_all()
 
     def iterator(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse_if_unscoped()
@@ -152,7 +152,7 @@ class ScopedModel(BaseModel):
 
     privacy: ClassVar[dict[str, str]] = {}
 
-    objects = ScopedQuerySet.as_manager()
+    objects = ScopedQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         abstract = True

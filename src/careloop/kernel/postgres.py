@@ -48,7 +48,7 @@ class Cluster:
         done = subprocess.run(command, **_as(self.account), capture_output=True, text=True, check=False, cwd="/")  # type: ignore[call-overload]
         if check and done.returncode:
             raise DatabaseUnavailable(f"{program} failed: {(done.stderr or done.stdout).strip()[-600:]}")
-        return done  # type: ignore[no-any-return]
+        return done
 
     @property
     def is_running(self) -> bool:

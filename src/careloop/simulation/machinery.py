@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from careloop.integration.models import InboxMessage
+from careloop.kernel.supervisor import Process, Supervisor
 from careloop.messaging.models import Communication
 
 MOST_SECONDS = 600.0
@@ -27,8 +31,6 @@ class Stuck(RuntimeError):
 @contextmanager
 def processes(ports: dict[str, int], logs: Path) -> Iterator[None]:
     """Start the outside doors on these ports; stop them at the end, whatever happens."""
-    from careloop.config.supervisor import Process, Supervisor  # noqa: PLC0415
-
     logs.mkdir(parents=True, exist_ok=True)
     environment = {
         "CARELOOP_PORTAL_PORT": str(ports["portal"]),
@@ -52,7 +54,7 @@ def processes(ports: dict[str, int], logs: Path) -> Iterator[None]:
     try:
         run.start()
         for name, port in ports.items():
-            _until(lambda port=port: _listens(port), f"{name} does not listen on port {port}; see {logs}", seconds=60)
+            _until(partial(_listens, port), f"{name} does not listen on port {port}; see {logs}", seconds=60)
         yield
     finally:
         run.stop()
@@ -92,21 +94,15 @@ def drain_outbox() -> None:
     """Until no message waits to leave now. What waits for its hour stays."""
     on_the_way = Communication.objects.unscoped("the run waits for the sender").filter(state="sending")
     ready = Communication.objects.unscoped("the run waits for the sender").filter(
-        state="queued", channel="sms", not_before__lte=_now()
+        state="queued", channel="sms", not_before__lte=timezone.now()
     )
     with suppress(Stuck):  # a message the sender puts off again (quiet hours, caps) is not stuck
         _until(lambda: not on_the_way.exists() and not ready.exists(), "outbox", seconds=20)
 
 
-def _now() -> object:
-    from django.utils import timezone  # noqa: PLC0415
-
-    return timezone.now()
-
-
 def drain_jobs() -> int:
     """Run every waiting job here, in order, until none is left. Returns how many ran."""
-    app.perform_import_paths()
+    app.perform_import_paths()  # type: ignore[no-untyped-call]
     count = 0
     while rows := _waiting_jobs():
         for pk, name, arguments in rows:
@@ -118,8 +114,6 @@ def drain_jobs() -> int:
 
 
 def _waiting_jobs() -> list[tuple[int, str, dict[str, object]]]:
-    import json  # noqa: PLC0415
-
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id LIMIT 500")
         return [(pk, name, json.loads(args) if isinstance(args, str) else args) for pk, name, args in cursor.fetchall()]

@@ -91,7 +91,7 @@ class Task(ScopedModel):
     )
     claimed_until = models.DateTimeField(null=True)
 
-    objects = TaskQuerySet.as_manager()
+    objects = TaskQuerySet.as_manager()  # type: ignore[misc]
 
     privacy = {
         "key": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",

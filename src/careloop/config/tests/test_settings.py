@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from careloop.config import cli, clock, env
 from careloop.config.secrets import secret_key
 from careloop.config.settings import database
-from careloop.config.supervisor import Process, Supervisor
+from careloop.kernel.supervisor import Process, Supervisor
 
 ROOT = Path(__file__).resolve().parents[4]
 

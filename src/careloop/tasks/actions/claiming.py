@@ -76,7 +76,7 @@ def release_claims(*, at: datetime, by: Viewer) -> int:
 
 
 def _most_urgent(by: Viewer, at: datetime, narrowed: Q | None, after: UUID | None) -> Task | None:
-    candidates = reads.free_for(viewer=by, at=at, narrowed=narrowed).exclude(pk=after)
+    candidates = reads.free_for(viewer=by, at=at, narrowed=narrowed).exclude(pk=after)  # type: ignore[misc]  # None finds nothing, which is right
     return candidates.select_for_update(of=("self", "patient"), no_key=True, skip_locked=True).first()
 
 

@@ -161,7 +161,7 @@ def _snapshot(task: Task, by: Viewer, at: datetime) -> dict[str, Any]:
 
 
 def _number_snapshot(task: Task, contact_point_id: UUID | None, by: Viewer) -> dict[str, Any]:
-    point = ContactPoint.objects.visible_to(by).filter(pk=contact_point_id, patient_id=task.patient_id).first()
+    point = ContactPoint.objects.visible_to(by).filter(pk=contact_point_id, patient_id=task.patient_id).first()  # type: ignore[misc]  # None finds nothing, which is right
     return {name: _plain(getattr(point, name)) for name in _TOLD_BY_CALLS} if point else {}
 
 
@@ -197,7 +197,7 @@ def _untell(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
     """What the attempt told about the number and the person is taken back, too."""
     told = attempt.before.get("number")
     if told:
-        ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id).update(
+        ContactPoint.objects.visible_to(by).filter(pk=attempt.contact_point_id).update(  # type: ignore[misc]  # None finds nothing, which is right
             **{name: _revived(name, value) for name, value in told.items()}
         )
     if attempt.outcome == "died":
