@@ -23,6 +23,7 @@ urlpatterns = [
     path("call/<uuid:task_id>/screen/", call.fragment, name="call-screen"),
     path("call/<uuid:task_id>/upcoming/", call.upcoming, name="upcoming"),
     path("call/<uuid:task_id>/finish/", call.finish, name="finish"),
+    path("call/<uuid:task_id>/plan/", call.plan, name="call-plan"),
     path("call/<uuid:task_id>/take/", call.take, name="take"),
     path("call/<uuid:task_id>/answer/", call.answer, name="answer"),
     path("call/<uuid:task_id>/report/", call.report, name="report"),

@@ -284,4 +284,6 @@ def _revived(name: str, value: Any) -> Any:
     return parse_datetime(value) if value and name in _TIMES else value
 
 
-_TIMES = frozenset({"last_result_at", "verified_at", "ended_at", "snoozed_until", "promised_at", "last_attempt_at", "claimed_until"})
+_TIMES = frozenset(
+    {"last_result_at", "verified_at", "ended_at", "snoozed_until", "promised_at", "last_attempt_at", "claimed_until"}
+)

@@ -48,7 +48,9 @@ def free_for(*, viewer: Viewer, at: datetime, narrowed: Q | None = None) -> Task
 
 def rest_of_patient(*, viewer: Viewer, at: datetime, after: UUID) -> TaskQuerySet:
     """What is left of the patient in hand, once `after` is done: it comes before anybody new."""
-    return in_hand(viewer=viewer, at=at).exclude(pk=after).select_related("patient").order_by("-priority", "due_at", "pk")
+    return (
+        in_hand(viewer=viewer, at=at).exclude(pk=after).select_related("patient").order_by("-priority", "due_at", "pk")
+    )
 
 
 def next_for(*, viewer: Viewer, at: datetime, after: UUID) -> Task | None:

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.django_db
 
 def open_task(cast):
     asked = TaskRequest(
-        key="k", patient_id=cast.zhang.pk, department_id=cast.cardiology.pk, available_at=NOW, due_at=NOW + timedelta(days=2)
+        key="k",
+        patient_id=cast.zhang.pk,
+        department_id=cast.cardiology.pk,
+        available_at=NOW,
+        due_at=NOW + timedelta(days=2),
     )
     actions.request_tasks(requests=[asked], by=SYSTEM)
     return Task.objects.unscoped("t").get(key="k")

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from careloop.kernel.svg import LineChart, line_chart
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Observation
+from careloop.plans.reads.pages import Node, patient_cards
 from careloop.questionnaires.reads import responses_of
 from careloop.tasks.models import Task
 from careloop.tasks.reads import in_hand, outcome_label, reason_text
@@ -55,6 +57,17 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
         "responses": responses_of(task.patient_id, viewer=viewer)[:5],
         "stamp": stamp(task),
     }
+
+
+def plan_nodes(task: Task, *, viewer: Viewer, at: datetime, shown: int = 6) -> list[Node]:
+    """The steps of this task's plan, some before and some after it. Empty for a contact without a plan."""
+    if task.care_plan_id is None:
+        return []
+    cards = patient_cards(task.patient, viewer, at=at, language=get_language() or "zh-hans")
+    nodes = next((card.nodes for card in cards if card.plan.pk == task.care_plan_id), [])
+    here = next((index for index, node in enumerate(nodes) if node.task_id == task.pk), 0)
+    start = max(min(here - 1, len(nodes) - shown), 0)
+    return nodes[start : start + shown]
 
 
 def numbers_context(task: Task, *, viewer: Viewer) -> dict[str, Any]:

@@ -62,7 +62,9 @@ def reported(response: QuestionnaireResponse | None, *, viewer: Viewer) -> froze
     """Rules of this response whose alert was raised already."""
     if response is None:
         return frozenset()
-    return frozenset(Alert.objects.visible_to(viewer).filter(response_id=response.pk).values_list("rule_code", flat=True))
+    return frozenset(
+        Alert.objects.visible_to(viewer).filter(response_id=response.pk).values_list("rule_code", flat=True)
+    )
 
 
 def logic(form: Form) -> dict[str, Any]:

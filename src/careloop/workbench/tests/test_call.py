@@ -275,3 +275,10 @@ def test_a_critical_answer_is_reported_at_once_and_once(cast):
     assert post(client, "report", task.pk).status_code == 200
     alert = Alert.objects.unscoped("test").get()
     assert (alert.rule_code, alert.severity, alert.source_task_id) == ("angina-again", "critical", task.pk)
+
+
+def test_the_plan_beside_the_call(cast):
+    task = due_now(cast)
+    client = cast.client(cast.wang)
+    assert page(client, "call-plan", task.pk).status_code == 200
+    assert page(cast.client(cast.li), "call-plan", task.pk).status_code == 404

@@ -108,6 +108,14 @@ def fragment(request: PageRequest, task_id: UUID) -> HttpResponse:
     return render(request, "workbench/_call.html", _context(request, task))
 
 
+@page(access.WORK)
+def plan(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """The steps of the plan around this one, as dots."""
+    task = task_of(request, task_id)
+    context = {"task": task, "nodes": reads.plan_nodes(task, viewer=request.viewer, at=timezone.now())}
+    return render(request, "workbench/_plan_nodes.html", context)
+
+
 @page(access.WORK, methods=("POST",))
 def take(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Still here: the lease starts again. 409 when a colleague has the patient meanwhile."""
@@ -130,7 +138,11 @@ def answer(request: PageRequest, task_id: UUID) -> HttpResponse:
     task = task_of(request, task_id)
     at = timezone.now()
     call_actions.save_call_answer(
-        task=task, link_id=request.POST.get("link_id", ""), value=request.POST.getlist("value"), at=at, by=request.viewer
+        task=task,
+        link_id=request.POST.get("link_id", ""),
+        value=request.POST.getlist("value"),
+        at=at,
+        by=request.viewer,
     )
     return JsonResponse(_changes(request, task))
 
@@ -151,7 +163,9 @@ def _changes(request: PageRequest, task: Task) -> dict[str, Any]:
         return {}
     live = [screen for screen in form.view.screens if screen.enabled]
     blocks = {
-        screen.questions[0].link_id: render_to_string("workbench/_notes.html", {"screen": screen, "form": form}, request)
+        screen.questions[0].link_id: render_to_string(
+            "workbench/_notes.html", {"screen": screen, "form": form}, request
+        )
         for screen in live
     }
     return {
