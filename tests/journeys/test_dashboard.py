@@ -1,0 +1,91 @@
+"""The dashboards in a real browser: accessible, no sideways scrolling, charts with tables, definitions, lists behind numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from careloop.accounts.models import Practitioner
+from careloop.reports.tests.test_rollup import Chaos
+from careloop.reports.tests.test_views import followed_up
+from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.cast import Cast, make_cast, signed_in
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+SHOTS = Path(__file__).resolve().parents[2] / "test-results"
+
+
+@pytest.fixture
+def cast(transactional_db: None) -> Cast:
+    SHOTS.mkdir(exist_ok=True)
+    cast = make_cast()
+    chaos = Chaos(cast, 3)
+    for _ in range(120):
+        chaos.step()
+    followed_up(cast, reached=12, missed=2)
+    followed_up(cast, reached=3, missed=2, department=cast.orthopaedics, owner=cast.li)
+    return cast
+
+
+def enter(tab, url: str, person: Practitioner) -> None:  # type: ignore[no-untyped-def]
+    key = signed_in(person).cookies["careloop_staff"].value
+    tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080)])
+def test_the_hospital_dashboard(cast: Cast, browser: Browser, width: int, height: int) -> None:  # noqa: F811
+    with site() as url, page(browser, width, height) as tab:
+        enter(tab, url, cast.he)
+        tab.goto(f"{url}/reports/")
+        expect(tab.locator("[data-chart-canvas] svg").first).to_be_visible()
+        expect(tab.locator("[data-reason]").first).to_be_visible()
+        assert tab.locator("[data-identity][data-holds=yes]").count() == 2
+        tab.screenshot(path=SHOTS / f"dashboard-{width}.png")
+        assert overflow(tab) <= 0
+        assert axe_violations(tab) == []
+        tab.locator("[data-chart-table]").first.click()
+        expect(tab.locator("[data-chart-values]").first).to_be_visible()
+        tab.locator("[data-indicator=follow-up-rate] summary").click()
+        expect(tab.locator("[data-indicator=follow-up-rate] .pop dl")).to_be_visible()
+        assert axe_violations(tab) == []
+
+
+def test_from_a_number_to_its_list(cast: Cast, browser: Browser) -> None:  # noqa: F811
+    with site() as url, page(browser, 1366, 768) as tab:
+        enter(tab, url, cast.qian)
+        tab.goto(f"{url}/reports/department/")
+        tab.screenshot(path=SHOTS / "dashboard-department.png")
+        assert axe_violations(tab) == []
+        tab.locator("[data-indicator=follow-up-rate] .v a").click()
+        expect(tab.locator("[data-line]").first).to_be_visible()
+        assert tab.locator("[data-line]").count() >= 12
+        assert axe_violations(tab) == []
+        assert overflow(tab) <= 0
+        tab.screenshot(path=SHOTS / "dashboard-list.png")
+
+
+def test_without_scripts_the_chart_is_there(cast: Cast, browser: Browser) -> None:  # noqa: F811
+    with site() as url, page(browser, 1366, 768, javascript=False) as tab:
+        enter(tab, url, cast.he)
+        tab.goto(f"{url}/reports/")
+        expect(tab.locator("svg.linechart")).to_be_visible()
+
+
+def test_the_duty_page(cast: Cast, browser: Browser) -> None:  # noqa: F811
+    now = datetime.now(UTC)
+    from careloop.alerts import actions
+
+    actions.set_duty(
+        organization_id=cast.cardiology.pk, kind="department-duty", practitioner_id=cast.zhao.pk, phone="8012",
+        valid_from=now - timedelta(hours=1), valid_to=None, at=now, by=cast.viewer(cast.qian),
+    )  # fmt: skip
+    with site() as url, page(browser, 1366, 768) as tab:
+        enter(tab, url, cast.qian)
+        tab.goto(f"{url}/alerts/duties/")
+        expect(tab.locator("[data-duty]")).to_be_visible()
+        assert axe_violations(tab) == []
+        assert overflow(tab) <= 0
+        tab.screenshot(path=SHOTS / "alerts-duties.png")
