@@ -23,6 +23,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
+_SHARED: list[Browser] = []
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -31,10 +32,9 @@ def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; each test opens its own context."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     assert found, "Chromium is missing: run `make browser`"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield started
-        started.close()
+    if not _SHARED:  # imported into several modules this is several fixtures, and Playwright starts only once a thread
+        _SHARED.append(sync_playwright().start().chromium.launch(executable_path=found, args=ARGUMENTS))
+    yield _SHARED[0]
 
 
 @contextmanager
