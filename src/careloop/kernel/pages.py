@@ -93,10 +93,18 @@ def refuse_undeclared_views(get_response: Callable[[HttpRequest], HttpResponse])
         def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
             if isinstance(error, Refused):
                 context = {"message": str(error), "code": error.code}
-                return render(request, "ui/_refused.html", context, status=error.status)
+                template = "ui/refused.html" if _wants_whole_page(request) else "ui/_refused.html"
+                return render(request, template, context, status=error.status)
             return None
 
     return Middleware()
+
+
+def _wants_whole_page(request: HttpRequest) -> bool:
+    """A staff form that was sent without a script loads a page; htmx and fetch want the words alone."""
+    viewer = getattr(request, "viewer", None)
+    scripted = "HX-Request" in request.headers or "X-Requested-With" in request.headers
+    return viewer is not None and viewer.is_staff and not scripted
 
 
 def render(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:

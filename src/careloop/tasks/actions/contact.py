@@ -24,8 +24,8 @@ from careloop.tasks.actions.finishing import (
     UnknownOutcome,
     close_tasks,
     complete_task,
-    locked_open,
-    write,
+    _locked_open,
+    _write,
 )
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.events import AttemptRecorded, CallPromised, TaskReopened, TaskSnoozed
@@ -88,7 +88,7 @@ def record_attempt(
         raise UnknownOutcome
     if known.needs_time and promised_at is None:
         raise PromiseNeedsTime
-    locked = locked_open(task, by)
+    locked = _locked_open(task, by)
     attempt = ContactAttempt(
         patient_id=locked.patient_id, task=locked, contact_point_id=contact_point_id, channel=channel,
         outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at,
@@ -115,16 +115,16 @@ def record_attempt(
 @action
 def snooze_task(*, task: Task, until: datetime, reason: str, at: datetime, by: Viewer) -> None:
     """Put off. The due date stays; the task comes back by itself."""
-    held = locked_open(task, by)
-    write(held, at, snoozed_until=until, snooze_reason=reason[:20], claimed_by=None, claimed_until=None)
+    held = _locked_open(task, by)
+    _write(held, at, snoozed_until=until, snooze_reason=reason[:20], claimed_by=None, claimed_until=None)
     record(TaskSnoozed(task_id=task.pk, patient_id=task.patient_id, until=until, reason=reason[:20]), by=by)
 
 
 @action
 def promise_call(*, task: Task, promised_at: datetime, at: datetime, by: Viewer) -> None:
     """The patient was told when the next call comes. Kept apart from the due date, so neither is lost."""
-    held = locked_open(task, by)
-    write(held, at, promised_at=promised_at, snoozed_until=None, claimed_by=None, claimed_until=None)
+    held = _locked_open(task, by)
+    _write(held, at, promised_at=promised_at, snoozed_until=None, claimed_by=None, claimed_until=None)
     record(CallPromised(task_id=task.pk, patient_id=task.patient_id, promised_at=promised_at), by=by)
 
 
@@ -209,7 +209,7 @@ def _untell(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
 def _after(
     attempt: ContactAttempt, task: Task, outcome: Outcome, promised_at: datetime | None, at: datetime, by: Viewer
 ) -> Decision | None:
-    write(task, at, attempts=task.attempts + 1, last_attempt_at=at, last_outcome=outcome.code)
+    _write(task, at, attempts=task.attempts + 1, last_attempt_at=at, last_outcome=outcome.code)
     if outcome.effect == "complete":
         complete_task(task=task, outcome=outcome.code, at=at, by=by)
     elif outcome.effect == "promise" and promised_at is not None:

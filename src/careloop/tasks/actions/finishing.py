@@ -39,7 +39,7 @@ class TaskNeedsReason(Refused):
     message = _("Say why the task is closed.")
 
 
-def locked_open(task: Task, by: Viewer) -> Task:
+def _locked_open(task: Task, by: Viewer) -> Task:
     """The task as it stands now, held until the end of the action. Refused when it is not open or not to be seen.
 
     First lock, then look: an UPDATE through a scope that joins the patient becomes `id IN (SELECT …)`, and PostgreSQL
@@ -51,8 +51,8 @@ def locked_open(task: Task, by: Viewer) -> Task:
     return found
 
 
-def write(locked: Task, at: datetime, **values: Any) -> None:
-    """Change a row that locked_open() holds."""
+def _write(locked: Task, at: datetime, **values: Any) -> None:
+    """Change a row that _locked_open() holds."""
     Task.objects.unscoped("the row just locked for this viewer").filter(pk=locked.pk).update(updated_at=at, **values)
 
 
@@ -62,8 +62,8 @@ def complete_task(*, task: Task, outcome: str, at: datetime, by: Viewer) -> None
     known = rules.outcome_of(outcome)
     if known is None or not known.final:
         raise UnknownOutcome
-    write(
-        locked_open(task, by), at,
+    _write(
+        _locked_open(task, by), at,
         status=Task.Status.COMPLETED, outcome=outcome, ended_at=at, ended_by=by.practitioner_id, snoozed_until=None,
         claimed_by=None, claimed_until=None,
     )  # fmt: skip

@@ -38,7 +38,10 @@ def test_start_takes_the_most_urgent_of_the_narrowed_list(cast):
 
 
 def test_start_with_nobody_waiting_goes_back_to_the_list(cast):
-    assert post(cast.client(cast.wang), "start").headers["Location"] == reverse("workbench:today")
+    client = cast.client(cast.wang)
+    back = post(client, "start").headers["Location"]
+    assert back.startswith(reverse("workbench:today"))
+    assert 'class="toast"' in client.get(back).content.decode()
 
 
 def test_the_screen_shows_the_patient_and_is_recorded(cast, django_assert_max_num_queries):
@@ -61,7 +64,10 @@ def test_who_has_not_taken_the_call_only_looks(cast):
     html = page(client, "call", task.pk).content.decode()
     assert 'data-code="taken"' in html
     assert "data-result-bar" not in html
-    assert post(client, "open", task.pk).status_code == 409
+    refused = post(client, "open", task.pk)
+    assert (refused.status_code, b'data-code="task-taken"' in refused.content, b"<html" in refused.content) == (
+        409, True, True,
+    )  # fmt: skip
 
 
 def test_li_gets_404_everywhere(cast):

@@ -43,7 +43,7 @@ def start(request: PageRequest) -> HttpResponse:
     query = ListForm(chips).query(at=at)
     task = actions.claim_next(at=at, by=request.viewer, narrowed=tasks_reads.narrowing(query, request.viewer))
     if task is None:
-        return HttpResponseRedirect(reverse("workbench:today"))
+        return HttpResponseRedirect(f"{reverse('workbench:today')}?{request.POST.get('chips', '')}&nobody=1")
     return HttpResponseRedirect(reverse("workbench:call", args=[task.pk]))
 
 

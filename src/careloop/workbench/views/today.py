@@ -136,6 +136,7 @@ def _page(request: PageRequest) -> dict[str, Any]:
     return {
         **_list(request),
         "today": timezone.localtime(timezone.now()),
+        "nobody": "nobody" in request.GET,
         "not_reached": [(code, tasks_reads.outcome_label(code)) for code in NOT_REACHED],
         "may_distribute": request.viewer.can(access.DISTRIBUTE),
     }
