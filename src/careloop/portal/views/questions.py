@@ -227,7 +227,7 @@ def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, gr
 
 def _spoken(item: Item, options: list[dict[str, Any]]) -> str:
     """What is read aloud: the question, then its answers."""
-    return "。".join([words(item), *(str(option["text"]) for option in options)])
+    return "\n".join([words(item), *(str(option["text"]) for option in options)])
 
 
 def _row(found: reads.Sitting, page: reads.Page) -> dict[str, str]:
