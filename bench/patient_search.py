@@ -176,6 +176,7 @@ def _ask(places: list[UUID], patients: int) -> None:
         "surname": lambda: dice.choice(SURNAMES),
         "surname + 1": lambda: name(1),
         "whole name": lambda: name(2),
+        "given name": lambda: name(2)[1:],
         "pinyin": lambda: dice.choice(("zhouguo", "wangxiu", "lijian", "chenyu", "zhangde")),
         "last four digits": lambda: f"{dice.randrange(10000):04d}",
         "admission number": lambda: f"20{dice.randrange(patients):08d}",

@@ -16,11 +16,10 @@ from careloop.kernel.events import Event
 from careloop.kernel.viewer import Viewer
 from careloop.patients import events
 from careloop.patients.models import ContactPoint, Patient, RelatedPerson
-from careloop.patients.reads.told import number_row
+from careloop.patients.reads.told import local_phones, number_row
 from careloop.patients.rules import ContactData
 from careloop.patients.rules.contacts import DEAD, REACHED, SILENT, Evidence, after_result
 from careloop.patients.rules.names import clean_name
-from careloop.patients.rules.phones import read_phones
 
 RESULTS = {
     **dict.fromkeys(REACHED, ContactPoint.Result.REACHED),
@@ -50,7 +49,7 @@ def add_contact_point(
     related_person: RelatedPerson | None = None, owner_note: str = "", use: str = "",
 ) -> ContactPoint:  # fmt: skip
     """A number somebody told us. Refuses what cannot be a number, and one the patient has already."""
-    phones = [phone for phone in read_phones(number) if phone.is_usable]
+    phones = [phone for phone in local_phones(number) if phone.is_usable]
     if not phones:
         raise NotANumber
     wanted = number_row(patient, phones[0], ContactData(value=number, owner_name=owner_note), related_person, source)

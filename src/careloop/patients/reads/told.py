@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from careloop.patients.models import ContactPoint, Patient, RelatedPerson
 from careloop.patients.rules import ContactData, PersonData, RelatedPersonData
 from careloop.patients.rules.codes import relation_code
@@ -70,13 +72,13 @@ def contact_rows(
     is_new: bool,
 ) -> list[ContactPoint]:
     """The numbers that are not known yet, as rows. The patient's own come first; a number is kept once per patient."""
-    points = [(phone, told, None) for told in person.phones or () for phone in read_phones(told.value)]
+    points = [(phone, told, None) for told in person.phones or () for phone in local_phones(told.value)]
     rows = [number_row(patient, phone, told, None, source) for phone, told, __ in points]
     for related, relative in relatives:
         rows += [
             number_row(patient, phone, told, relative, source)
             for told in related.phones
-            for phone in read_phones(told.value)
+            for phone in local_phones(told.value)
         ]
     wanted = {row.value: row for row in reversed(rows)}
     known: set[str] = set()
@@ -86,6 +88,11 @@ def contact_rows(
     for rank, row in enumerate(ordered, start=1):
         row.rank = min(rank, 99)
     return ordered
+
+
+def local_phones(text: str) -> tuple[Phone, ...]:
+    """All numbers of a field; local ones get the hospital's area code, if the site has set it."""
+    return read_phones(text, area_code=settings.ENV.area_code)
 
 
 def number_row(

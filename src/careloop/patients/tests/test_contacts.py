@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as site
 
 from careloop.audit.models import AuditEvent
 from careloop.kernel.viewer import Viewer
@@ -42,6 +44,15 @@ def test_a_number_is_added_once_and_must_be_one() -> None:
     for wrong in ("12345", "11111111111", "无"):
         with pytest.raises(actions.NotANumber):
             add(patient, wrong)
+
+
+def test_a_local_number_needs_the_area_code_of_the_site(settings: Any) -> None:
+    patient = upsert(person())
+    settings.ENV = replace(settings.ENV, area_code="")
+    with pytest.raises(actions.NotANumber):
+        add(patient, "88886666")
+    settings.ENV = replace(settings.ENV, area_code="0571")
+    assert add(patient, "88886666").value == "+8657188886666"
 
 
 def test_no_subscriber_kills_a_number_and_being_reached_revives_it() -> None:
@@ -138,7 +149,7 @@ def test_a_link_keeps_only_the_digest_and_is_reused_for_the_same_task() -> None:
     link = actions.issue_link(
         patient_id=patient.pk, purpose="questionnaire", task_id=patient.pk, expires_at=AT + timedelta(days=7), by=BY
     )
-    token = link_token(link.pk, settings.SECRET_KEY)
+    token = link_token(link.pk, site.SECRET_KEY)
     assert link.token_hash == token_digest(token)
     again = actions.issue_link(
         patient_id=patient.pk, purpose="questionnaire", task_id=patient.pk, expires_at=AT + timedelta(days=7), by=BY
