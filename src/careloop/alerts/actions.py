@@ -466,15 +466,18 @@ def _tell_nurse_of_end(alert: Alert, at: datetime) -> None:
 
 
 @action
-def undo(*, alert: Alert, at: datetime, by: Viewer) -> Alert:
-    """Take back one's own last step while nobody went on. The step stays in the history, marked."""
+def undo(*, alert: Alert, at: datetime, by: Viewer, step_id: UUID | None = None) -> Alert:
+    """Take back one's own last step while nobody went on. The step stays in the history, marked.
+
+    `step_id` names the step that is meant: an older toast's button takes back nothing else.
+    """
     held = _locked(alert, by)
     last = AlertAction.objects.unscoped("history of a visible alert").filter(
         alert=held, undone_at__isnull=True, kind__in=_UNDOABLE
     )
     step = last.order_by("-at", "-id").first()
     within = reads.limits().undo_within
-    if step is None or step.by_practitioner_id != by.practitioner_id:
+    if step is None or step.by_practitioner_id != by.practitioner_id or step_id not in (None, step.pk):
         raise NothingToUndo
     if not step.before or not rules.may_undo(done_at=step.at, at=at, within=within):
         raise NothingToUndo

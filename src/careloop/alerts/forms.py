@@ -44,6 +44,12 @@ class HandOverForm(forms.Form):
     note = forms.CharField(max_length=300, required=False, label=_("Note"))
 
 
+class UndoForm(forms.Form):
+    """Which step is meant."""
+
+    step = forms.UUIDField(required=False)
+
+
 class DutyForm(forms.Form):
     """Who is on duty, head or oversight of a department, and from when to when (local time)."""
 

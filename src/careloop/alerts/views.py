@@ -14,8 +14,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts import access, actions, reads
-from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, StepForm
-from careloop.alerts.models import Absence, Alert, Duty
+from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, StepForm, UndoForm
+from careloop.alerts.models import Absence, Alert, AlertAction, Duty
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
@@ -99,7 +99,9 @@ def close(request: PageRequest, alert_id: UUID) -> HttpResponse:
 @page(access.HANDLE, methods=("POST",))
 def undo(request: PageRequest, alert_id: UUID) -> HttpResponse:
     """Take back one's own last step."""
-    alert = actions.undo(alert=_find(request, alert_id), at=timezone.now(), by=request.viewer)
+    meant = UndoForm(request.GET)
+    step_id = meant.cleaned_data["step"] if meant.is_valid() else None
+    alert = actions.undo(alert=_find(request, alert_id), step_id=step_id, at=timezone.now(), by=request.viewer)
     response = _after(request, alert, _("Taken back."), can_undo=False)
     if request.headers.get("HX-Request"):  # the toast's button swaps nothing, so the pane fetches itself
         triggers = json.loads(response.headers["HX-Trigger"]) | {"alert-undone": str(alert.pk)}
@@ -312,7 +314,8 @@ def _after(request: PageRequest, alert: Alert, text: str, *, can_undo: bool = Tr
     response = _detail(request, _find(request, alert.pk))
     toast: dict[str, object] = {"text": text}
     if can_undo:
-        toast["undo"] = reverse("alerts:undo", args=[alert.pk])
+        newest = AlertAction.objects.visible_to(request.viewer).filter(alert=alert).order_by("-at", "-id").first()
+        toast["undo"] = f"{reverse('alerts:undo', args=[alert.pk])}?step={newest.pk if newest else ''}"
     response.headers["HX-Trigger"] = json.dumps({"toast": toast, "alerts-changed": str(alert.pk)})
     return response
 

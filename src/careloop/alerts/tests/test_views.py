@@ -108,7 +108,7 @@ def test_the_way_from_accept_to_close_by_clicks(cast):
     accepted = post(client, alert, "accept")
     assert 'data-status="accepted"' in html(accepted)
     trigger = json.loads(accepted.headers["HX-Trigger"])
-    assert trigger["toast"]["undo"] == f"/alerts/{alert.pk}/undo/"
+    assert trigger["toast"]["undo"].startswith(f"/alerts/{alert.pk}/undo/?step=")
     assert trigger["alerts-changed"] == str(alert.pk)
     assert 'data-status="acted"' in html(post(client, alert, "act", code="phone-contact", note="打通了"))
     assert 'data-status="closed"' in html(post(client, alert, "close", code="resolved"))
@@ -130,6 +130,16 @@ def test_undo_by_the_toast(cast):
     undone = post(client, alert, "undo")
     assert "alert-undone" in json.loads(undone.headers["HX-Trigger"])
     assert again(alert).accepted_at is None
+
+
+def test_an_older_toast_takes_back_nothing_else(cast):
+    alert, client = raised(cast), cast.client(cast.zhao)
+    older = json.loads(post(client, alert, "accept").headers["HX-Trigger"])["toast"]["undo"]
+    newer = json.loads(post(client, alert, "act", code="phone-contact").headers["HX-Trigger"])["toast"]["undo"]
+    assert client.post(older, **HTMX).status_code == 409
+    assert again(alert).status == "acted"
+    assert client.post(newer, **HTMX).status_code == 200
+    assert again(alert).status == "accepted"
 
 
 def test_hand_over_lists_colleagues_who_may_handle(cast):

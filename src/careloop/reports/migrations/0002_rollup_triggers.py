@@ -102,16 +102,6 @@ DISCHARGE_SQL = f"""
     WHERE e.status = 'finished' AND e.class_code IN ('IMP', 'SS')
 """
 
-CONTACT_SQL = """
-    SELECT t.encounter_id, t.patient_id, a.started_at AS at
-    FROM tasks_contactattempt a JOIN tasks_task t ON t.id = a.task_id
-    WHERE a.undone_at IS NULL AND t.encounter_id IS NOT NULL AND reports_reached(a.outcome)
-    UNION ALL
-    SELECT t.encounter_id, t.patient_id, t.ended_at
-    FROM tasks_task t
-    WHERE t.status = 'completed' AND t.kind = 'follow-up' AND t.encounter_id IS NOT NULL
-"""
-
 ALL = (*TASK, *ATTEMPT, *ALERT, *DISCHARGE)
 SOURCES = (
     ("reports_task_counts", TASK, TASK_SQL.format(source="tasks_task")),
@@ -140,7 +130,6 @@ def recount_view():
 
 VIEWS = (
     "".join(f"CREATE VIEW {name} AS {sql};" for name, _, sql in SOURCES)
-    + f"CREATE VIEW reports_contact_facts AS {CONTACT_SQL};"
     + recount_view()
 )
 
@@ -165,9 +154,14 @@ def change(measures, sql):
     """
 
 
+# A session plans these statements once. If its first one touched thousands of rows, a hash join over a whole table would
+# be kept for all the single rows that follow; so only look-ups by index are offered.
+BY_INDEX = "SET enable_hashjoin = off SET enable_mergejoin = off"
+
+
 def trigger_function(name, on_insert, on_update, on_delete):
     return f"""
-    CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {BY_INDEX} AS $$
     BEGIN
         IF TG_OP = 'INSERT' THEN {on_insert}
         ELSIF TG_OP = 'UPDATE' THEN {on_update}
@@ -206,12 +200,20 @@ def moved_attempts():
 
 CONTACTED = "PERFORM reports_recontact(ARRAY(SELECT DISTINCT encounter_id FROM ({}) x WHERE encounter_id IS NOT NULL));"
 ENDED = "SELECT encounter_id FROM {} WHERE status = 'completed'"
-RECONTACT = """
+RECONTACT = f"""
 CREATE FUNCTION reports_first_contact(wanted uuid[]) RETURNS TABLE (encounter_id uuid, contacted_at timestamptz)
-LANGUAGE sql STABLE AS $$
-    SELECT e.id, min(c.at) FROM patients_encounter e
-    JOIN reports_contact_facts c ON c.patient_id = e.patient_id AND c.encounter_id = e.id AND c.at >= e.discharged_at
-    WHERE e.id = ANY(wanted) GROUP BY e.id
+LANGUAGE sql STABLE {BY_INDEX} AS $$
+    SELECT e.id, first.at FROM patients_encounter e CROSS JOIN LATERAL (
+        SELECT least(
+            (SELECT min(a.started_at) FROM tasks_task t JOIN tasks_contactattempt a ON a.task_id = t.id
+                WHERE t.patient_id = e.patient_id AND t.encounter_id = e.id AND a.undone_at IS NULL
+                AND a.started_at >= e.discharged_at AND reports_reached(a.outcome)),
+            (SELECT min(t.ended_at) FROM tasks_task t
+                WHERE t.patient_id = e.patient_id AND t.encounter_id = e.id AND t.status = 'completed'
+                AND t.kind = 'follow-up' AND t.ended_at >= e.discharged_at)
+        ) AS at
+    ) first
+    WHERE e.id = ANY(wanted) AND first.at IS NOT NULL
 $$;
 CREATE FUNCTION reports_recontact(ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -235,10 +237,11 @@ def task_function():
         " UNION SELECT o.encounter_id FROM new_rows n JOIN old_rows o ON o.id = n.id"
         " WHERE n.encounter_id IS DISTINCT FROM o.encounter_id"
     )
+    moved = "EXISTS (SELECT 1 FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE n.department_id <> o.department_id)"
     return trigger_function(
         "reports_task_changed",
         insert + CONTACTED.format(ENDED.format("new_rows")),
-        update + moved_attempts() + CONTACTED.format(changed),
+        update + f"IF {moved} THEN {moved_attempts()} END IF;" + CONTACTED.format(changed),
         delete + CONTACTED.format(ENDED.format("old_rows")),
     )
 
