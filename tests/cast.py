@@ -8,7 +8,6 @@ Three separate administrators: system, security, audit. All invented.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -169,8 +168,7 @@ def cast(db: None) -> Cast:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: object) -> None:
     """Tests that commit are cleaned by TRUNCATE, which the audit trail rightly refuses; its own test puts this back."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER audit_no_truncate")
-    yield
