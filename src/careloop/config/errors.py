@@ -27,3 +27,8 @@ def failed(request: HttpRequest) -> HttpResponse:
 @public_page("error page")
 def csrf_failed(request: HttpRequest, reason: str = "", **_: Any) -> HttpResponse:
     return render(request, "ui/403.html", {"csrf": True}, status=403)
+
+
+@public_page("error page")
+def unreadable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return render(request, "ui/400.html", {}, status=400)

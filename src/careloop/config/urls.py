@@ -23,6 +23,7 @@ urlpatterns = [
 if settings.ENV.mode in {"dev", "test"}:
     urlpatterns.append(path("styleguide/", styleguide, name="styleguide"))
 
+handler400 = "careloop.config.errors.unreadable"
 handler403 = "careloop.config.errors.forbidden"
 handler404 = "careloop.config.errors.not_found"
 handler500 = "careloop.config.errors.failed"

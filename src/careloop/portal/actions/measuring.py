@@ -16,7 +16,7 @@ from careloop.patients.actions import store_observations
 from careloop.patients.models import Observation, Patient, Risk
 from careloop.patients.rules import ObservationData
 from careloop.portal import reads, rules
-from careloop.portal.actions.asking import ask_department
+from careloop.portal.actions._asking import ask_department
 from careloop.portal.events import MeasurementEntered
 
 SOURCE = "patient"

@@ -14,7 +14,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.messaging.events import ReplyReceived
 from careloop.messaging.models import InboundMessage
 from careloop.patients.models import Patient, Risk
-from careloop.portal.actions.asking import ask_department
+from careloop.portal.actions._asking import ask_department
 
 GATEWAY = "portal"
 ANSWER_WITHIN = timedelta(days=1)
