@@ -29,24 +29,24 @@ export function keep(item) {
   write([...read().filter((other) => other.id !== item.id), item]);
 }
 
-let sending = false;
+let running = Promise.resolve();
 
-/** Send everything in order. `send(item)` resolves when the server has it, rejects with `refused` when it never will. */
-export async function drain(send) {
-  if (sending) return waiting();
-  sending = true;
-  try {
-    for (let item = read()[0]; item; item = read()[0]) {
-      try {
-        await send(item);
-      } catch (error) {
-        if (!error.refused) break;
-      }
-      // Remove exactly what was sent: the user may have changed the answer meanwhile.
-      write(read().filter((other) => !(other.id === item.id && other.stamp === item.stamp)));
+/** Send everything in order; calls wait for each other, so after `await drain(…)` nothing is on its way any more.
+    `send(item)` resolves when the server has it, rejects with `refused` when it never will. Gives back what is left. */
+export function drain(send) {
+  running = running.then(() => round(send));
+  return running;
+}
+
+async function round(send) {
+  for (let item = read()[0]; item; item = read()[0]) {
+    try {
+      await send(item);
+    } catch (error) {
+      if (!error.refused) break;
     }
-  } finally {
-    sending = false;
+    // Remove exactly what was sent: the user may have changed the answer meanwhile.
+    write(read().filter((other) => !(other.id === item.id && other.stamp === item.stamp)));
   }
   return waiting();
 }

@@ -119,6 +119,7 @@ async function finish(fields) {
   try {
     if (document.activeElement && document.activeElement.blur) document.activeElement.blur(); // a half-typed number counts
     await sendAll();
+    if (waiting()) throw new TypeError("answers are still waiting for the network");
     tick();
     startedAt = 0;
     clearInterval(timer);

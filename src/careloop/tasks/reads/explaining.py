@@ -37,19 +37,19 @@ def explain_patient(patient_id: UUID, *, viewer: Viewer, at: datetime) -> list[E
         .order_by("-due_at", "pk")[:200]
     )
     told = _facts(patient_id, tasks)
-    return [_explain(task, told.get(str(task.pk), ()), at) for task in tasks]
+    return [_explain(task, told.get(str(task.pk), ()), at, viewer) for task in tasks]
 
 
-def _explain(task: Task, facts: tuple[tuple[datetime, str], ...], at: datetime) -> Explained:
+def _explain(task: Task, facts: tuple[tuple[datetime, str], ...], at: datetime, viewer: Viewer) -> Explained:
     state = rules.state_of(
         status=task.status, available_at=task.available_at, snoozed_until=task.snoozed_until,
         promised_at=task.promised_at, at=at,
     )  # fmt: skip
-    why, when = _why(task, state, at)
+    why, when = _why(task, state, at, viewer)
     return Explained(task=task, state=state, why=why, when=when, facts=facts)
 
 
-def _why(task: Task, state: rules.State, at: datetime) -> tuple[str, datetime | None]:
+def _why(task: Task, state: rules.State, at: datetime, viewer: Viewer) -> tuple[str, datetime | None]:
     if state in ("done", "closed"):
         return (task.outcome if state == "done" else task.closed_reason), task.ended_at
     if state == "scheduled":
@@ -60,7 +60,8 @@ def _why(task: Task, state: rules.State, at: datetime) -> tuple[str, datetime | 
     if task.kind not in QUEUE_KINDS:
         return "other-list", task.due_at
     if task.claimed_until is not None and task.claimed_until > at:
-        return "in-hand", task.claimed_until
+        own = task.claimed_by_id == viewer.practitioner_id
+        return "in-own-hand" if own else "in-hand", task.claimed_until
     return "due", task.due_at
 
 

@@ -58,6 +58,7 @@ _CLOSED: dict[str, Promise] = {
     "promised": gettext_lazy("A call was promised for a later time"),
     "due": gettext_lazy("It is due"),
     "in-hand": gettext_lazy("A colleague is calling this patient"),
+    "in-own-hand": gettext_lazy("You are calling this patient"),
     "other-list": gettext_lazy("It is on another list"),
     "snoozed": gettext_lazy("Put off"),
     "discharge-cancelled": gettext_lazy("The discharge was cancelled"),

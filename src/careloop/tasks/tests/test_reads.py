@@ -186,6 +186,13 @@ def test_every_item_explains_itself(cast, values, state, why):
     assert wording.why_label(why) != why
 
 
+def test_who_holds_a_call_is_said_to_each_in_their_words(cast):
+    actions.claim_task(task=make_task(cast), at=NOW, by=cast.as_wang)
+    for viewer, why in ((cast.as_wang, "in-own-hand"), (cast.as_zhao, "in-hand")):
+        (item,) = reads.explain_patient(cast.zhang.pk, viewer=viewer, at=NOW)
+        assert item.why == why
+
+
 def test_the_explanation_names_the_facts(cast):
     task = make_task(cast)
     actions.claim_task(task=task, at=NOW, by=cast.as_wang)
