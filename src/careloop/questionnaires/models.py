@@ -57,7 +57,7 @@ class QuestionnaireResponse(PatientRow):
     """The answers of one patient to one version (FHIR QuestionnaireResponse). Completed ones are superseded, never changed."""
 
     class Status(models.TextChoices):
-        IN_PROGRESS = "in-progress", _("In progress")
+        IN_PROGRESS = "in-progress", _("Being answered")
         COMPLETED = "completed", _("Completed")
         AMENDED = "amended", _("Replaced by a later version")
         ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
@@ -66,7 +66,7 @@ class QuestionnaireResponse(PatientRow):
         PHONE = "phone", _("Phone call")
         PORTAL = "portal", _("Patient's own page")
         PAPER = "paper", _("Paper")
-        VISIT = "visit", _("Visit")
+        VISIT = "visit", _("Home or clinic visit")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="responses")
     questionnaire = models.ForeignKey(Questionnaire, models.PROTECT, related_name="responses")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import seen
@@ -15,6 +16,9 @@ from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Patient
 from careloop.questionnaires import access, actions, reads, rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.reads import wording
+
+MOST_ON_A_PHONE = 10  # questions of one sending (ux R21)
 
 
 @page(access.VIEW)
@@ -31,14 +35,19 @@ def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
     questionnaire = get_or_404(Questionnaire.objects.all(), pk=questionnaire_id)
     form = reads.form_of(questionnaire)
     context = {
-        "title": questionnaire.title,
+        "title": questionnaire.title if get_language() != "en" else questionnaire.title_en or questionnaire.title,
         "questionnaire": questionnaire,
-        "view": reads.form_view(questionnaire, response=None, at=timezone.now()),
+        "screens": reads.preview(questionnaire, at=timezone.now()),
         "form": form,
+        "opening": wording.said(form.opening),
         "mode": request.GET.get("mode", "staff"),
         "versions": list(Questionnaire.objects.filter(url=questionnaire.url).order_by("-published_at", "pk")),
-        "too_long": len(form.screens) > 10,
-    }
+        "too_long": len(form.screens) > MOST_ON_A_PHONE,
+        "rules": wording.rule_lines(form),
+        "classes": wording.class_lines(form),
+        "class_title": wording.both((form.classification or {}).get("title")),
+        "scores": [(wording.both(score["title"]), [(wording.both(band["title"]), band["from"], band["to"]) for band in score.get("bands", ())]) for score in form.scores],
+    }  # fmt: skip
     return render(request, "questionnaires/version.html", context)
 
 
@@ -59,10 +68,13 @@ def _read_only(request: PageRequest, response_id: UUID, template: str) -> HttpRe
     response = get_or_404(mine.select_related("questionnaire", "patient", "author"), pk=response_id)
     seen(patient_id=response.patient_id, what="questionnaires.response", by=request.viewer)
     findings = [rules.finding_from(stored) for stored in response.findings]
+    view = reads.form_view(response.questionnaire, response=response, at=timezone.now(), findings=findings)
     context = {
-        "title": response.questionnaire.title,
+        "title": view.title,
         "response": response,
-        "view": reads.form_view(response.questionnaire, response=response, at=timezone.now(), findings=findings),
+        "view": view,
+        "number": reads.patient_number(response.patient_id),
+        "later": reads.amendment_of(response, viewer=request.viewer),
         "scores": reads.score_lines(response),
         "classification": reads.classification_line(response),
     }

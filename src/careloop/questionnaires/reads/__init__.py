@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,8 +13,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel.viewer import Viewer
+from careloop.patients.models import PatientIdentifier
 from careloop.questionnaires import rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.reads.wording import asked_when, both, role_label, said
 from careloop.questionnaires.rules import Finding, Form, Item
 from careloop.questionnaires.rules.validation import check_value
 
@@ -99,6 +101,7 @@ class QuestionView:
     display: str
     source: str
     source_label: str
+    answered_at: datetime | None
     enabled: bool
     required: bool
     options: tuple[OptionView, ...]
@@ -167,9 +170,9 @@ def form_view(
     live = [screen for screen in screens if screen.enabled]
     return FormView(
         response=response,
-        title=_said(form.title),
+        title=said(form.title),
         version=form.version,
-        opening=_said(form.opening),
+        opening=said(form.opening),
         screens=tuple(screens),
         findings=tuple(_alert(finding) for finding in findings),
         answered=sum(screen.answered for screen in live),
@@ -194,13 +197,14 @@ def _question(
         item=item,
         number=number,
         type=item.type,
-        text=_said(item.staff),
-        script=_said(item.script),
-        patient_text=_said(item.patient),
+        text=said(item.staff),
+        script=said(item.script),
+        patient_text=said(item.patient),
         value=value,
         display=display_value(item, value),
         source=given.get("source", ""),
         source_label=_source_label(given.get("source", "")),
+        answered_at=datetime.fromisoformat(given["at"]) if given.get("at") else None,
         enabled=item.link_id in enabled,
         required=item.required,
         options=_options(item, value, bad=bool(found), patient=False),
@@ -222,7 +226,7 @@ def _options(item: Item, value: Any, *, bad: bool, patient: bool) -> tuple[Optio
     elif item.control == "scale-0-10":
         pairs = [(str(n), str(n)) for n in range(11)]
     else:
-        pairs = [(o.code, _said(o.patient if patient else o.staff)) for o in item.options]
+        pairs = [(o.code, said(o.patient if patient else o.staff)) for o in item.options]
     return tuple(
         OptionView(code, text, str(index) if index <= 9 else "", code in chosen, bad and code in chosen)
         for index, (code, text) in enumerate(pairs, start=1)
@@ -236,6 +240,25 @@ def _jump(item: Item) -> int:
     return len(str(int(item.maximum)))
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewScreen:
+    """One screen of an unanswered form, with the sentence that says when it is asked."""
+
+    screen: ScreenView
+    asked_when: str
+
+
+def preview(questionnaire: Questionnaire, *, at: datetime) -> list[PreviewScreen]:
+    """Every screen of a version, those too that depend on an answer."""
+    form = form_of(questionnaire)
+    view = form_view(questionnaire, response=None, at=at)
+    found = []
+    for number, screen in enumerate(view.screens, start=1):
+        shown = replace(screen, number=number, enabled=True)
+        found.append(PreviewScreen(shown, asked_when(form, shown.questions[0].item)))
+    return found
+
+
 def display_value(item: Item, value: Any) -> str:
     """The answer in words."""
     if value in (None, "", []):
@@ -245,7 +268,7 @@ def display_value(item: Item, value: Any) -> str:
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
     values = value if isinstance(value, list) else [value]
-    words = [_said(option.staff) if (option := item.option(str(v))) else str(v) for v in values]
+    words = [said(option.staff) if (option := item.option(str(v))) else str(v) for v in values]
     text = "、".join(words) if get_language() != "en" else ", ".join(words)
     return (
         f"{text} {item.unit_display}" if item.unit_display and item.type in {"integer", "decimal", "quantity"} else text
@@ -255,7 +278,7 @@ def display_value(item: Item, value: Any) -> str:
 def fault_text(fault: rules.Fault) -> str:
     """A fault in words: what, and how to mend it."""
     if fault.code == "check":
-        return _said(fault.words)
+        return said(fault.words)
     params = dict(fault.params)
     texts = {
         "required": _("Please choose or enter an answer."),
@@ -286,40 +309,38 @@ def _alerts_by_question(
 
 
 def _alert(finding: Finding) -> AlertView:
-    labels = {
-        "attending-doctor": _("Attending doctor"),
-        "responsible-nurse": _("Responsible nurse"),
-        "follow-up-nurse": _("Follow-up nurse"),
-        "department-duty": _("Doctor on duty"),
-        "department-head": _("Head of department"),
-    }
     return AlertView(
         rule_code=finding.rule_code,
         severity=finding.severity,
-        sentence=_said(finding.sentence),
+        sentence=said(finding.sentence),
         owner_role=finding.owner_role,
-        owner_label=labels.get(finding.owner_role, finding.owner_role),
+        owner_label=role_label(finding.owner_role),
         minutes=finding.respond_within_minutes,
-        advice=_said(finding.advice),
+        advice=said(finding.advice),
     )
 
 
 def _source_label(source: str) -> str:
-    return {"portal": _("Self-report"), "relative": _("A relative's report"), "previous": _("From last time"), "phone": "", "paper": _("Paper")}.get(
-        source, ""
-    )
+    return {
+        "portal": _("Self-report"),
+        "relative": _("A relative's report"),
+        "previous": _("From last time"),
+        "phone": "",
+        "paper": _("Paper"),
+        "visit": _("Home or clinic visit"),
+        "device": _("Device"),
+        "his": _("Hospital system"),
+        "form": _("Set by the form"),
+        "amended": _("Corrected"),
+    }.get(source, "")
 
 
 def _group_title(form: Form, items: Sequence[Item]) -> str:
-    return _said(form.item(items[0].parent).staff) if len(items) > 1 and items[0].parent else ""
+    return said(form.item(items[0].parent).staff) if len(items) > 1 and items[0].parent else ""
 
 
 def _group_script(form: Form, items: Sequence[Item]) -> str:
-    return _said(form.item(items[0].parent).script) if len(items) > 1 and items[0].parent else ""
-
-
-def _said(words: rules.Words) -> str:
-    return words.say(get_language() or "zh-hans")
+    return said(form.item(items[0].parent).script) if len(items) > 1 and items[0].parent else ""
 
 
 def responses_of(patient_id: UUID, *, viewer: Viewer) -> list[QuestionnaireResponse]:
@@ -330,6 +351,18 @@ def responses_of(patient_id: UUID, *, viewer: Viewer) -> list[QuestionnaireRespo
         .exclude(status="in-progress", answers={})
         .order_by("-started_at", "-pk")[:50]
     )
+
+
+def patient_number(patient_id: UUID) -> str:
+    """The number of the record (admission or medical record number) for paper; empty when there is none."""
+    known = PatientIdentifier.objects.unscoped("printed with a response the viewer may see")
+    found = known.filter(patient_id=patient_id, type="MR").order_by("pk").first()
+    return found.value if found else ""
+
+
+def amendment_of(response: QuestionnaireResponse, *, viewer: Viewer) -> QuestionnaireResponse | None:
+    """The corrected answers that took the place of these, if there are any."""
+    return QuestionnaireResponse.objects.visible_to(viewer).filter(replaces=response).first()
 
 
 def safety_pages(
@@ -367,7 +400,7 @@ def score_lines(response: QuestionnaireResponse) -> list[tuple[str, str, str]]:
             continue
         band = next((b for b in rule.get("bands", ()) if b["code"] == stored["band"]), None)
         value = "–" if stored["value"] is None else str(stored["value"])
-        lines.append((_said(_words(rule["title"])), value, _said(_words(band["title"])) if band else ""))
+        lines.append((both(rule["title"]), value, both(band["title"]) if band else ""))
     return lines
 
 
@@ -376,8 +409,4 @@ def classification_line(response: QuestionnaireResponse) -> tuple[str, str] | No
     stored = response.classification
     if not stored:
         return None
-    return _said(_words(stored["title"])), _said(_words(stored["reason"]))
-
-
-def _words(value: Mapping[str, str]) -> rules.Words:
-    return rules.Words(value.get("zh", ""), value.get("en", ""))
+    return both(stored["title"]), both(stored["reason"])

@@ -1,0 +1,158 @@
+"""Conditions, rules and classes of a form as sentences, so that people can check what the machine does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, Words
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One alert rule in words."""
+
+    code: str
+    severity: str
+    sentence: str
+    condition: str
+    owner: str
+    minutes: int
+    source: str
+    is_verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLine:
+    """One outcome of a classification in words."""
+
+    title: str
+    condition: str
+    next_days: int | None
+    referral: bool
+    urgent: bool
+
+
+def said(words: Words) -> str:
+    """In the language of the request."""
+    return words.say(get_language() or "zh-hans")
+
+
+def both(value: Mapping[str, str] | None) -> str:
+    """{"zh", "en"} in the language of the request."""
+    value = value or {}
+    return said(Words(value.get("zh", ""), value.get("en", "")))
+
+
+def role_label(role: str) -> str:
+    """The owner of an alert in words."""
+    labels = {
+        "attending-doctor": _("Attending doctor"),
+        "responsible-nurse": _("Responsible nurse"),
+        "follow-up-nurse": _("Follow-up nurse"),
+        "department-duty": _("Doctor on duty"),
+        "department-head": _("Head of department"),
+    }
+    return labels.get(role, role)
+
+
+def rule_lines(form: Form) -> list[RuleLine]:
+    """The alert rules of a version, in the order of the form."""
+    return [
+        RuleLine(
+            code=rule["code"],
+            severity=rule["severity"],
+            sentence=both(rule["sentence"]),
+            condition=condition_text(form, rule["when"]),
+            owner=role_label(rule["owner_role"]),
+            minutes=rule["respond_within_minutes"],
+            source=rule.get("source", ""),
+            is_verified=bool(rule.get("verified")),
+        )
+        for rule in form.rules
+    ]
+
+
+def class_lines(form: Form) -> list[ClassLine]:
+    """The outcomes in the order in which they are tried; what overrides them first."""
+    found = form.classification or {}
+    return [
+        ClassLine(
+            title=both(line.get("title")) or _("Whatever the class"),
+            condition=condition_text(form, line["when"]),
+            next_days=line.get("next_days"),
+            referral=bool(line.get("referral")),
+            urgent=bool(line.get("urgent")),
+        )
+        for line in [*found.get("overrides", ()), *found.get("outcomes", ())]
+    ]
+
+
+def asked_when(form: Form, item: Item) -> str:
+    """When this question is asked: empty for always."""
+    lines = item.when or (form.item(item.parent).when if item.parent else ())
+    parts = [_compared(form, form.item(line.question), line.operator, line.answer) for line in lines]
+    return _joined(parts, any_of=item.when_any)
+
+
+def condition_text(form: Form, condition: Any) -> str:
+    """A condition as people would say it."""
+    if not isinstance(condition, Mapping):
+        return _("in all other cases")
+    for name in ("all", "any"):
+        if name in condition:
+            return _joined([_part(form, part) for part in condition[name]], any_of=name == "any")
+    if "not" in condition:
+        return _("not (%(what)s)") % {"what": condition_text(form, condition["not"])}
+    return _leaf(form, condition)
+
+
+def _part(form: Form, condition: Any) -> str:
+    text = condition_text(form, condition)
+    nested = isinstance(condition, Mapping) and len(condition.get("all") or condition.get("any") or ()) > 1
+    return _("(%(what)s)") % {"what": text} if nested else text
+
+
+def _joined(parts: list[str], *, any_of: bool) -> str:
+    return (_(" or ") if any_of else _(" and ")).join(dict.fromkeys(parts))
+
+
+def _leaf(form: Form, leaf: Mapping[str, Any]) -> str:
+    operator, value = leaf.get("op", "="), leaf.get("value")
+    if "score" in leaf:
+        title = next(both(rule["title"]) for rule in form.scores if rule["code"] == leaf["score"])
+        return f"{title} {_sign(operator)} {value}"
+    if "worst" in leaf:
+        levels = {"critical": _("Critical"), "high": _("High"), "watch": _("Watch"), "none": _("None")}
+        return _("worst alert: %(level)s") % {"level": levels[leaf["worst"]]}
+    if "change" in leaf:
+        item = form.item(leaf["change"])
+        since = _("since the last answer, at most %(days)s days ago") % {"days": leaf["days"]} if "days" in leaf else _("since the last answer")  # fmt: skip
+        return _("%(question)s changed by %(sign)s %(value)s %(unit)s %(since)s") % {
+            "question": said(item.staff), "sign": _sign(operator), "value": value, "unit": item.unit_display, "since": since,
+        }  # fmt: skip
+    if "previous" in leaf:
+        return _("last time: %(what)s") % {"what": _compared(form, form.item(leaf["previous"]), operator, value)}
+    item = form.item(leaf["item"])
+    if "value_of" in leaf:
+        return f"{said(item.staff)} {_sign(operator)} {said(form.item(leaf['value_of']).staff)}"
+    return _compared(form, item, operator, value)
+
+
+def _compared(form: Form, item: Item, operator: str, value: Any) -> str:
+    name = said(item.staff)
+    if operator == "exists":
+        return _("%(question)s answered") % {"question": name} if value else _("%(question)s not answered") % {"question": name}  # fmt: skip
+    if value == NOT_MEASURED:
+        return f"{name} {_sign(operator)} {_('Not measured')}"
+    option = item.option(str(value))
+    shown = said(option.staff) if option else f"{value} {item.unit_display}".strip()
+    return f"{name} {_sign(operator)} {shown}"
+
+
+def _sign(operator: str) -> str:
+    return {">=": "≥", "<=": "≤", "!=": "≠", "contains": _("includes"), "=": "="}.get(operator, operator)
