@@ -1,4 +1,7 @@
-"""Pages of forms and answers, and the autosave of one answer."""
+"""Pages of forms and answers, and the autosave of one answer.
+
+Forms are open to everybody who works with them; answers are patient data and need the permission to see records.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from django.utils.translation import gettext as _
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
+from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.questionnaires import access, actions, reads, rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
@@ -51,13 +55,13 @@ def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
     return render(request, "questionnaires/version.html", context)
 
 
-@page(access.VIEW)
+@page(patients_access.VIEW)
 def response_page(request: PageRequest, response_id: UUID) -> HttpResponse:
     """Answers exactly as they were given, in the version they were given to."""
     return _read_only(request, response_id, "questionnaires/response.html")
 
 
-@page(access.VIEW)
+@page(patients_access.VIEW)
 def response_print(request: PageRequest, response_id: UUID) -> HttpResponse:
     """The same for paper."""
     return _read_only(request, response_id, "questionnaires/print.html")
@@ -109,7 +113,7 @@ def save_answer(request: PageRequest, response_id: UUID, link_id: str) -> HttpRe
     return answer
 
 
-@page(access.VIEW)
+@page(patients_access.VIEW)
 def patient_responses(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """Fragment for the patient's page: all answers, newest first."""
     patient = get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)

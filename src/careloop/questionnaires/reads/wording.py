@@ -103,12 +103,35 @@ def condition_text(form: Form, condition: Any) -> str:
     """A condition as people would say it."""
     if not isinstance(condition, Mapping):
         return _("in all other cases")
+    if (alike := _alike(form, condition)) is not None:
+        return alike
     for name in ("all", "any"):
         if name in condition:
             return _joined([_part(form, part) for part in condition[name]], any_of=name == "any")
     if "not" in condition:
         return _("not (%(what)s)") % {"what": condition_text(form, condition["not"])}
     return _leaf(form, condition)
+
+
+def _alike(form: Form, condition: Mapping[str, Any]) -> str | None:
+    """ "Pain = rest or daily" instead of naming the question twice."""
+    leaves = condition.get("any", ())
+    plain = [leaf for leaf in leaves if isinstance(leaf, Mapping) and set(leaf) == {"item", "op", "value"}]
+    if len(plain) < 2 or len(plain) != len(leaves) or len({(leaf["item"], leaf["op"]) for leaf in plain}) != 1:
+        return None
+    item = form.item(plain[0]["item"])
+    values = [_shown(item, leaf["value"]) for leaf in plain]
+    return f"{_name(item)} {_sign(plain[0]['op'])} {_joined(values, any_of=True)}"
+
+
+def _name(item: Item) -> str:
+    """The question without its question mark, to stand in a sentence."""
+    return said(item.staff).rstrip("？? ")
+
+
+def _shown(item: Item, value: Any) -> str:
+    option = item.option(str(value))
+    return said(option.staff) if option else f"{value} {item.unit_display}".strip()
 
 
 def _part(form: Form, condition: Any) -> str:
@@ -133,25 +156,23 @@ def _leaf(form: Form, leaf: Mapping[str, Any]) -> str:
         item = form.item(leaf["change"])
         since = _("since the last answer, at most %(days)s days ago") % {"days": leaf["days"]} if "days" in leaf else _("since the last answer")  # fmt: skip
         return _("%(question)s changed by %(sign)s %(value)s %(unit)s %(since)s") % {
-            "question": said(item.staff), "sign": _sign(operator), "value": value, "unit": item.unit_display, "since": since,
+            "question": _name(item), "sign": _sign(operator), "value": value, "unit": item.unit_display, "since": since,
         }  # fmt: skip
     if "previous" in leaf:
         return _("last time: %(what)s") % {"what": _compared(form, form.item(leaf["previous"]), operator, value)}
     item = form.item(leaf["item"])
     if "value_of" in leaf:
-        return f"{said(item.staff)} {_sign(operator)} {said(form.item(leaf['value_of']).staff)}"
+        return f"{_name(item)} {_sign(operator)} {_name(form.item(leaf['value_of']))}"
     return _compared(form, item, operator, value)
 
 
 def _compared(form: Form, item: Item, operator: str, value: Any) -> str:
-    name = said(item.staff)
+    name = _name(item)
     if operator == "exists":
         return _("%(question)s answered") % {"question": name} if value else _("%(question)s not answered") % {"question": name}  # fmt: skip
     if value == NOT_MEASURED:
         return f"{name} {_sign(operator)} {_('Not measured')}"
-    option = item.option(str(value))
-    shown = said(option.staff) if option else f"{value} {item.unit_display}".strip()
-    return f"{name} {_sign(operator)} {shown}"
+    return f"{name} {_sign(operator)} {_shown(item, value)}"
 
 
 def _sign(operator: str) -> str:
