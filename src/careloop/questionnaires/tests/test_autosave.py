@@ -11,8 +11,16 @@ from careloop.questionnaires import actions
 from tests.cast import SYSTEM
 
 PCI = json.loads((Path(__file__).parents[1] / "content" / "pci-follow-up.json").read_text())
-GOOD = {"answerer": "patient", "chest-pain": "no", "sbp": "124", "dbp": "76", "heart-rate": "70", "antiplatelet": "regular",
-        "puncture-site": "no", "bleeding": "no"}
+GOOD = {
+    "answerer": "patient",
+    "chest-pain": "no",
+    "sbp": "124",
+    "dbp": "76",
+    "heart-rate": "70",
+    "antiplatelet": "regular",
+    "puncture-site": "no",
+    "bleeding": "no",
+}
 
 
 @pytest.fixture
@@ -22,19 +30,25 @@ def pci(cast):
 
 def begin(cast, questionnaire, task_id=None):
     return actions.start_response(
-        questionnaire=questionnaire, patient_id=cast.zhang.pk, task_id=task_id, mode="phone", at=cast.now, by=cast.as_wang
+        questionnaire=questionnaire,
+        patient_id=cast.zhang.pk,
+        task_id=task_id,
+        mode="phone",
+        at=cast.now,
+        by=cast.as_wang,
     )
 
 
 def fill(cast, response, answers, at=None):
     for link, value in answers.items():
-        response = actions.save_answer(response=response, link_id=link, value=value, source="phone", at=at or cast.now, by=cast.as_wang)
+        response = actions.save_answer(
+            response=response, link_id=link, value=value, source="phone", at=at or cast.now, by=cast.as_wang
+        )
     return response
 
 
 def complete(cast, response, at=None):
     return actions.complete_response(response=response, at=at or cast.now, by=cast.as_wang)
-
 
 
 @pytest.fixture
@@ -44,7 +58,12 @@ def draft(cast, pci):
 
 @pytest.fixture
 def done(cast, pci):
-    return complete(cast, fill(cast, begin(cast, pci), {**GOOD, "chest-pain": "yes", "chest-pain-when": "daily", "chest-pain-level": "5"}))
+    return complete(
+        cast,
+        fill(
+            cast, begin(cast, pci), {**GOOD, "chest-pain": "yes", "chest-pain-when": "daily", "chest-pain-level": "5"}
+        ),
+    )
 
 
 def save(client, response, link, value):
