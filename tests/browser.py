@@ -28,13 +28,13 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Browser:
     """One Chromium for the whole run; each test opens its own context."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     assert found, "Chromium is missing: run `make browser`"
     if not _SHARED:  # imported into several modules this is several fixtures, and Playwright starts only once a thread
         _SHARED.append(sync_playwright().start().chromium.launch(executable_path=found, args=ARGUMENTS))
-    yield _SHARED[0]
+    return _SHARED[0]
 
 
 @contextmanager

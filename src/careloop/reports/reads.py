@@ -39,6 +39,8 @@ def definitions() -> rules.Definitions:
 
 _SUMS = ", ".join(f"sum({name})::bigint" for name in rules.STORED)
 _HERE = "(%(all)s OR department_id = ANY(%(departments)s))"
+# On the source tables always by the list, also for the whole hospital: their indexes begin with the department.
+_LISTED_HERE = "department_id = ANY(%(departments)s)"
 
 _ROLLUP = f"""
 SELECT month, department_id, {_SUMS} FROM reports_rollup
@@ -53,17 +55,18 @@ SELECT practitioner_id, {_SUMS} FROM reports_rollup WHERE month = %(last)s AND {
 _MONTH = "date_trunc('month', {} AT TIME ZONE 'Asia/Shanghai')::date"
 _BY_CLOCK = f"""
 SELECT {_MONTH.format("due_at")}, department_id, count(*), 0, 0, 0 FROM tasks_task
-WHERE status = 'requested' AND kind = 'follow-up' AND due_at > %(at)s AND due_at < %(end)s AND {_HERE} GROUP BY 1, 2
+WHERE status = 'requested' AND kind = 'follow-up' AND due_at > %(at)s AND due_at < %(end)s AND {_LISTED_HERE}
+    GROUP BY 1, 2
 UNION ALL
 SELECT {_MONTH.format("raised_at")}, department_id, 0, count(*), 0, 0 FROM alerts_alert
-WHERE status <> 'closed' AND close_by > %(at)s AND {_HERE} GROUP BY 1, 2
+WHERE status <> 'closed' AND close_by > %(at)s AND {_LISTED_HERE} GROUP BY 1, 2
 UNION ALL
 SELECT {_MONTH.format("e.discharged_at")}, coalesce(department_id, %(nobody)s), 0, 0,
     count(*) FILTER (WHERE e.discharged_at > %(at)s - interval '72 hours'), count(*)
 FROM patients_encounter e LEFT JOIN reports_firstcontact f ON f.encounter_id = e.id
 WHERE e.status = 'finished' AND e.class_code IN ('IMP', 'SS') AND e.discharged_at > %(at)s - interval '14 days'
     AND e.discharged_at <= %(at)s AND f.encounter_id IS NULL AND NOT reports_excluded_disposition(e.disposition)
-    AND (%(all)s OR coalesce(department_id, %(nobody)s) = ANY(%(departments)s)) GROUP BY 1, 2
+    AND ({_LISTED_HERE} OR %(all)s AND department_id IS NULL) GROUP BY 1, 2
 """
 
 
@@ -73,7 +76,8 @@ def _parameters(viewer: Viewer, departments: Sequence[UUID] | None) -> dict[str,
     allowed = None if all_of_it else set(viewer.departments)
     if departments is not None:
         allowed = set(departments) if allowed is None else allowed & set(departments)
-    return {"all": allowed is None, "departments": sorted(allowed or (), key=str), "nobody": NOBODY}
+    listed = Organization.objects.values_list("pk", flat=True) if allowed is None else allowed
+    return {"all": allowed is None, "departments": sorted(listed, key=str), "nobody": NOBODY}
 
 
 def _rows(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -115,7 +119,8 @@ _STATES = f"""
 SELECT count(*) FILTER (WHERE available_at > %(at)s),
     count(*) FILTER (WHERE available_at <= %(at)s AND greatest(snoozed_until, promised_at) > %(at)s),
     count(*) FILTER (WHERE available_at <= %(at)s AND NOT coalesce(greatest(snoozed_until, promised_at) > %(at)s, false))
-FROM tasks_task WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s AND {_HERE}
+FROM tasks_task
+WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s AND {_LISTED_HERE}
 """
 
 
@@ -130,11 +135,12 @@ def open_states(
 _REASONS = f"""
 SELECT why, count(*) FROM (
     SELECT coalesce(nullif(last_outcome, ''), 'not-tried') AS why FROM tasks_task
-    WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < least(%(end)s, %(at)s) AND {_HERE}
+    WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < least(%(end)s, %(at)s)
+        AND {_LISTED_HERE}
     UNION ALL
     SELECT coalesce(nullif(last_outcome, ''), 'not-tried') FROM tasks_task
     WHERE status = 'cancelled' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s
-        AND ended_at >= %(begin)s - interval '60 days' AND {_HERE}
+        AND ended_at >= %(begin)s - interval '60 days' AND {_LISTED_HERE}
         AND NOT reports_contact_made(outcome) AND NOT reports_excluded_reason(closed_reason)
 ) missing GROUP BY why ORDER BY count(*) DESC, why
 """

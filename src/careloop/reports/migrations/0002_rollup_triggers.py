@@ -218,10 +218,12 @@ $$;
 CREATE FUNCTION reports_recontact(ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF cardinality(ids) = 0 THEN RETURN; END IF;
-    DELETE FROM reports_firstcontact f WHERE f.encounter_id = ANY(ids)
-        AND NOT EXISTS (SELECT 1 FROM reports_first_contact(ids) n WHERE n.encounter_id = f.encounter_id);
+    WITH found AS MATERIALIZED (SELECT * FROM reports_first_contact(ids)), gone AS (
+        DELETE FROM reports_firstcontact f WHERE f.encounter_id = ANY(ids)
+            AND NOT EXISTS (SELECT 1 FROM found n WHERE n.encounter_id = f.encounter_id)
+    )
     INSERT INTO reports_firstcontact (encounter_id, contacted_at)
-        SELECT n.encounter_id, n.contacted_at FROM reports_first_contact(ids) n ORDER BY n.encounter_id
+        SELECT n.encounter_id, n.contacted_at FROM found n ORDER BY n.encounter_id
         ON CONFLICT (encounter_id) DO UPDATE SET contacted_at = excluded.contacted_at
         WHERE reports_firstcontact.contacted_at <> excluded.contacted_at;
 END $$;
