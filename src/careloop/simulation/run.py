@@ -26,7 +26,7 @@ from careloop.simulation.staff import Hospital, doctors_round, has_died, nurse_s
 from careloop.simulation.wire import Line
 from careloop.simulation.world import City, Stay
 
-MORNING, AFTERNOON, EVENING = 9, 15, 20  # hours of the hospital's day at which the run stops and everybody acts
+MORNING, EVENING = 10, 17  # hours of the hospital's day at which the run stops and everybody acts
 CALLS_PER_NURSE = 60
 SENT_AGAIN = 0.01
 NIGHTLY = ("careloop.plans.jobs.end_plans", "careloop.reports.jobs.check_rollup")
@@ -151,7 +151,7 @@ def _later(stay: Stay, number: int, send: messages.Sender) -> Iterator[messages.
 
 def _play(run: Run, *, first_day: datetime, days: int, until: datetime) -> None:
     _tell_bad_numbers(run)
-    stops = [first_day + timedelta(days=d, hours=h) for d in range(days) for h in (MORNING, AFTERNOON, EVENING)]
+    stops = [first_day + timedelta(days=d, hours=h) for d in range(days) for h in (MORNING, EVENING)]
     stops = [stop for stop in stops if stop < until] + [until]
     for number, stop in enumerate(stops, start=1):
         _until_stop(run, stop)
@@ -172,7 +172,7 @@ def _until_stop(run: Run, stop: datetime) -> None:
     _jobs(run, at, nightly=stop.hour == EVENING)
     machinery.drain_outbox()
     _patients_read(run, stop)
-    if stop.hour in (MORNING, AFTERNOON) and stop.weekday() < 6:
+    if stop.weekday() < 6:
         for nurse in run.nurses:
             nurse_shift(nurse, run.hospital, start=at, calls=CALLS_PER_NURSE, tell=_set_clock)
     _set_clock(at)
