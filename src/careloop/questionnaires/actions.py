@@ -125,9 +125,20 @@ def _parsed(content: Mapping[str, Any], *, shipped: bool) -> rules.Form:
         form = rules.parse(content)
     except rules.BadQuestionnaire as fault:
         raise BadDefinition(str(fault)) from None
+    for name in ("valid_from", "valid_to"):
+        if content.get(name) and not _is_date(content[name]):
+            raise BadDefinition(f"{name} must be a date like 2026-01-31")
     if mistakes := rules.proofread(form, shipped=shipped):
         raise BadDefinition("\n".join(mistakes))
     return form
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        date.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _retire(questionnaire: Questionnaire, *, by: Viewer) -> None:

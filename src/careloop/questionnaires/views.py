@@ -43,7 +43,7 @@ def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
         "questionnaire": questionnaire,
         "screens": reads.preview(questionnaire, at=timezone.now()),
         "form": form,
-        "opening": wording.said(form.opening),
+        "opening": reads.opening_words(form, nurse=request.viewer.name),
         "mode": request.GET.get("mode", "staff"),
         "versions": list(Questionnaire.objects.filter(url=questionnaire.url).order_by("-published_at", "pk")),
         "too_long": len(form.screens) > MOST_ON_A_PHONE,

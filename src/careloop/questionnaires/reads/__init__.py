@@ -9,9 +9,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from careloop.accounts.models import Organization
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import PatientIdentifier
 from careloop.questionnaires import rules
@@ -152,8 +154,9 @@ def form_view(
     response: QuestionnaireResponse | None,
     at: datetime,
     findings: Sequence[Finding] | None = None,
+    nurse: str = "",
 ) -> FormView:
-    """The form with the answers of a response (or empty), in the language of the request."""
+    """The form with the answers of a response (or empty), in the language of the request. `nurse` speaks the opening."""
     form = form_of(questionnaire)
     answers = response.answers if response else {}
     values = {name: answer["value"] for name, answer in answers.items()}
@@ -172,12 +175,27 @@ def form_view(
         response=response,
         title=said(form.title),
         version=form.version,
-        opening=said(form.opening),
+        opening=opening_words(form, nurse=nurse),
         screens=tuple(screens),
         findings=tuple(_alert(finding) for finding in findings),
         answered=sum(screen.answered for screen in live),
         total=len(live),
     )
+
+
+def opening_words(form: Form, *, nurse: str) -> str:
+    """What is said before the first question, with the names of the hospital and of the person who calls."""
+    words = said(form.opening)
+    if "{hospital}" in words:
+        words = words.replace("{hospital}", _hospital())
+    return words.replace("{nurse}", f" {nurse}" if nurse and get_language() == "en" else nurse)
+
+
+def _hospital() -> str:
+    if settings.ENV.hospital_name:
+        return str(settings.ENV.hospital_name)
+    root = Organization.objects.filter(parent=None, kind="hospital").order_by("pk").first()
+    return root.name if root else ""
 
 
 def _question(

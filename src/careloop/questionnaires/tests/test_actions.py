@@ -332,3 +332,14 @@ def test_a_patient_may_answer_for_themself_only(cast):
     assert save(response, mine, source="portal", pain="no").answers["pain"]["by"] == mine.actor
     with pytest.raises(QuestionnaireResponse.DoesNotExist):
         save(response, Viewer.patient(cast.ma.pk), pain="yes")
+
+
+def test_a_bad_date_is_refused_by_name():
+    with pytest.raises(actions.BadDefinition, match="valid_to"):
+        actions.publish_questionnaire(content=content(item("a"), valid_to="next year"), at=NOW, by=SYSTEM)
+
+
+def test_the_opening_names_the_hospital_and_the_caller(cast):
+    questionnaire = publish(opening={"zh": "我是{hospital}的{nurse}", "en": "This is{nurse} of {hospital}"})
+    view = reads.form_view(questionnaire, response=None, at=NOW, nurse="王")
+    assert view.opening == f"我是{cast.hospital.name}的王"

@@ -51,7 +51,7 @@ def call_form(task: Task, *, viewer: Viewer, at: datetime) -> CallForm | None:
     if questionnaire is None:
         return None
     return CallForm(
-        view=reads.form_view(questionnaire, response=response, at=at),
+        view=reads.form_view(questionnaire, response=response, at=at, nurse=viewer.name),
         logic=logic(reads.form_of(questionnaire)),
         reported=reported(response, viewer=viewer),
         from_patient=sum(one.get("source") == "portal" for one in response.answers.values()) if response else 0,
