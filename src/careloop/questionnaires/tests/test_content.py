@@ -77,6 +77,8 @@ def test_form_keeps_the_rules_of_the_house(path):
         assert len(item.patient.zh) <= 30, item.link_id
         assert all(option.staff.en for option in item.options)
         assert item.initial is None, "nothing is chosen in advance"
+    for item in form.walk():
+        assert bool(item.script.zh) == bool(item.script.en), item.link_id
     for rule in form.rules:
         assert rule["severity"] in {"critical", "high", "watch"}
         assert rule["sentence"]["zh"]
@@ -106,3 +108,11 @@ def test_pci_form_is_nine_screens_when_there_is_pain_and_seven_when_not():
     assert sum(any(i.link_id in asked for i in screen) for screen in form.screens) == 9
     asked = {i.link_id for i in rules.enabled_items(form, {"chest-pain": "no"})}
     assert sum(any(i.link_id in asked for i in screen) for screen in form.screens) == 7
+
+
+def test_both_mood_scales_say_the_two_weeks_on_the_patients_page():
+    for name in ("phq-9", "gad-7"):
+        for item in load(CONTENT / f"{name}.json").questions:
+            if item.link_id.startswith("q"):
+                assert item.patient.zh.startswith("过去两周")
+                assert item.patient.en.startswith("In the last two weeks")
