@@ -40,6 +40,8 @@ from careloop.tasks.rules import TaskRequest
 
 HANDLED: Final = "alert-handled"  # why a work order ends: its alert was closed, with the code kept on the alert
 
+LATE: Final = "close-late"  # the code of an escalation because an accepted alert was not closed in time
+
 
 class AlertTaken(Refused):
     """Somebody else accepted it first, or it is closed."""
@@ -586,14 +588,34 @@ def escalate(*, alert_id: UUID, at: datetime, by: Viewer) -> int:
         respond_by=held.respond_by,
         at=at,
     )
-    if not due.rungs and not due.duty_phone:
+    late = rules.close_is_late(times=held.times(), close_by=held.close_by, told=_was_told_late(held), at=at)
+    if not due.rungs and not due.duty_phone and not late:
         return 0
     people = reads.team(department_id=held.department_id, encounter_id=held.encounter_id, at=at).candidates
     if due.duty_phone:
         _ring_duty_phone(held, people, at, by)
     for number, rung in enumerate(due.rungs, start=held.escalation_level + 1):
         _climb(held, rung.role, number, people, at, by)
-    return len(due.rungs) + int(due.duty_phone)
+    if late:
+        _tell_late(held, people, at, by)
+    return len(due.rungs) + int(due.duty_phone) + int(late)
+
+
+def _was_told_late(alert: Alert) -> bool:
+    history = AlertAction.objects.unscoped("history of a locked alert").filter(alert=alert, code=LATE)
+    return history.filter(at__gte=alert.accepted_at or alert.raised_at).exists()
+
+
+def _tell_late(alert: Alert, people: Sequence[rules.Candidate], at: datetime, by: Viewer) -> None:
+    """The owner keeps it; the head knows."""
+    head = rules.first_of(people, rules.HEAD) or rules.first_of(people, rules.OVERSIGHT)
+    _everyone().filter(pk=alert.pk).update(escalated_at=at, updated_at=at)
+    _log(alert, AlertAction.Kind.ESCALATED, at, by, code=LATE, to_id=head)
+    if head is not None:
+        _notify(alert, head, Notice.Why.ESCALATION, at)
+    record(
+        AlertEscalated(alert_id=alert.pk, patient_id=alert.patient_id, level=alert.escalation_level, role=LATE), by=by
+    )
 
 
 def _ring_duty_phone(alert: Alert, people: Sequence[rules.Candidate], at: datetime, by: Viewer) -> None:

@@ -25,8 +25,8 @@ def judge_response(*, event: dict[str, Any]) -> None:
 
 @periodic("* * * * *")
 def escalate_due(timestamp: int) -> None:
-    """Every minute: what nobody accepted in time goes up. Each alert has its own transaction."""
+    """Every minute: what was not accepted or closed in time goes up. Each alert has its own transaction."""
     at = datetime.fromtimestamp(timestamp, UTC)
     by = Viewer.system("alerts.escalate_due")
-    for alert_id in reads.unaccepted_ids(at=at):
+    for alert_id in reads.overdue_ids(at=at):
         actions.escalate(alert_id=alert_id, at=at, by=by)

@@ -208,12 +208,14 @@ def _in_language(language: str, item: Item, value: object) -> str:
 # --- escalation ------------------------------------------------------------------------------------------------
 
 
-def unaccepted_ids(*, at: datetime) -> list[UUID]:
-    """Open alerts that nobody has accepted, the longest overdue first. Few at any time: a partial index holds them."""
-    waiting = Alert.objects.unscoped("escalation looks at every department").unaccepted()
+def overdue_ids(*, at: datetime) -> list[UUID]:
+    """Open alerts that nobody has accepted, or that were not closed in time. Few at any time: partial indexes hold them."""
+    everywhere = Alert.objects.unscoped("escalation looks at every department")
     first_rung = min(severity.duty_phone_after or severity.respond_within for severity in limits().severities.values())
-    due = waiting.filter(Q(respond_by__lte=at) | Q(raised_at__lte=at - first_rung))
-    return list(due.order_by("respond_by", "id").values_list("id", flat=True)[:5000])
+    waiting = everywhere.unaccepted().filter(Q(respond_by__lte=at) | Q(raised_at__lte=at - first_rung))
+    unclosed = everywhere.open().filter(accepted_at__isnull=False, close_by__lt=at)
+    found = [*waiting.values_list("respond_by", "id")[:5000], *unclosed.values_list("close_by", "id")[:5000]]
+    return [alert_id for _deadline, alert_id in sorted(found)]
 
 
 # --- pages -----------------------------------------------------------------------------------------------------

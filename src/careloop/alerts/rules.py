@@ -285,6 +285,11 @@ def escalation_due(
     return Due(rungs=climbed, level=level + len(climbed), duty_phone=ring)
 
 
+def close_is_late(*, times: Times, close_by: datetime, told: bool, at: datetime) -> bool:
+    """Accepted, but not closed by its second deadline: the head hears of it once."""
+    return times.accepted_at is not None and times.closed_at is None and not told and at > close_by
+
+
 def _rung_time(severity: Severity, number: int, raised_at: datetime, respond_by: datetime) -> datetime:
     planned = raised_at + severity.ladder[number].after
     return min(planned, respond_by) if number == 0 else planned

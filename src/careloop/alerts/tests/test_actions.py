@@ -295,6 +295,16 @@ def test_what_is_accepted_or_gone_does_not_escalate(cast):
     assert actions.escalate(alert_id=uuid4(), at=later(100), by=SYSTEM) == 0
 
 
+def test_an_accepted_alert_that_is_not_closed_in_time_is_told_to_the_head_once(cast):
+    alert = raise_one(cast)
+    actions.accept(alert=alert, at=later(1), by=cast.as_zhao)
+    for minutes, steps in ((239, 0), (241, 1), (300, 0)):
+        assert actions.escalate(alert_id=alert.pk, at=later(minutes), by=SYSTEM) == steps
+    assert again(alert).owner_id == cast.zhao.pk
+    assert (cast.qian.pk, "escalation") in told(alert)
+    assert alert.pk in reads.overdue_ids(at=later(241))
+
+
 def test_an_unowned_alert_gets_the_head_as_owner(cast):
     with seeding():
         Duty.objects.create(organization=cast.hospital, kind=rules.OVERSIGHT, practitioner=cast.he, valid_from=LONG_AGO)
