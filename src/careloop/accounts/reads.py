@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -71,6 +72,19 @@ def live_viewer(session_key: str, *, at: datetime) -> Viewer | None:
         absolute=timedelta(hours=settings.ENV.absolute_hours),
     )
     return None if why else viewer_for(session.practitioner, at=at, session_id=session.pk)
+
+
+def open_keys(session_keys: Iterable[str], *, at: datetime) -> frozenset[str]:
+    """Which of these sessions are still open at this moment: not ended, not too old, not idle, the person active."""
+    by_hash = {key_hash(key): key for key in session_keys if key}
+    alive = StaffSession.objects.filter(
+        key_hash__in=by_hash,
+        ended_at__isnull=True,
+        practitioner__is_active=True,
+        started_at__gt=at - timedelta(hours=settings.ENV.absolute_hours),
+        last_seen_at__gt=at - timedelta(minutes=settings.ENV.idle_minutes),
+    )
+    return frozenset(by_hash[found] for found in alive.values_list("key_hash", flat=True))
 
 
 def account_hash(username: str) -> str:

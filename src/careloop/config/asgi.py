@@ -21,7 +21,7 @@ from django.db import close_old_connections, connections  # noqa: E402
 from django.http import parse_cookie  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from careloop.accounts.reads import live_viewer  # noqa: E402
+from careloop.accounts.reads import live_viewer, open_keys  # noqa: E402
 from careloop.alerts import access, reads  # noqa: E402
 from careloop.config.bridge import Receive, Scope, Send, WsgiBridge  # noqa: E402
 from careloop.config.live import Audience, LiveApp, notifications_of  # noqa: E402
@@ -43,6 +43,16 @@ def audience_of(cookie_header: str) -> Audience | None:
     return Audience(viewer.practitioner_id, departments, viewer.hospital_wide)
 
 
+def ended(cookies: frozenset[str]) -> frozenset[str]:
+    """Which of these sessions are over, by one query."""
+    if not cookies:
+        return frozenset()
+    close_old_connections()
+    keys = {cookie: parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME, "") for cookie in cookies}
+    alive = open_keys(keys.values(), at=timezone.now())
+    return frozenset(cookie for cookie, key in keys.items() if key not in alive)
+
+
 def missed(seconds: float) -> list[str]:
     """The notifications of the last so many seconds, read from the history they were made from."""
     close_old_connections()
@@ -57,6 +67,10 @@ async def _missed(seconds: float) -> list[str]:
     return await asyncio.get_running_loop().run_in_executor(_lookups, missed, seconds)
 
 
+async def _ended(cookies: frozenset[str]) -> frozenset[str]:
+    return await asyncio.get_running_loop().run_in_executor(_lookups, ended, cookies)
+
+
 def _listen_parameters() -> dict[str, Any]:
     """Django's own way to connect, without what only its cursors need."""
     parameters = connections["default"].get_connection_params()
@@ -69,7 +83,10 @@ class Door:
     def __init__(self) -> None:
         self.pages = WsgiBridge(WSGIHandler(), threads=settings.ENV.web_threads)
         self.live = LiveApp(
-            authenticate=_authenticate, notifications=notifications_of(_listen_parameters), missed=_missed
+            authenticate=_authenticate,
+            notifications=notifications_of(_listen_parameters),
+            missed=_missed,
+            ended=_ended,
         )
         self._has_live = settings.ENV.surface == "web"
 

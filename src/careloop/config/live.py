@@ -82,6 +82,7 @@ class Listener:
     """One open stream."""
 
     audience: Audience
+    cookie: str = ""
     queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
 
     def offer(self, frame: bytes) -> None:
@@ -139,6 +140,16 @@ class Hub:
             if event.is_for(listener.audience):
                 listener.offer(frame)
 
+    def cookies(self) -> frozenset[str]:
+        """Whose streams are open."""
+        return frozenset(listener.cookie for listener in self._listeners)
+
+    def end_all_of(self, cookies: frozenset[str]) -> None:
+        """End the streams of these sessions."""
+        for listener in self._listeners:
+            if listener.cookie in cookies:
+                listener.offer(END)
+
     def tell_all(self, frame: bytes) -> None:
         """The same frame to every stream (heartbeat, resync)."""
         for listener in self._listeners:
@@ -148,6 +159,12 @@ class Hub:
 Authenticate = Callable[[str], Awaitable[Audience | None]]
 Notifications = Callable[[], AsyncIterator[str]]
 Missed = Callable[[float], Awaitable[Iterable[str]]]
+Ended = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
+
+
+async def none_ended(cookies: frozenset[str]) -> frozenset[str]:
+    """For tests and tools without sessions."""
+    return frozenset()
 
 
 class LiveApp:
@@ -159,6 +176,7 @@ class LiveApp:
         authenticate: Authenticate,
         notifications: Notifications,
         missed: Missed,
+        ended: Ended = none_ended,
         heartbeat: float = 15.0,
         lifetime: float = 300.0,
     ) -> None:
@@ -166,6 +184,7 @@ class LiveApp:
         self._authenticate = authenticate
         self._notifications = notifications
         self._missed = missed
+        self._ended = ended
         self._heartbeat = heartbeat
         self._lifetime = lifetime
         self._background: list[asyncio.Task[None]] = []
@@ -220,6 +239,11 @@ class LiveApp:
         while True:
             await asyncio.sleep(self._heartbeat)
             self.hub.tell_all(HEARTBEAT)
+            # Who signed out, was disabled or was idle too long hears nothing more; one look for all streams.
+            try:
+                self.hub.end_all_of(await self._ended(self.hub.cookies()))
+            except Exception:
+                log.exception("live events: sessions could not be checked")
 
     # --- one stream
 
@@ -228,15 +252,15 @@ class LiveApp:
             await _answer(send, 405)
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        audience = await self._authenticate(headers.get(b"cookie", ""))
+        cookie = headers.get(b"cookie", "")
+        audience = await self._authenticate(cookie)
         if audience is None:
             await _answer(send, 401)
             return
         self.start()
-        await self._stream(audience, headers.get(b"last-event-id", ""), receive, send)
+        await self._stream(Listener(audience, cookie), headers.get(b"last-event-id", ""), receive, send)
 
-    async def _stream(self, audience: Audience, last_event_id: str, receive: Receive, send: Send) -> None:
-        listener = Listener(audience)
+    async def _stream(self, listener: Listener, last_event_id: str, receive: Receive, send: Send) -> None:
         self.hub.join(listener, last_event_id=last_event_id)
         loop = asyncio.get_running_loop()
         gone = asyncio.ensure_future(_until_gone(receive, listener))

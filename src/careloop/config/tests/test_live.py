@@ -177,9 +177,7 @@ async def authenticate(cookie):
 
 
 def make(database, **options):
-    return LiveApp(
-        authenticate=authenticate, notifications=database.notifications, missed=database.missed, **options
-    )
+    return LiveApp(authenticate=authenticate, notifications=database.notifications, missed=database.missed, **options)
 
 
 def test_without_a_session_there_is_no_stream():
@@ -252,6 +250,42 @@ def test_heartbeats_and_the_end_of_a_lifetime():
         assert ": here" in wang.text()
         assert wang.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
         assert len(app.hub) == 0
+        await app.stop()
+
+    asyncio.run(story())
+
+
+def test_a_session_that_ended_loses_its_streams_at_the_next_beat():
+    async def story():
+        over = set()
+
+        async def ended(cookies):
+            return frozenset(cookies & over)
+
+        database = Database()
+        app = make(database, heartbeat=0.02, ended=ended)
+        wang, li = Client(app), Client(app, cookie="sid=li")
+        await until(lambda: len(app.hub) == 2)
+        over.add("sid=wang")
+        await asyncio.wait_for(wang.task, 2)
+        assert len(app.hub) == 1
+        await li.leave()
+        await app.stop()
+
+    asyncio.run(story())
+
+
+def test_a_failing_session_check_ends_no_stream():
+    async def story():
+        async def ended(cookies):
+            raise OSError
+
+        app = make(Database(), heartbeat=0.02, ended=ended)
+        wang = Client(app)
+        await asyncio.sleep(0.1)
+        assert len(app.hub) == 1
+        assert wang.text().count(": here") >= 2
+        await wang.leave()
         await app.stop()
 
     asyncio.run(story())

@@ -121,6 +121,18 @@ def test_an_ended_session_gets_no_stream_and_a_stream_keeps_no_session_alive(cas
     run(story(401))
 
 
+def test_which_sessions_are_over_is_one_query(cast, django_assert_num_queries):
+    from careloop.accounts.models import StaffSession
+    from careloop.config.asgi import ended
+
+    zhao, li = (f"careloop_staff={cookie(person)['careloop_staff']}" for person in (cast.zhao, cast.li))
+    with seeding():
+        StaffSession.objects.filter(practitioner=cast.li).update(ended_at=datetime.now(UTC))
+    with django_assert_num_queries(1):
+        assert ended(frozenset({zhao, li, "nothing=1"})) == {li, "nothing=1"}
+    assert ended(frozenset()) == frozenset()
+
+
 def test_a_hundred_streams_hold_no_database_connections(cast, server):
     zhao = cookie(cast.zhao)
 
