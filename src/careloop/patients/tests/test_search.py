@@ -160,6 +160,8 @@ KINDS = [
     ("6721", "contact_last4"), ("3000000123", "identifier_value"), ("V123", "encounter_number"),
     ("13812346721", "contact_last4"),
 ]  # fmt: skip
+# PostgreSQL 18 may skip over the few senders in the unique index instead; both are short walks.
+EQUALLY_GOOD = {"encounter_number": "encounter_once"}
 SMALL = {"Seq Scan accounts_organization", "Seq Scan patients_accessgrant", "Seq Scan patients_condition"}
 
 
@@ -168,7 +170,7 @@ def test_every_kind_of_search_and_the_list_walk_an_index_and_never_a_big_table(c
         for text, index in KINDS:
             nodes = plans(lambda text=text, viewer=viewer: reads.search_patients(text, viewer=viewer))
             used = {name for __, name in nodes}
-            assert index in used, (text, nodes)
+            assert used & {index, EQUALLY_GOOD.get(index, index)}, (text, nodes)
             assert index == "patient_initials_c" or "patient_initials_c" not in used or "pinyin" in index, (text, nodes)
             assert {kind for kind, __ in nodes if kind.startswith("Seq Scan")} <= SMALL, (text, nodes)
     sun = crowd.as_sun
