@@ -23,7 +23,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("workbench:patients", "users", _("Patients"), "patients.view"),
             ("plans:list", "route", _("Follow-up plans"), "plans.view"),
-            ("plans:decisions", "list-check", _("Enrolment decisions"), "plans.view"),
+            ("plans:decisions", "list-check", _("Enrolment decisions"), "patients.view"),
         ),
     ),
     (

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from careloop.audit.record import list_seen, seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
+from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.plans import access, actions
 from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
@@ -55,7 +56,7 @@ def switch_enrolment(request: PageRequest, definition_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("plans:definition", args=[found.pk]))
 
 
-@page(access.VIEW)
+@page(patients_access.VIEW)
 def decisions(request: PageRequest) -> HttpResponse:
     """Why is this discharge in a plan, or in none?"""
     outcome, patient_id = request.GET.get("outcome", ""), _uuid(request.GET.get("patient", ""))
@@ -80,7 +81,7 @@ def decisions(request: PageRequest) -> HttpResponse:
     return render(request, "plans/decisions.html", context)
 
 
-@page(access.VIEW)
+@page(patients_access.VIEW)
 def patient_card(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The plan card of the patient's record, as picture 03 shows it."""
     patient = _patient(request, patient_id)
