@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from careloop.accounts.models import Organization, Practitioner
+from careloop.accounts.models import Practitioner
 from careloop.alerts import access, reads, rules
 from careloop.alerts.events import (
     AbsenceChanged,
@@ -636,33 +636,6 @@ def _climb(alert: Alert, role: str, level: int, people: Sequence[rules.Candidate
     if told is not None:
         _notify(alert, told, Notice.Why.ESCALATION, at)
     record(AlertEscalated(alert_id=alert.pk, patient_id=alert.patient_id, level=level, role=role), by=by)
-
-
-# ---- who answers ---------------------------------------------------------------------------------------------
-
-
-@action
-def put_on_duty(
-    *,
-    organization: Organization,
-    kind: str,
-    practitioner: Practitioner,
-    phone: str,
-    valid_from: datetime,
-    by: Viewer,
-    valid_to: datetime | None = None,
-) -> Duty:
-    """From when to when this person answers for a department or the hospital, and which phone rings."""
-    duty = Duty.objects.create(
-        organization=organization,
-        kind=kind,
-        practitioner=practitioner,
-        phone=phone,
-        valid_from=valid_from,
-        valid_to=valid_to,
-    )
-    record(DutyChanged(organization_id=organization.pk, kind=kind), by=by)
-    return duty
 
 
 # --- who answers -----------------------------------------------------------------------------------------------

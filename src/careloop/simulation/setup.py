@@ -9,7 +9,7 @@ from typing import Any
 
 from careloop.accounts import actions as accounts
 from careloop.accounts.models import Organization, Practitioner, Role
-from careloop.alerts.actions import put_on_duty
+from careloop.alerts.actions import set_duty
 from careloop.kernel.viewer import Viewer
 from careloop.simulation.world import City
 
@@ -37,7 +37,7 @@ def _create(city: City, *, at: datetime) -> None:
     root = _unit(told["hospital"], Organization.Kind.HOSPITAL, None)
     centre = _unit(told["centre"], Organization.Kind.CENTRE, root)
     inspector = _person(city, "zhikong", "医务部", root, "hospital-inspector", root, at)
-    put_on_duty(organization=root, kind="hospital-oversight", practitioner=inspector, phone="", valid_from=at, by=BY)
+    _on_duty(root, "hospital-oversight", inspector, at)
     _person(city, "guanli", "医务部主任", root, "manager", root, at)
     for username, role in (
         ("xitong", "system-administrator"),
@@ -57,10 +57,16 @@ def _staff_department(city: City, told: dict[str, Any], unit: Organization, at: 
                          staff_number=f"{told['code']}D{number}")  # fmt: skip
         if number == 1:
             for kind in ("department-duty", "department-head"):
-                put_on_duty(organization=unit, kind=kind, practitioner=doctor, phone="", valid_from=at, by=BY)
+                _on_duty(unit, kind, doctor, at)
     for number in range(1, told["nurses"] + 1):
         _person(city, f"{told['code'].lower()}n{number}", "护师", unit, "ward-nurse", unit, at)
     _person(city, f"{told['code'].lower()}s", "护士长", unit, "department-supervisor", unit, at)
+
+
+def _on_duty(where: Organization, kind: str, who: Practitioner, at: datetime) -> None:
+    set_duty(
+        organization_id=where.pk, kind=kind, practitioner_id=who.pk, phone="", valid_from=at, valid_to=None, at=at, by=BY
+    )
 
 
 def _unit(told: dict[str, Any], kind: str, parent: Organization | None) -> Organization:
