@@ -48,6 +48,7 @@ class Shown:
     keys: dict[str, str]
     paths: dict[str, str]
     link: str
+    home: str
     factor: str
 
 
@@ -147,10 +148,13 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
     told = (
         ContactPoint.objects.unscoped(why).filter(patient_id=call.patient_id, is_mobile=True).order_by("rank").first()
     )
-    link = issue_link(
-        patient_id=call.patient_id, purpose="questionnaire", task_id=call.pk, expires_at=at + timedelta(days=7),
-        by=Viewer.system("tools.screenshots"),
-    )  # fmt: skip
+    links = [
+        issue_link(
+            patient_id=call.patient_id, purpose=purpose, task_id=task_id, expires_at=at + timedelta(days=7),
+            by=Viewer.system("tools.screenshots"),
+        )
+        for purpose, task_id in (("questionnaire", call.pk), ("home", None))
+    ]  # fmt: skip
     form = (
         Questionnaire.objects.filter(url=call.questionnaire_url, status="active").first()
         or Questionnaire.objects.first()
@@ -163,7 +167,8 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
             "alerts": f"/alerts/?open={alert.pk}" if alert else "/alerts/?state=closed",
             "form": f"/questionnaires/{form.pk}/" if form else "/questionnaires/",
         },
-        link=link_address(link.pk),
+        link=link_address(links[0].pk),
+        home=link_address(links[1].pk),
         factor=told.last4 if told else "",
     )
 
@@ -233,16 +238,16 @@ def photograph(executable: str, shown: Shown, *, staff: str, portal: str) -> Non
             tab.goto(staff + path)
             keep(tab, name)
             context.close()
-        context = browser.new_context(locale="zh-CN", **TELEPHONE)
-        tab = context.new_page()
-        tab.goto(f"{portal}/q/{shown.link.rsplit('/', 1)[-1]}")
-        keep(tab, "phone-check")
-        tab.fill("#factor", shown.factor)
-        tab.click("button[form=check]")
-        tab.wait_for_load_state("load")
-        keep(tab, "phone-question")
-        tab.goto(f"{portal}/")
-        keep(tab, "phone-home")
+        for name, link in (("question", shown.link), ("home", shown.home)):
+            context = browser.new_context(locale="zh-CN", **TELEPHONE)
+            tab = context.new_page()
+            tab.goto(f"{portal}/q/{link.rsplit('/', 1)[-1]}")
+            keep(tab, "phone-check")
+            tab.fill("#factor", shown.factor)
+            tab.click("button[form=check]")
+            tab.wait_for_load_state("load")
+            keep(tab, f"phone-{name}")
+            context.close()
         browser.close()
 
 

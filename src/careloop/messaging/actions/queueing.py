@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
+from careloop.accounts.models import Organization
 from careloop.audit.record import record_all
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
@@ -191,6 +192,7 @@ class _Desk:
             MessageTemplate.objects.filter(code__in={r.template_code for r in requests}).values_list("code", "channel")
         )
         self.contacts = _contacts(patient_ids)
+        self.hospital = _hospital_name()
         link_ids = {request.link_id for request in requests if request.link_id}
         links = AccessLink.objects.unscoped("checked against the patient below").filter(pk__in=link_ids)
         self.links = {link.pk: link.patient_id for link in links}
@@ -216,7 +218,7 @@ class _Desk:
             category=category,
             urgent=bool(template and template.urgent),
             language=language,
-            params=_params(request, patient, language),
+            params=_params(request, patient, language, self.hospital),
             contact_point=contact,
             address=contact.value if contact else "",
             link_id=request.link_id,
@@ -310,12 +312,20 @@ def _language(patient: Patient, template: MessageTemplate | None) -> str:
     return "en" if wants_english and template is not None and "en" in template.texts else "zh"
 
 
-def _params(request: MessageRequest, patient: Patient, language: str) -> dict[str, Any]:
+def _hospital_name() -> str:
+    """The name set for messages, else the root organization's."""
+    if settings.ENV.hospital_name:
+        return str(settings.ENV.hospital_name)
+    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
+    return root.name if root else str(_("Hospital"))
+
+
+def _params(request: MessageRequest, patient: Patient, language: str, hospital: str) -> dict[str, Any]:
     unknown = set(request.params) - set(wording.PLACEHOLDERS) | set(request.params) & wording.SECRETS
     if unknown:
         raise ParameterUnknown
     standard: dict[str, Value] = {
-        "hospital": settings.ENV.hospital_name or str(_("Hospital")),
+        "hospital": hospital,
         "salutation": wording.salutation(patient.name, patient.sex, language),
         "phone": settings.ENV.hospital_phone,
         "minutes": "3",
