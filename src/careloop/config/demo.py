@@ -87,6 +87,7 @@ def demo_environment(settings: env.Env) -> dict[str, str]:
         "CARELOOP_DATA_DIR": str(settings.data_dir.resolve()),
         "CARELOOP_SMS_GATEWAY_URL": f"http://127.0.0.1:{GATEWAY_PORT}",
         "CARELOOP_SMS_GATEWAY_SECRET": kept.read_text(),
+        "CARELOOP_HOSPITAL_NAME": "云溪市第一人民医院（示例）",
         "CARELOOP_HOSPITAL_PHONE": "0571-55550100",  # invented; patient pages show a call button with it
     }
     return {name: os.environ.get(name, value) for name, value in given.items()}

@@ -36,7 +36,7 @@ class Env:
     link_check: str = _setting("phone", "phone: a patient link asks for the last four digits of the telephone. birth-year: for the year of birth.")
     time_zone: str = _setting("Asia/Shanghai", "The hospital's time zone.")
     area_code: str = _setting("", "The hospital's telephone area code, such as 0571. Added to local numbers written without one; empty: they stay unusable.")
-    hospital_name: str = _setting("", "Name on pages and messages. Empty: the name of the root organization.")
+    hospital_name: str = _setting("", "Name on pages and messages. Empty: staff pages show none, patient pages the name of the root organization.")
     web_host: str = _setting("127.0.0.1", "Address web and portal listen on.")
     web_port: int = _setting(8000, "Port of the staff site.")
     portal_port: int = _setting(8001, "Port of the patient portal.")

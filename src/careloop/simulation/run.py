@@ -54,6 +54,7 @@ class Run:
     jobs: int = 0
     dice: random.Random = field(default_factory=random.Random)
     ports: dict[str, int] = field(default_factory=dict)
+    until: datetime = datetime.max
 
     def aware(self, at: datetime) -> datetime:
         """An hour of the hospital's wall clock as an instant."""
@@ -149,7 +150,13 @@ def _later(stay: Stay, number: int, send: messages.Sender) -> Iterator[messages.
             )
 
 
+def _is_today(run: Run, stop: datetime) -> bool:
+    """The last day is left to whoever signs in: its answers have come, its calls and alerts wait."""
+    return stop.date() >= run.until.date()
+
+
 def _play(run: Run, *, first_day: datetime, days: int, until: datetime) -> None:
+    run.until = until
     _tell_bad_numbers(run)
     stops = [first_day + timedelta(days=d, hours=h) for d in range(days) for h in (MORNING, EVENING)]
     stops = [stop for stop in stops if stop < until] + [until]
@@ -172,6 +179,8 @@ def _until_stop(run: Run, stop: datetime) -> None:
     _jobs(run, at, nightly=stop.hour == EVENING)
     machinery.drain_outbox()
     _patients_read(run, stop)
+    if _is_today(run, stop):
+        return
     if stop.weekday() < 6:
         for nurse in run.nurses:
             nurse_shift(nurse, run.hospital, start=at, calls=CALLS_PER_NURSE, tell=_set_clock)
@@ -255,7 +264,7 @@ def _print(run: Run, found: Report, *, seconds: float) -> None:
         "Patients online   "
         + ", ".join(f"{end} {n}" for end, n in sorted(run.answered.items()))
         + f" ({run.requests} requests)",
-        f"Calls             {tally.calls} tried, {tally.reached} reached, {tally.completed} follow-ups finished, {tally.other_tasks} other tasks",
+        f"Calls             {tally.calls} tried, {tally.reached} reached, {tally.completed} follow-ups finished, {tally.other_tasks} other tasks, {tally.unreachable} without any number",
         f"Alerts            {tally.alerts_closed} closed",
         f"Refused           {tally.refusals or 'nothing'}",
         f"Time              {seconds:.0f} s: {found.sent / seconds:.1f} HL7 messages/s, {found.discharges / seconds:.1f} discharges/s, {run.jobs} jobs",

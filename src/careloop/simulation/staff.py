@@ -38,6 +38,7 @@ class Tally:
     reached: int = 0
     completed: int = 0
     other_tasks: int = 0
+    unreachable: int = 0
     alerts_closed: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
 
@@ -102,6 +103,10 @@ def _do(task: Task, hospital: Hospital, *, at: datetime, by: Viewer) -> datetime
 
 def _call(task: Task, stay: Stay, hospital: Hospital, *, at: datetime, by: Viewer) -> datetime:
     point = _number_to_dial(task, by)
+    if point is None:  # every number was tried and is dead: the reason stands in the record, nobody dials air
+        work.close_tasks(task_ids=[task.pk], reason="unreachable", at=at, by=by)
+        hospital.tally.unreachable += 1
+        return at + timedelta(minutes=1)
     outcome = _answers_phone(stay, point, hospital.random, at)
     hospital.tally.calls += 1
     ended = at + timedelta(seconds=hospital.random.randint(20, 50))
@@ -112,7 +117,7 @@ def _call(task: Task, stay: Stay, hospital: Hospital, *, at: datetime, by: Viewe
         response = _ask(task, stay, hospital, at=at, by=by)
     promised = ended + timedelta(days=1) if outcome == "call-later" else None
     result = work.record_attempt(
-        task=task, contact_point_id=point.pk if point else None, outcome=outcome, at=ended, by=by, started_at=at,
+        task=task, contact_point_id=point.pk, outcome=outcome, at=ended, by=by, started_at=at,
         promised_at=promised,
     )  # fmt: skip
     if response is not None or result.decision is None and outcome not in {"call-later"}:
@@ -129,11 +134,9 @@ def _number_to_dial(task: Task, by: Viewer) -> ContactPoint | None:
     return min(usable, key=lambda n: (n.failures, n.rank), default=None)
 
 
-def _answers_phone(stay: Stay, point: ContactPoint | None, dice: random.Random, at: datetime) -> str:
+def _answers_phone(stay: Stay, point: ContactPoint, dice: random.Random, at: datetime) -> str:
     """What happens when this number is dialled now."""
     behaviour = stay.person.behaviour
-    if point is None:
-        return "empty-number"
     of_relative = point.related_person_id is not None
     if behaviour.number != "good" and not of_relative:
         return "empty-number" if behaviour.number == "empty" else "wrong-person"

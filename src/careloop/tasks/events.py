@@ -132,3 +132,11 @@ class FilterRemoved(Event):
     """A kept view was thrown away."""
 
     filter_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskCarried(Event):
+    """The open calls of a patient show the patient's new risk."""
+
+    task_ids: tuple[UUID, ...]
+    risk: str

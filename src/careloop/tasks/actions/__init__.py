@@ -16,10 +16,11 @@ from careloop.tasks.actions.filters import FilterNeedsName, remove_filter, save_
 from careloop.tasks.actions.finishing import TaskNeedsReason, TaskNotOpen, UnknownOutcome, close_tasks, complete_task
 from careloop.tasks.actions.opening import note_message, open_early
 from careloop.tasks.actions.requesting import request_tasks
-from careloop.tasks.actions.weighing import flag_self_report, refresh_priorities
+from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities
 from careloop.tasks.rules import TaskRequest
 
 __all__ = [
+    "carry_risk",
     "AttemptResult",
     "FilterNeedsName",
     "PromiseNeedsTime",

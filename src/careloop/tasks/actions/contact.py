@@ -22,10 +22,10 @@ from careloop.tasks import reads, rules
 from careloop.tasks.actions.finishing import (
     TaskNotOpen,
     UnknownOutcome,
-    close_tasks,
-    complete_task,
     _locked_open,
     _write,
+    close_tasks,
+    complete_task,
 )
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.events import AttemptRecorded, CallPromised, TaskReopened, TaskSnoozed

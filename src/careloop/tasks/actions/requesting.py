@@ -27,7 +27,9 @@ INSERT INTO tasks_task (
     attempts, last_outcome, message_state, outcome, closed_reason
 )
 SELECT id, now(), now(), key, patient_id, department_id, kind, 'requested', owner_id, owner_role, encounter_id,
-    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, diagnosis_text, risk,
+    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, diagnosis_text,
+    CASE WHEN risk = 'none' THEN coalesce((SELECT p.risk FROM patients_patient p WHERE p.id = asked.patient_id), risk)
+         ELSE risk END,  -- who asks without a risk means the patient's own
     self_report, discharged_at, priority, priority_reasons::jsonb, available_at, due_at, window_ends_at, '',
     0, '', '', '', ''
 FROM unnest(

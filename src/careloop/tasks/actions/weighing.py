@@ -14,7 +14,7 @@ from careloop.audit.record import record
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import reads, rules
-from careloop.tasks.events import PrioritiesRefreshed, SelfReportFlagged
+from careloop.tasks.events import PrioritiesRefreshed, RiskCarried, SelfReportFlagged
 from careloop.tasks.models import QUEUE_KINDS, Task
 
 _UPDATE = """
@@ -53,5 +53,17 @@ def flag_self_report(*, patient_id: UUID, severity: str, at: datetime, by: Viewe
     if ids:
         Task.objects.visible_to(by).filter(pk__in=ids).update(self_report=severity, updated_at=at)
         record(SelfReportFlagged(task_ids=ids, severity=severity, patient_id=patient_id), by=by)
+        refresh_priorities(at=at, by=by, task_ids=ids)
+    return len(ids)
+
+
+@action
+def carry_risk(*, patient_id: UUID, risk: str, at: datetime, by: Viewer) -> int:
+    """The patient's risk changed: every open call of this patient shows it and is weighed anew."""
+    open_calls = Task.objects.visible_to(by).open().filter(patient_id=patient_id, kind__in=QUEUE_KINDS)
+    ids = tuple(open_calls.exclude(risk=risk).order_by("pk").values_list("pk", flat=True))
+    if ids:
+        Task.objects.visible_to(by).filter(pk__in=ids).update(risk=risk, updated_at=at)
+        record(RiskCarried(task_ids=ids, risk=risk, patient_id=patient_id), by=by)
         refresh_priorities(at=at, by=by, task_ids=ids)
     return len(ids)

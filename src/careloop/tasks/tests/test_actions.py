@@ -357,3 +357,16 @@ def test_the_sender_asks_what_is_still_open(cast):
     here, gone = make_task(cast), make_task(cast)
     actions.complete_task(task=gone, outcome="reached-patient", at=NOW, by=cast.as_wang)
     assert reads.still_open([here.pk, gone.pk]) == {here.pk}
+
+
+def test_the_patients_risk_reaches_open_calls_and_new_ones(cast):
+    from careloop.patients.actions import set_risk
+
+    first = make_task(cast)
+    set_risk(patient_id=cast.zhang.pk, risk="high", reason="a-rule", at=NOW, by=SYSTEM)
+    assert actions.carry_risk(patient_id=cast.zhang.pk, risk="high", at=NOW, by=SYSTEM) == 1
+    assert actions.carry_risk(patient_id=cast.zhang.pk, risk="high", at=NOW, by=SYSTEM) == 0
+    actions.request_tasks(requests=[asked(cast, "later")], by=SYSTEM)
+    first.refresh_from_db()
+    later = Task.objects.visible_to(SYSTEM).get(key="later")
+    assert (first.risk, later.risk) == ("high", "high")
