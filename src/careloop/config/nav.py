@@ -56,10 +56,11 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups this viewer sees; `active` marks the page the request is on."""
     viewer = request.viewer  # type: ignore[attr-defined]
+    here = _here(request.path)
     groups = []
     for label, entries in MENU:
         items = [
-            {"url": address, "icon": icon, "label": text, "active": _is_on(request.path, address), "count": None, "hot": False}
+            {"url": address, "icon": icon, "label": text, "active": address == here, "count": None, "hot": False}
             for name, icon, text, permission in entries
             if viewer.can(permission) and (address := _address(name))
         ]
@@ -68,8 +69,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
-def _is_on(path: str, address: str) -> bool:
-    return path == address or (address != "/" and path.startswith(address))
+def _here(path: str) -> str | None:
+    """The entry whose address begins this path, the longest when several do: a department's board is not the hospital's."""
+    addresses = [address for _label, entries in MENU for name, *_ in entries if (address := _address(name))]
+    return max((a for a in addresses if path == a or (a != "/" and path.startswith(a))), key=len, default=None)
 
 
 def _address(name: str) -> str | None:

@@ -187,9 +187,10 @@ def departments(viewer: Viewer) -> tuple[Department, ...]:
     for one in visible:
         head = max((h for h in heads if one.path.startswith(h.path)), key=lambda h: len(h.path), default=one)
         gathered.setdefault(head.pk, []).append(one.pk)
+    departments_first = sorted(gathered.items(), key=lambda item: named[item[0]].kind != Organization.Kind.DEPARTMENT)
     return tuple(
         Department(id=pk, name=named[pk].name, name_en=named[pk].name_en, members=tuple(members))
-        for pk, members in gathered.items()
+        for pk, members in departments_first
     )
 
 
