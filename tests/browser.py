@@ -23,18 +23,22 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
-_SHARED: list[Browser] = []
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Browser:
-    """One Chromium for the whole run; each test opens its own context."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for a module's tests; each test opens its own context.
+
+    Not for the whole run: while Playwright is started its event loop counts as running in this thread, and tests that
+    use asyncio would be refused.
+    """
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     assert found, "Chromium is missing: run `make browser`"
-    if not _SHARED:  # imported into several modules this is several fixtures, and Playwright starts only once a thread
-        _SHARED.append(sync_playwright().start().chromium.launch(executable_path=found, args=ARGUMENTS))
-    return _SHARED[0]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield started
+        started.close()
 
 
 @contextmanager

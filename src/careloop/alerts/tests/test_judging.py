@@ -97,7 +97,8 @@ def test_completing_answers_queues_the_judgement(cast, follow_up):
 
     response = answered(cast, task=follow_up, chest="rest")
     queued = ProcrastinateJob.objects.filter(task_name="careloop.alerts.jobs.judge_response")
-    assert [job.args["event"]["response_id"] for job in queued] == [str(response.pk)]
+    asked = [job.args["event"]["response_id"] for job in queued]  # jobs of tests that commit stay in the table
+    assert asked.count(str(response.pk)) == 1
 
 
 def test_answers_without_a_follow_up_belong_to_the_latest_stay(cast):
