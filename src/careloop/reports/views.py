@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,8 @@ def department(request: PageRequest) -> HttpResponse:
     period = _period(request)
     seen = reads.departments(request.viewer)
     chosen = _chosen(seen, period)
+    if chosen:  # every address on the page names the department, also when none was asked for
+        period = replace(period, department=chosen.id)
     members = chosen.members if chosen else ()
     figures = _figures(request.viewer, period, members)
     people = _person_bars(request.viewer, period, members) if request.viewer.can(access.PEOPLE) else None

@@ -210,3 +210,11 @@ def test_both_languages_render(cast, language):
         cast.he.save()
     page = html(cast.client(cast.he).get("/reports/"))
     assert ("Follow-up rate" in page) is (language == "en")
+
+
+def test_the_department_board_opens_on_one_and_every_address_names_it(cast):
+    page = cast.client(cast.he).get("/reports/department/").content.decode()
+    found = [address.replace("&amp;", "&") for address in re.findall(r'hx-get="(/reports/reasons/[^"]*)"', page)]
+    assert found
+    assert all(re.search(r"department=[0-9a-f-]{36}", address) for address in found)
+    assert str(cast.hospital.pk) not in found[0]
