@@ -118,13 +118,20 @@ def _person(username: str, name: str, where: Organization, *roles: str, at: Orga
     return person
 
 
-def _patient(name: str, number: str, department: Organization, doctor: Practitioner | None, code: str, text: str) -> tuple[Patient, Encounter]:
+def _patient(
+    name: str, number: str, department: Organization, doctor: Practitioner | None, code: str, text: str
+) -> tuple[Patient, Encounter]:
     patient = Patient.objects.create(
         name=name, name_pinyin=name.lower(), name_initials=name[:2].lower(), sex="male", birth_date=date(1959, 3, 8)
     )
     PatientIdentifier.objects.create(patient=patient, system="HIS", type="MR", value=number)
     ContactPoint.objects.create(
-        patient=patient, value=f"+8613800{number[-6:]}", raw=f"13800{number[-6:]}", last4=number[-4:], is_mobile=True, rank=1
+        patient=patient,
+        value=f"+8613800{number[-6:]}",
+        raw=f"13800{number[-6:]}",
+        last4=number[-4:],
+        is_mobile=True,
+        rank=1,
     )
     CareRelationship.objects.create(patient=patient, department=department, practitioner=doctor, since=NOW)
     stay = Encounter.objects.create(

@@ -24,7 +24,9 @@ def page() -> str:
     ]
     for name, field in Env.__dataclass_fields__.items():
         default = str(field.default)
-        lines.append(f"| `CARELOOP_{name.upper()}` | {f'`{default}`' if default else 'empty'} | {field.metadata['doc']} |")
+        lines.append(
+            f"| `CARELOOP_{name.upper()}` | {f'`{default}`' if default else 'empty'} | {field.metadata['doc']} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -18,7 +18,12 @@ from babel.messages.pofile import read_po, write_po
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "careloop"
 LANGUAGE = "zh_Hans"
-METHODS = [("**/tests/**", "ignore"), ("**/migrations/**", "ignore"), ("**.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [
+    ("**/tests/**", "ignore"),
+    ("**/migrations/**", "ignore"),
+    ("**.py", "python"),
+    ("templates/**.html", "jinja2"),
+]
 OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.do"}}
 KEYWORDS = {
     "_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,
@@ -107,7 +112,9 @@ def contradictions() -> list[str]:
             key = (str(message.id), message.context)
             first = said.setdefault(key, (room.name, str(message.string)))
             if first[1] != str(message.string):
-                faults.append(f"{room.name}: {message.id!r} is {message.string!r}, but in {first[0]} it is {first[1]!r}")
+                faults.append(
+                    f"{room.name}: {message.id!r} is {message.string!r}, but in {first[0]} it is {first[1]!r}"
+                )
     return faults
 
 

@@ -19,25 +19,42 @@ from careloop.patients.models import CareRelationship, Encounter, Patient
 from tests.cast import SYSTEM
 
 
-@pytest.mark.parametrize("use", [
-    lambda q: list(q), lambda q: q.count(), lambda q: q.exists(), lambda q: q.first(), lambda q: q.get(name="Zhang"),
-    lambda q: list(q.values_list("name")), lambda q: q.update(name="x"), lambda q: q.delete(),
-    lambda q: list(q.iterator()), lambda q: q.in_bulk(), lambda q: q.filter(name="Zhang")[0],
-    lambda q: q.latest("created_at"), lambda q: bool(q), lambda q: len(q), lambda q: q.aggregate(n=models.Count("pk")),
-])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda q: list(q),
+        lambda q: q.count(),
+        lambda q: q.exists(),
+        lambda q: q.first(),
+        lambda q: q.get(name="Zhang"),
+        lambda q: list(q.values_list("name")),
+        lambda q: q.update(name="x"),
+        lambda q: q.delete(),
+        lambda q: list(q.iterator()),
+        lambda q: q.in_bulk(),
+        lambda q: q.filter(name="Zhang")[0],
+        lambda q: q.latest("created_at"),
+        lambda q: bool(q),
+        lambda q: len(q),
+        lambda q: q.aggregate(n=models.Count("pk")),
+    ],
+)
 def test_a_query_about_patients_does_not_run_until_someone_is_looking(cast, use):
     with pytest.raises(UnscopedQuery):
         use(Patient.objects.all())
 
 
-@pytest.mark.parametrize("leak", [
-    lambda mine, everyone: mine | everyone,
-    lambda mine, everyone: everyone | mine,
-    lambda mine, everyone: mine & everyone,
-    lambda mine, everyone: mine.union(everyone),
-    lambda mine, everyone: everyone.union(mine),
-    lambda mine, everyone: everyone.raw("select * from patients_patient"),
-])
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda mine, everyone: mine | everyone,
+        lambda mine, everyone: everyone | mine,
+        lambda mine, everyone: mine & everyone,
+        lambda mine, everyone: mine.union(everyone),
+        lambda mine, everyone: everyone.union(mine),
+        lambda mine, everyone: everyone.raw("select * from patients_patient"),
+    ],
+)
 def test_scope_cannot_be_widened_by_combining(cast, leak):
     with pytest.raises(UnscopedQuery):
         list(leak(Patient.objects.visible_to(cast.as_li), Patient.objects.all()))

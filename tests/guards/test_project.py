@@ -80,7 +80,9 @@ def test_every_table_that_leads_to_a_patient_is_scoped():
 
 
 def test_every_scoped_table_says_its_scope():
-    assert not [m._meta.label for m in OURS if issubclass(m, ScopedModel) and m.scope.__func__ is ScopedModel.scope.__func__]
+    assert not [
+        m._meta.label for m in OURS if issubclass(m, ScopedModel) and m.scope.__func__ is ScopedModel.scope.__func__
+    ]
 
 
 def test_every_field_about_a_patient_has_a_privacy_class():
@@ -104,7 +106,9 @@ def test_every_public_function_in_actions_is_an_action():
         for module in modules("actions")
         if not module.__name__.rsplit(".", 1)[-1].startswith("_")  # what several actions of a room begin with
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and not name.startswith("_") and not getattr(function, "is_action", False)
+        if function.__module__ == module.__name__
+        and not name.startswith("_")
+        and not getattr(function, "is_action", False)
     ]
     assert not wrong
 
@@ -172,11 +176,25 @@ def test_rooms_have_only_the_known_kinds_of_file():
 
 
 def test_no_address_of_a_machine_or_registry_in_the_repo():
-    pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(work|farm|tmp/cl|tmp/bash_jobs)/|files\.pythonhosted|registry\.npmjs|\"resolved\": *\"http")
+    pattern = re.compile(
+        r"(^|[^A-Za-z0-9_.])/(work|farm|tmp/cl|tmp/bash_jobs)/|files\.pythonhosted|registry\.npmjs|\"resolved\": *\"http"
+    )
     found = []
     for path in ROOT.rglob("*"):
         relative = path.relative_to(ROOT).as_posix()
-        if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ".js", ".mjs", ".css", ".html", ".po", ".yml"} and not re.match(
+        if path.suffix in {
+            ".py",
+            ".md",
+            ".toml",
+            ".txt",
+            ".json",
+            ".js",
+            ".mjs",
+            ".css",
+            ".html",
+            ".po",
+            ".yml",
+        } and not re.match(
             r"(\.venv|\.data|\.git/|frontend/node_modules|src/careloop/kernel/static/dist|tests/guards/)", relative
         ):
             found += [relative for line in path.read_text(errors="replace").splitlines() if pattern.search(line)][:1]
@@ -209,6 +227,10 @@ def test_features_page_names_only_tests_that_exist():
 
 
 def test_every_done_or_partly_row_has_a_test():
-    rows = re.findall(r"^\| ([A-M]\d\d[^|]*) \|[^|]*\| (done|partly|not yet) \|[^|]*\| ([^|]*) \|$", (ROOT / "docs" / "features.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| ([A-M]\d\d[^|]*) \|[^|]*\| (done|partly|not yet) \|[^|]*\| ([^|]*) \|$",
+        (ROOT / "docs" / "features.md").read_text(),
+        re.M,
+    )
     assert len(rows) > 150
     assert not [row[0] for row in rows if row[1] != "not yet" and "test_" not in row[2]]

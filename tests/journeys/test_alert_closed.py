@@ -43,9 +43,7 @@ def answer_badly(cast: Cast, task: Task) -> None:
         questionnaire=form, patient_id=cast.zhang.pk, task_id=task.pk, mode="portal", at=at, by=patient
     )
     for link_id, value in (("chest-pain", "yes"), ("chest-pain-when", "daily"), ("chest-pain-level", 5)):
-        questionnaires.save_answer(
-            response=response, link_id=link_id, value=value, source="portal", at=at, by=patient
-        )
+        questionnaires.save_answer(response=response, link_id=link_id, value=value, source="portal", at=at, by=patient)
     done = questionnaires.complete_response(response=response, at=at, by=patient, partial=True)
     jobs.judge_response.func(event={"response_id": str(done.pk), "patient_id": str(cast.zhang.pk)})
 
@@ -98,7 +96,9 @@ def check_ledger(cast: Cast, task: Task) -> None:
     alert = Alert.objects.unscoped("test").filter(severity="critical", status="closed").get()
     assert alert.raised_at <= alert.seen_at <= alert.accepted_at <= alert.acted_at <= alert.closed_at
     assert (alert.owner_id, alert.source_task_id, alert.closing_code) == (cast.zhao.pk, task.pk, "resolved")
-    kinds = AlertAction.objects.unscoped("test").filter(alert=alert).order_by("created_at").values_list("kind", flat=True)
+    kinds = (
+        AlertAction.objects.unscoped("test").filter(alert=alert).order_by("created_at").values_list("kind", flat=True)
+    )
     assert list(kinds) == ["raised", "seen", "accepted", "acted", "closed"]
     work_order = Task.objects.unscoped("test").get(pk=alert.work_order_id)
     assert (work_order.status, work_order.closed_reason) == ("cancelled", "alert-handled")

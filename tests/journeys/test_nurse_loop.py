@@ -161,7 +161,9 @@ def test_answers_wait_for_the_network_and_leave_nothing_after_logout(people, bro
         tab.wait_for_selector(".callscreen[data-finish]")
         tab.keyboard.press("F2")
         tab.wait_for_selector('.callscreen[data-state="talking"]')
-        tab.evaluate("window.__fetch = window.fetch; window.fetch = () => Promise.reject(new TypeError('no network')); 0")
+        tab.evaluate(
+            "window.__fetch = window.fetch; window.fetch = () => Promise.reject(new TypeError('no network')); 0"
+        )
         for _n in range(3):
             tab.keyboard.press("Digit1")
         tab.wait_for_function("JSON.parse(sessionStorage.getItem('careloop.unsent') || '[]').length === 3")

@@ -33,7 +33,9 @@ def test_three_days_of_a_small_hospital(tmp_path):
     try:
         assert careloop("migrate").returncode == 0
         people = tmp_path / "people.json"
-        done = careloop("simulate", "--days", "3", "--discharges-per-day", "4", "--seed", "11", "--people-file", str(people))
+        done = careloop(
+            "simulate", "--days", "3", "--discharges-per-day", "4", "--seed", "11", "--people-file", str(people)
+        )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert "Nothing lost, nothing doubled." in done.stdout
         assert {p["username"] for p in json.loads(people.read_text())["people"]} >= {"hushi1", "guanli", "shenji"}

@@ -286,9 +286,7 @@ def revoke_role(*, assignment: RoleAssignment, at: datetime, by: Viewer) -> None
         raise OwnRights
     assignment.valid_to = max(at, assignment.valid_from + timedelta(seconds=1))
     assignment.save()
-    record(
-        events.RoleRevoked(assignment_id=assignment.pk, practitioner_id=assignment.practitioner_id), by=by
-    )
+    record(events.RoleRevoked(assignment_id=assignment.pk, practitioner_id=assignment.practitioner_id), by=by)
 
 
 @action

@@ -55,7 +55,9 @@ def must_change_password(session: StaffSession) -> bool:
     """A first or expired password must be changed before anything else."""
     person = session.practitioner
     profile = PROFILES[settings.ENV.password_profile]
-    return person.must_change_password or password_expired(person.password_changed_at, profile=profile, at=timezone.now())
+    return person.must_change_password or password_expired(
+        person.password_changed_at, profile=profile, at=timezone.now()
+    )
 
 
 def _session(request: HttpRequest) -> StaffSession | None:

@@ -34,7 +34,9 @@ class Organization(BaseModel):
     class Meta:
         indexes = [models.Index(fields=["path"], name="organization_path", opclasses=["varchar_pattern_ops"])]
         constraints = [
-            models.CheckConstraint(condition=Q(kind="hospital") ^ Q(parent__isnull=False), name="organization_has_parent")
+            models.CheckConstraint(
+                condition=Q(kind="hospital") ^ Q(parent__isnull=False), name="organization_has_parent"
+            )
         ]
 
     def __str__(self) -> str:

@@ -11,7 +11,25 @@ MOST_PER_ACCOUNT = 5  # GB/T 22239 level 3: lock after repeated failures
 MOST_PER_ADDRESS = 50  # one hospital often leaves by one address, so much higher than per account
 
 COMMON = frozenset(
-    ["password", "passw0rd", "12345678", "123456789", "1234567890", "qwertyuiop", "admin123456", "hospital2026", "careloop", "suifang123", "1q2w3e4r5t", "yiyuan123456", "a123456789", "woaini1314", "5201314520", "iloveyou123", "zaq12wsx"]
+    [
+        "password",
+        "passw0rd",
+        "12345678",
+        "123456789",
+        "1234567890",
+        "qwertyuiop",
+        "admin123456",
+        "hospital2026",
+        "careloop",
+        "suifang123",
+        "1q2w3e4r5t",
+        "yiyuan123456",
+        "a123456789",
+        "woaini1314",
+        "5201314520",
+        "iloveyou123",
+        "zaq12wsx",
+    ]
 )
 
 
@@ -31,7 +49,9 @@ PROFILES = {
 }
 
 
-def password_faults(password: str, *, profile: PasswordProfile, username: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+def password_faults(
+    password: str, *, profile: PasswordProfile, username: str, names: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Codes of what is wrong: too-short, too-few-classes, common, contains-name. Empty when it is good."""
     faults = []
     if len(password) < profile.shortest:
@@ -63,8 +83,10 @@ def is_throttled(*, account_failures: int, address_failures: int) -> bool:
     return account_failures >= MOST_PER_ACCOUNT or address_failures >= MOST_PER_ADDRESS
 
 
-def session_end(*, started_at: datetime, last_seen_at: datetime, at: datetime, idle: timedelta, absolute: timedelta) -> str:
-    """"" while the session lives, else why it is over: idle or absolute."""
+def session_end(
+    *, started_at: datetime, last_seen_at: datetime, at: datetime, idle: timedelta, absolute: timedelta
+) -> str:
+    """ "" while the session lives, else why it is over: idle or absolute."""
     if at - started_at >= absolute:
         return "absolute"
     if at - last_seen_at >= idle:

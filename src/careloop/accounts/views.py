@@ -24,7 +24,9 @@ from careloop.kernel.viewer import Viewer
 def sign_in(request: PageRequest) -> HttpResponse:
     """The login page. Every kind of failure gives the same words in about the same time."""
     if request.method == "GET":
-        return render(request, "accounts/login.html", {"next": request.GET.get("next", ""), "failed": False, "username": ""})
+        return render(
+            request, "accounts/login.html", {"next": request.GET.get("next", ""), "failed": False, "username": ""}
+        )
     form = SignInForm(request.POST)
     person = _checked(request, form) if form.is_valid() else None
     if person is None:
@@ -59,7 +61,9 @@ def _start_session(request: PageRequest, person: Practitioner) -> None:
 
 
 def _safe_next(request: PageRequest, target: str) -> str:
-    allowed = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    allowed = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return target if target and allowed else "/"
 
 
@@ -98,7 +102,9 @@ def change_password(request: PageRequest) -> HttpResponse:
         )
     except Refused as refusal:
         return _account_page(request, form_errors={refusal.code: [str(refusal)]}, message="", status=422)
-    actions.end_sessions(practitioner=session.practitioner, why="password", at=at, by=request.viewer, except_for=session)
+    actions.end_sessions(
+        practitioner=session.practitioner, why="password", at=at, by=request.viewer, except_for=session
+    )
     return HttpResponseRedirect("/")
 
 

@@ -24,7 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("background jobs", "careloop.config.commands:worker"),
     "hl7": ("HL7 v2 gateway: listen | process | ingest PATH…", "careloop.integration.jobs.commands:hl7"),
     "sender": ("sends messages from the outbox", "careloop.messaging.jobs.sender:main"),
-    "sweeper": ("rescues stalled jobs and raises the alarm about late messages", "careloop.messaging.jobs.sweeper:main"),
+    "sweeper": (
+        "rescues stalled jobs and raises the alarm about late messages",
+        "careloop.messaging.jobs.sweeper:main",
+    ),
     "demo-gateway": ("demo SMS gateway with a phone-like inbox --port N", "careloop.simulation.gateway.command:main"),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }

@@ -118,7 +118,10 @@ def processes(data: Path, *, dev: bool) -> list[Process]:
     ]
     if dev:
         wanted = [(n, a, {**e, "CARELOOP_MODE": "dev"}) for n, a, e in wanted]
-    return [Process(name, arguments, environment, logs / f"{name.replace(' ', '-')}.log") for name, arguments, environment in wanted]
+    return [
+        Process(name, arguments, environment, logs / f"{name.replace(' ', '-')}.log")
+        for name, arguments, environment in wanted
+    ]
 
 
 def wait_until_ready(settings: env.Env) -> None:
@@ -148,7 +151,9 @@ def _answers(address: str) -> bool:
 
 def announce(settings: env.Env, people: dict[str, list[dict[str, str]]], *, seconds: float) -> None:
     """Addresses and one-time passwords."""
-    print(f"\nCareLoop 随访云 runs ({seconds:.0f} s).  Ctrl-C stops everything; `make demo` goes on with the same data.\n")
+    print(
+        f"\nCareLoop 随访云 runs ({seconds:.0f} s).  Ctrl-C stops everything; `make demo` goes on with the same data.\n"
+    )
     for label, address in (
         ("Staff site   员工端", settings.staff_url),
         ("Patient site 患者端", settings.public_url),

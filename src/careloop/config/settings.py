@@ -102,7 +102,9 @@ def database(url: str) -> dict[str, object]:
 
 
 _OWNER = os.environ.get("CARELOOP_DATABASE_ROLE") == "owner"
-DATABASES = {"default": database((ENV.database_owner_url if _OWNER else "") or ENV.database_url or "postgresql:///careloop")}
+DATABASES = {
+    "default": database((ENV.database_owner_url if _OWNER else "") or ENV.database_url or "postgresql:///careloop")
+}
 DATABASES["default"]["TEST"] = {"NAME": f"test_careloop{os.environ.get('CARELOOP_TEST_DB', '')}"}
 
 PASSWORD_HASHERS = [
@@ -119,7 +121,9 @@ SESSION_COOKIE_SECURE = ENV.behind_https
 CSRF_COOKIE_NAME = "careloop_csrf_portal" if ENV.surface == "portal" else "careloop_csrf"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = ENV.behind_https
-CSRF_FAILURE_VIEW = f"careloop.{'portal.views.errors.forbidden' if ENV.surface == 'portal' else 'config.errors.csrf_failed'}"
+CSRF_FAILURE_VIEW = (
+    f"careloop.{'portal.views.errors.forbidden' if ENV.surface == 'portal' else 'config.errors.csrf_failed'}"
+)
 SECURE_HSTS_SECONDS = 31536000 if ENV.behind_https else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "no-referrer" if ENV.surface == "portal" else "same-origin"
@@ -143,6 +147,10 @@ LOGGING = {
     "formatters": {"line": {"()": "careloop.config.logs.SafeFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": ENV.log_level},
-    "loggers": {"django.server": {"level": "WARNING"}, "procrastinate": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "procrastinate": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+    },
 }
 PRODUCT_NAME = _("Patient follow-up")

@@ -28,7 +28,9 @@ class Branch:
 def tree() -> list[Branch]:
     """The hospital's tree in order, with its people and their running roles. Three queries, whatever the size."""
     running = RoleAssignment.objects.select_related("role", "organization").filter(valid_to__isnull=True)
-    people = Practitioner.objects.prefetch_related(Prefetch("assignments", running, to_attr="running")).order_by("name", "pk")
+    people = Practitioner.objects.prefetch_related(Prefetch("assignments", running, to_attr="running")).order_by(
+        "name", "pk"
+    )
     by_place: dict[UUID | None, list[Practitioner]] = {}
     for person in people:
         by_place.setdefault(person.organization_id, []).append(person)
@@ -82,7 +84,9 @@ def health() -> Health:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         size = cursor.fetchone()[0]
-        cursor.execute("SELECT status::text, count(*) FROM procrastinate_jobs WHERE status <> 'succeeded' GROUP BY 1 ORDER BY 1")
+        cursor.execute(
+            "SELECT status::text, count(*) FROM procrastinate_jobs WHERE status <> 'succeeded' GROUP BY 1 ORDER BY 1"
+        )
         jobs = dict(cursor.fetchall())
         cursor.execute("SELECT min(coalesce(scheduled_at, now())) FROM procrastinate_jobs WHERE status = 'todo'")
         oldest = cursor.fetchone()[0]

@@ -21,7 +21,12 @@ from careloop.kernel.pages import PageRequest, page, render
 @page(accounts.VIEW)
 def people(request: PageRequest) -> HttpResponse:
     """The tree of departments with its people and their roles."""
-    context = {"title": _("Organization and rights"), "branches": reads.tree(), "form": PersonForm(), "unit_form": OrganizationForm()}
+    context = {
+        "title": _("Organization and rights"),
+        "branches": reads.tree(),
+        "form": PersonForm(),
+        "unit_form": OrganizationForm(),
+    }
     return render(request, "console/people.html", context)
 
 
@@ -30,7 +35,12 @@ def add_person(request: PageRequest) -> HttpResponse:
     """A new person, without any right yet."""
     form = PersonForm(request.POST)
     if not form.is_valid():
-        context = {"title": _("Organization and rights"), "branches": reads.tree(), "form": form, "unit_form": OrganizationForm()}
+        context = {
+            "title": _("Organization and rights"),
+            "branches": reads.tree(),
+            "form": form,
+            "unit_form": OrganizationForm(),
+        }
         return render(request, "console/people.html", context, status=422)
     given = form.cleaned_data
     made = actions.create_practitioner(
@@ -49,7 +59,12 @@ def add_organization(request: PageRequest) -> HttpResponse:
     """A new part of the hospital."""
     form = OrganizationForm(request.POST)
     if not form.is_valid():
-        context = {"title": _("Organization and rights"), "branches": reads.tree(), "form": PersonForm(), "unit_form": form}
+        context = {
+            "title": _("Organization and rights"),
+            "branches": reads.tree(),
+            "form": PersonForm(),
+            "unit_form": form,
+        }
         return render(request, "console/people.html", context, status=422)
     actions.create_organization(**form.cleaned_data, by=request.viewer)
     return HttpResponseRedirect(reverse("console:people"))
@@ -107,12 +122,16 @@ def end_sessions(request: PageRequest, person_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("console:person", args=[person_id]))
 
 
-def _person_page(request: PageRequest, person_id: UUID, *, form: GrantForm, password: str = "", status: int = 200) -> HttpResponse:
+def _person_page(
+    request: PageRequest, person_id: UUID, *, form: GrantForm, password: str = "", status: int = 200
+) -> HttpResponse:
     who = get_or_404(Practitioner.objects.select_related("organization"), pk=person_id)
     context = {
         "title": who.name,
         "person": who,
-        "assignments": list(who.assignments.select_related("role", "organization", "granted_by").order_by("-valid_from", "pk")),
+        "assignments": list(
+            who.assignments.select_related("role", "organization", "granted_by").order_by("-valid_from", "pk")
+        ),
         "sessions": list(who.staff_sessions.order_by("-last_seen_at", "pk")[:20]),
         "form": form,
         "password": password,

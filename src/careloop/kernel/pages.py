@@ -107,7 +107,9 @@ def _wants_whole_page(request: HttpRequest) -> bool:
     return viewer is not None and viewer.is_staff and not scripted
 
 
-def render(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+def render(
+    request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
+) -> HttpResponse:
     """Render a page or fragment. In development and tests a query inside the template raises QueryInTemplate."""
     if not settings.FORBID_QUERIES_IN_TEMPLATES:
         return HttpResponse(render_to_string(template, context, request), status=status)

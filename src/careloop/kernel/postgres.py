@@ -72,7 +72,9 @@ def start(of: Cluster) -> bool:
         return False
     _forget_stale_pid(of.data / "postmaster.pid")
     _forget_stale_pid(of.sockets / ".s.PGSQL.5432.lock")
-    options = f"-c unix_socket_directories={of.sockets}" + ("" if of.fsync else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off")
+    options = f"-c unix_socket_directories={of.sockets}" + (
+        "" if of.fsync else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    )
     log = of.data.parent / "postgres.log"
     command = ("start", "-w", "-s", "-t", str(START_SECONDS), "-D", str(of.data), "-l", str(log), "-o", options)
     until = time.monotonic() + ORPHAN_SECONDS
@@ -234,4 +236,3 @@ def wait_until_ready(of: Cluster, seconds: float) -> bool:
             return True
         time.sleep(0.1)
     return False
-

@@ -65,7 +65,14 @@ def _staff_department(city: City, told: dict[str, Any], unit: Organization, at: 
 
 def _on_duty(where: Organization, kind: str, who: Practitioner, at: datetime) -> None:
     set_duty(
-        organization_id=where.pk, kind=kind, practitioner_id=who.pk, phone="", valid_from=at, valid_to=None, at=at, by=BY
+        organization_id=where.pk,
+        kind=kind,
+        practitioner_id=who.pk,
+        phone="",
+        valid_from=at,
+        valid_to=None,
+        at=at,
+        by=BY,
     )
 
 

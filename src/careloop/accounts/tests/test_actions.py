@@ -79,18 +79,28 @@ def test_nobody_changes_own_rights_and_duties_stay_separate(cast):
     nurse = Role.objects.get(code="follow-up-nurse")
     audit = Role.objects.get(code="audit-administrator")
     with pytest.raises(actions.OwnRights):
-        actions.grant_role(practitioner=cast.wang, role=nurse, organization=cast.cardiology, valid_from=cast.now, by=cast.as_wang)
+        actions.grant_role(
+            practitioner=cast.wang, role=nurse, organization=cast.cardiology, valid_from=cast.now, by=cast.as_wang
+        )
     with pytest.raises(actions.SeparatedDuties):
-        actions.grant_role(practitioner=cast.wang, role=audit, organization=cast.hospital, valid_from=cast.now, by=SYSTEM)
+        actions.grant_role(
+            practitioner=cast.wang, role=audit, organization=cast.hospital, valid_from=cast.now, by=SYSTEM
+        )
     with pytest.raises(actions.SeparatedDuties):
-        actions.grant_role(practitioner=cast.system_admin, role=audit, organization=cast.hospital, valid_from=cast.now, by=SYSTEM)
+        actions.grant_role(
+            practitioner=cast.system_admin, role=audit, organization=cast.hospital, valid_from=cast.now, by=SYSTEM
+        )
 
 
 def test_a_grant_ends_the_second_it_ends(cast):
     role = Role.objects.get(code="follow-up-nurse")
     actions.grant_role(
-        practitioner=cast.wang, role=role, organization=cast.orthopaedics, valid_from=cast.now,
-        valid_to=cast.now + timedelta(hours=1), by=SYSTEM,
+        practitioner=cast.wang,
+        role=role,
+        organization=cast.orthopaedics,
+        valid_from=cast.now,
+        valid_to=cast.now + timedelta(hours=1),
+        by=SYSTEM,
     )
     assert cast.orthopaedics.pk in viewer_for(cast.wang, at=cast.now + timedelta(minutes=59)).departments
     assert cast.orthopaedics.pk not in viewer_for(cast.wang, at=cast.now + timedelta(minutes=60)).departments

@@ -14,10 +14,13 @@ def one_row(cast):
     return AuditEvent.objects.filter(name="audit.RecordSeen").get()
 
 
-@pytest.mark.parametrize("sql", [
-    "UPDATE audit_auditevent SET actor = 'somebody else'",
-    "DELETE FROM audit_auditevent",
-])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE audit_auditevent SET actor = 'somebody else'",
+        "DELETE FROM audit_auditevent",
+    ],
+)
 def test_change_raises_even_for_the_owner(one_row, sql):
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql)
@@ -34,7 +37,10 @@ def test_application_role_may_only_add_and_read(one_row):
 
     with connection.cursor() as cursor:
         grant_application_role()
-        cursor.execute("SELECT privilege_type FROM information_schema.role_table_grants WHERE table_name = 'audit_auditevent' AND grantee = %s", [APP])
+        cursor.execute(
+            "SELECT privilege_type FROM information_schema.role_table_grants WHERE table_name = 'audit_auditevent' AND grantee = %s",
+            [APP],
+        )
         assert {row[0] for row in cursor.fetchall()} == {"INSERT", "SELECT"}
 
 

@@ -25,7 +25,9 @@ def test_values_are_typed():
     assert (found.web_port, found.behind_https, found.data_dir) == (8100, True, Path("/x"))
 
 
-@pytest.mark.parametrize("variables", [{"CARELOOP_WEB_PORT": "eight"}, {"CARELOOP_BEHIND_HTTPS": "perhaps"}, {"CARELOOP_PORT": "1"}])
+@pytest.mark.parametrize(
+    "variables", [{"CARELOOP_WEB_PORT": "eight"}, {"CARELOOP_BEHIND_HTTPS": "perhaps"}, {"CARELOOP_PORT": "1"}]
+)
 def test_bad_or_unknown_values_stop_the_start(variables):
     with pytest.raises(env.BadSetting) as refusal:
         env.load(variables)
@@ -50,7 +52,13 @@ def test_demo_secret_is_made_once_and_private(tmp_path):
 
 def test_database_address_becomes_djangos_form():
     found = database("postgresql://me:p%40ss@db.example:5433/name?sslmode=require")
-    assert (found["NAME"], found["USER"], found["PASSWORD"], found["HOST"], found["PORT"]) == ("name", "me", "p@ss", "db.example", "5433")
+    assert (found["NAME"], found["USER"], found["PASSWORD"], found["HOST"], found["PORT"]) == (
+        "name",
+        "me",
+        "p@ss",
+        "db.example",
+        "5433",
+    )
     assert found["OPTIONS"]["sslmode"] == "require"
     assert database("postgresql://me@/name?host=/sock")["HOST"] == "/sock"
     with pytest.raises(ImproperlyConfigured):
@@ -127,7 +135,7 @@ def test_log_lines_cannot_be_forged():
 
     from careloop.config.logs import SafeFormatter
 
-    record = logging.LogRecord("x", logging.INFO, "", 1, "a\n{\"level\": \"fake\"}\x1b[31m", (), None)
+    record = logging.LogRecord("x", logging.INFO, "", 1, 'a\n{"level": "fake"}\x1b[31m', (), None)
     line = SafeFormatter().format(record)
     assert "\n" not in line
     assert "\x1b" not in line

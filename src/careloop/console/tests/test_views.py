@@ -9,7 +9,11 @@ from careloop.audit.models import AuditEvent
 from careloop.audit.record import seen
 
 NAMES = ("people", "audit", "health")
-WHO_MAY = {"people": {"system_admin", "security_admin", "audit_admin"}, "audit": {"audit_admin"}, "health": {"system_admin"}}
+WHO_MAY = {
+    "people": {"system_admin", "security_admin", "audit_admin"},
+    "audit": {"audit_admin"},
+    "health": {"system_admin"},
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -21,7 +25,9 @@ def test_page_opens_only_for_its_duty(cast, name, who):
 
 def test_system_administrator_adds_a_person_who_may_nothing(cast):
     client = cast.client(cast.system_admin)
-    answer = client.post(reverse("console:add-person"), {"name": "New", "username": "newone", "organization": cast.cardiology.pk})
+    answer = client.post(
+        reverse("console:add-person"), {"name": "New", "username": "newone", "organization": cast.cardiology.pk}
+    )
     person = Practitioner.objects.get(username="newone")
     assert answer.url == reverse("console:person", args=[person.pk])
     assert client.get(answer.url).status_code == 200

@@ -27,6 +27,7 @@ def _choice(link_id: str, text: str, *options: str, say: str = "", **more: Any) 
 
 def content() -> dict[str, Any]:
     """The content file of the form."""
+
     def number(link_id: str, text: str, low: int, high: int) -> dict[str, Any]:
         return {
             "linkId": link_id, "text": text, "type": "integer", "required": False,
