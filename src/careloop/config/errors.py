@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
+from careloop.accounts.middleware import must_change_password
 from careloop.kernel.pages import public_page, render
 
 
@@ -16,6 +18,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 @public_page("error page")
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Not allowed; somebody whose password must be changed first is led to where that is done."""
+    session = getattr(request, "staff_session", None)
+    if session is not None and must_change_password(session):
+        return HttpResponseRedirect(reverse("accounts:sessions"))
     return render(request, "ui/403.html", {}, status=403)
 
 

@@ -128,3 +128,9 @@ def test_ending_all_sessions_spares_the_given_one(cast):
     keep = StaffSession.objects.filter(practitioner=cast.wang).first()
     assert actions.end_sessions(practitioner=cast.wang, why="password", at=cast.now, by=SYSTEM, except_for=keep) == 1
     assert StaffSession.objects.get(practitioner=cast.wang, ended_at__isnull=True) == keep
+
+
+def test_a_one_time_password_leads_to_the_page_where_it_is_changed(cast):
+    actions.issue_password(practitioner=cast.wang, at=datetime.now(UTC), by=SYSTEM)
+    answer = cast.client(cast.wang).get("/console/people/")
+    assert (answer.status_code, answer.url) == (302, "/account/")
