@@ -149,7 +149,7 @@ def test_a_hundred_streams_hold_no_database_connections(cast, server):
             return before, during
 
     before, during = run(story())
-    assert during - before <= 2  # the look-up threads; LISTEN was there before
+    assert during - before <= 8  # the server's look-up threads at most, not one a stream; LISTEN was there before
 
 
 def test_who_comes_back_gets_what_was_missed(cast, server):

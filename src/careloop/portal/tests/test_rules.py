@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -41,16 +39,18 @@ def test_the_factor_fits_only_what_is_known(given, known):
     assert rules.factor_matches(given, known) == (rules.digits_of(given) in known)
 
 
-def test_comparing_takes_the_same_time_whatever_fits():
-    def took(given):
-        start = time.perf_counter()
-        for _ in range(400):
-            rules.factor_matches(given, ["6721", "0348", "2290"])
-        return time.perf_counter() - start
+@pytest.mark.parametrize("given", ["6721", "0348", "1111", ""])
+def test_every_known_number_is_compared_whatever_fits(given, monkeypatch):
+    """Counted, not timed: a clock in a test says more about the machine than about the code."""
+    compared = []
 
-    right = statistics.median(took("6721") for _ in range(9))
-    wrong = statistics.median(took("1111") for _ in range(9))
-    assert abs(right - wrong) < max(right, wrong) * 0.5
+    def compare(left, right):
+        compared.append(right)
+        return left == right
+
+    monkeypatch.setattr(rules.hmac, "compare_digest", compare)
+    rules.factor_matches(given, ["6721", "0348", "2290"])
+    assert compared == [b"6721", b"0348", b"2290"]
 
 
 @pytest.mark.parametrize(
