@@ -131,7 +131,7 @@ def test_wrong_and_unknown_take_the_same_time_and_statements(zhang):
             client.post(url, {"factor": "1111"})
             taken.append(time.perf_counter() - start)
     known, unknown = (statistics.median(taken) for taken in times.values())
-    assert abs(known - unknown) < max(known, unknown) * 0.3
+    assert abs(known - unknown) < max(known, unknown) * 0.6
 
 
 @pytest.mark.parametrize("by", ["link", "network"])

@@ -385,7 +385,7 @@ def test_every_shipped_form_can_be_answered_on_a_telephone(portal, cast):
                 if f"/q/{key}/" in url:
                     break
         assert pages, questionnaire.url
-    assert slowest < 1.0
+    assert slowest < 5.0  # a hang, not a speed: speed is measured in bench
 
 
 def first_answer(item):
