@@ -19,8 +19,8 @@ IN_PRODUCTION = ENV.mode == "production"
 SIMULATED_CLOCK = _clock.install(ENV.mode)  # None: time is real
 
 ROOMS = (
-    "kernel", "audit", "accounts", "patients", "tasks", "messaging", "questionnaires", "alerts", "appointments",
-    "plans", "reports", "integration", "console", "portal", "workbench", "simulation",
+    "kernel", "audit", "accounts", "batches", "patients", "tasks", "messaging", "questionnaires", "alerts", "appointments",
+    "supervision", "publichealth", "rosters", "plans", "cohorts", "letters", "reports", "integration", "console", "portal", "workbench", "simulation",
 )  # fmt: skip
 
 SECRET_KEY = secret_key(ENV)

@@ -1,0 +1,1 @@
+"""Groups of patients by condition: counted live, kept living or frozen, and turned into a special-topic follow-up."""
