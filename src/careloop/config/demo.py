@@ -21,6 +21,8 @@ from careloop.kernel.supervisor import Process, Supervisor
 
 GATEWAY_PORT = 8002
 READY_SECONDS = 60.0
+FILLING = "filling"
+"""A file of this name in the data directory: the history is being played, nobody has worked there yet."""
 HISTORY = ("--days", "90", "--discharges-per-day", "3", "--seed", "7", "--people-file")
 
 
@@ -31,6 +33,7 @@ def demo(arguments: list[str]) -> int:
     if "--reset" in arguments:
         return reset(cluster, settings.data_dir)
     started = time.monotonic()
+    forget_unfinished(cluster, settings.data_dir)
     os.environ.update(demo_environment(settings))
     people = settings.data_dir / "demo-people.json"
     with Step("Database"):
@@ -44,7 +47,9 @@ def demo(arguments: list[str]) -> int:
             careloop("migrate")
         if not people.exists():
             print("  Demo hospital: 90 days of history, every message over a real socket …", flush=True)
+            (settings.data_dir / FILLING).touch()
             careloop("simulate", *HISTORY, str(people), show=True)
+            (settings.data_dir / FILLING).unlink()
         supervisor = Supervisor(processes(settings.data_dir, dev="--dev" in arguments))
         with Step("Web, portal, worker, gateways"):
             supervisor.start()
@@ -60,6 +65,14 @@ def demo(arguments: list[str]) -> int:
         if mine:
             postgres.stop(cluster)
     return 0
+
+
+def forget_unfinished(cluster: postgres.Cluster, data: Path) -> None:
+    """A first filling that was interrupted is half a history, in which numbers cannot add up: begin it anew."""
+    if (data / FILLING).exists():
+        print("  The last filling was interrupted; it begins anew.", flush=True)
+        postgres.destroy(cluster)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 class Step:

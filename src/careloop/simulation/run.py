@@ -19,6 +19,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from careloop.accounts.models import Practitioner
+from careloop.integration.models import InboxMessage
 from careloop.simulation import machinery, messages, phone
 from careloop.simulation.report import Report, report
 from careloop.simulation.setup import issue_demo_passwords, open_hospital
@@ -70,6 +71,7 @@ def main(arguments: list[str]) -> int:
     first = (today - timedelta(days=options.days - 1)).date()
     city = City(options.seed, settings.ENV.shared_data)
     opening = datetime.combine(first, datetime.min.time()) - timedelta(days=40)
+    refuse_a_used_database()
     _set_clock(opening.replace(tzinfo=zone).astimezone(UTC))
     staff = open_hospital(city, at=timezone.now())
     run = _prepare(city, list(staff.nurses), zone, options, first)
@@ -84,6 +86,19 @@ def main(arguments: list[str]) -> int:
         options.people_file.chmod(0o600)
     _print(run, found, seconds=time.monotonic() - started)
     return 1 if found.faults else 0
+
+
+class DatabaseInUse(SystemExit):
+    """A run plays the past. In a database that already knows a later day, numbers would contradict each other."""
+
+
+def refuse_a_used_database() -> None:
+    """Nothing is played on top of messages that are already there."""
+    if InboxMessage.objects.unscoped("the run asks whether it is the first").exists():
+        raise DatabaseInUse(
+            "This database already holds HL7 messages; a simulation needs an empty one. "
+            "Delete the demo with `make demo-reset`, or name another folder in CARELOOP_DATA_DIR."
+        )
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

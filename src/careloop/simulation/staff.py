@@ -24,6 +24,8 @@ from careloop.simulation.answering import choose, number
 from careloop.simulation.world import Stay
 from careloop.tasks import actions as work
 from careloop.tasks.models import Task
+from careloop.tasks.reads import numbers_of, tries_of
+from careloop.tasks.rules import best_number, found_dead
 
 CALL_MINUTES = (2, 6)
 WAIT_OUTCOMES = ("no-answer", "no-answer", "busy", "off")
@@ -127,11 +129,10 @@ def _call(task: Task, stay: Stay, hospital: Hospital, *, at: datetime, by: Viewe
 
 
 def _number_to_dial(task: Task, by: Viewer) -> ContactPoint | None:
-    numbers = ContactPoint.objects.visible_to(by).filter(
-        patient_id=task.patient_id, system="phone", active=True, is_valid=True
-    )
-    usable = [n for n in numbers.order_by("rank", "pk") if n.last_result not in {"empty-number", "wrong-person"}]
-    return min(usable, key=lambda n: (n.failures, n.rank), default=None)
+    """The number the call screen offers first, without those that this task's own calls found dead."""
+    dead = found_dead(tries_of(task.pk, viewer=by))
+    best = best_number(numbers_of(task.patient_id, viewer=by), skip=dead)
+    return ContactPoint.objects.visible_to(by).get(pk=best.id) if best else None
 
 
 def _answers_phone(stay: Stay, point: ContactPoint, dice: random.Random, at: datetime) -> str:

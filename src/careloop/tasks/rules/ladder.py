@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cache
 from pathlib import Path
@@ -132,9 +132,12 @@ def decide(
     """What follows after an unsuccessful attempt.
 
     `tries` are all attempts for the task, this one last; `numbers` as they stand after it (a dead number is marked).
+    A number found dead by this task's own last try on it stays dead for it, even if the record disagrees.
     `at` in the hospital's own time zone.
     """
     ladder = ladder or shipped_ladder()
+    failed = found_dead(tries)
+    numbers = [replace(number, dead=number.dead or number.id in failed) for number in numbers]
     if best_number(numbers) is None:
         return Decision(
             move="contact-check",
@@ -146,6 +149,12 @@ def decide(
             move="review", not_before=at + timedelta(hours=ladder.review_within_hours), reason="tried-enough"
         )
     return _try_again(outcome, numbers, tries, at, ladder)
+
+
+def found_dead(tries: Sequence[Try]) -> frozenset[UUID]:
+    """Numbers whose last try here met nobody who could ever be the patient: not in service, or a stranger's."""
+    last = {t.number_id: t.outcome for t in tries if t.number_id is not None and t.outcome in OUTCOMES}
+    return frozenset(number for number, outcome in last.items() if OUTCOMES[outcome].number_failed)
 
 
 def rounds(tries: Sequence[Try]) -> int:

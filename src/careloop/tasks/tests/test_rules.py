@@ -218,6 +218,18 @@ def test_a_wrong_number_does_not_count_as_a_failed_round():
     assert rules.rounds(tries((OWN, "empty-number"), (WARD, "wrong-person"), (DAUGHTER, "busy"))) == 1
 
 
+def test_a_number_found_dead_by_this_task_is_not_dialled_again_even_if_the_record_calls_it_alive():
+    """A later "reached" of another task may stand in the record; this task's own last try counts for this task."""
+    history = tries((OWN, "empty-number"), (DAUGHTER, "wrong-person"))
+    alive = [rules.Number(id=n, last_reached_at=AT) for n in (OWN, DAUGHTER)]
+    assert rules.found_dead(history) == {OWN, DAUGHTER}
+    assert rules.decide(outcome="wrong-person", numbers=alive, tries=history, at=AT).move == "contact-check"
+
+
+def test_a_number_that_answered_after_all_is_alive_again():
+    assert rules.found_dead(tries((OWN, "empty-number"), (OWN, "busy"))) == frozenset()
+
+
 failures = st.sampled_from(sorted(rules.shipped_ladder().after))
 
 
