@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
@@ -35,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 AS_OWNER = frozenset({"migrate", "manage"})
 # These look after the database themselves, before Django.
 BARE = frozenset({"db", "demo"})
+# These may be the first command on a machine: tables and shipped content come by themselves.
+FROM_NOTHING = frozenset({"simulate"})
 # These play with time: their processes share a clock that can be moved.
 WITH_MOVABLE_CLOCK = frozenset({"simulate"})
 
@@ -56,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # An invented year may be lost in a power cut; not waiting for the disk at each commit makes it a third faster.
         os.environ.setdefault("PGOPTIONS", "-c synchronous_commit=off")
     prepare(owner=name in AS_OWNER, database=name not in BARE)
+    if name in FROM_NOTHING and rest[:1] not in (["-h"], ["--help"]):
+        subprocess.run([sys.executable, "-m", "careloop", "migrate"], check=True)  # as the role that owns the tables
     return int(_function(COMMANDS[name][1], bare=name in BARE)(rest) or 0)
 
 
