@@ -31,6 +31,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("messaging:list", "message", _("Messages"), "messaging.view"),
             ("questionnaires:list", "forms", _("Questionnaires"), "questionnaires.view"),
+            ("batches:mine", "checklist", _("Background work"), "batches.view"),
         ),
     ),
     (

@@ -8,6 +8,8 @@ import careloop.alerts.events as alerts
 import careloop.alerts.jobs as alerts_jobs
 import careloop.appointments.events as appointments
 import careloop.audit.events as audit
+import careloop.batches.events as batches
+import careloop.batches.jobs as batches_jobs
 import careloop.integration.events as integration
 import careloop.integration.jobs as integration_jobs
 import careloop.messaging.events as messaging
@@ -25,6 +27,13 @@ REACTIONS = {
     audit.RecordSeen: (),
     audit.ListSeen: (),
     audit.AccessDenied: (),
+    batches.BatchStarted: (batches_jobs.run_batch,),
+    batches.BatchItemsSettled: (),
+    batches.BatchStopped: (),
+    batches.BatchFinished: (),
+    batches.BatchFileStored: (),
+    batches.BatchFileTaken: (),
+    batches.BatchFilesPurged: (),
     accounts.SignedIn: (),
     accounts.SignInFailed: (),
     accounts.SignedOut: (),

@@ -33,6 +33,7 @@ LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 LOCALE_PATHS: list[Path] = [BASE_DIR / "config" / "locale"]
 ROOT_URLCONF = "careloop.config.urls_portal" if ENV.surface == "portal" else "careloop.config.urls"
 REACTIONS = "careloop.config.reactions.REACTIONS"
+BATCH_KINDS = "careloop.config.batches.BATCH_KINDS"
 AUTH_USER_MODEL = "accounts.Practitioner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ALLOWED_HOSTS = [host.strip() for host in ENV.allowed_hosts.split(",") if host.strip()]

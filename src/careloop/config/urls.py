@@ -12,6 +12,7 @@ urlpatterns = [
     path("console/", include("careloop.console.urls")),
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
+    path("batches/", include("careloop.batches.urls")),
     path("tasks/", include("careloop.tasks.urls")),
     path("plans/", include("careloop.plans.urls")),
     path("reports/", include("careloop.reports.urls")),
