@@ -2,7 +2,14 @@
 
 from careloop.questionnaires.rules.conditions import BadCondition
 from careloop.questionnaires.rules.definition import BadQuestionnaire, Form, Item, Option, Words, content_hash, parse
-from careloop.questionnaires.rules.judging import Classification, Finding, classify, finding_from, judge
+from careloop.questionnaires.rules.judging import (
+    Classification,
+    Finding,
+    classify,
+    finding_from,
+    judge,
+    missing_for_class,
+)
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, is_enabled
 from careloop.questionnaires.rules.proofreading import OWNER_ROLES, proofread
 from careloop.questionnaires.rules.scoring import Score, overlapping_bands, score
@@ -11,6 +18,6 @@ from careloop.questionnaires.rules.validation import LONGEST, Fault, clean_value
 __all__ = [
     "LONGEST", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
     "Finding", "Form", "Item", "Option", "Score", "Words", "classify", "clean_value", "content_hash", "enabled_items",
-    "faults", "finding_from", "is_enabled", "judge", "overlapping_bands", "parse", "proofread", "score",
+    "faults", "finding_from", "is_enabled", "judge", "missing_for_class", "overlapping_bands", "parse", "proofread", "score",
     "settle_exclusive",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from careloop.questionnaires.rules.conditions import Context, holds, items_of, scores_of, truth
 from careloop.questionnaires.rules.definition import Form, Words
-from careloop.questionnaires.rules.logic import Answers, live_answers
+from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, live_answers
 from careloop.questionnaires.rules.scoring import score
 
 
@@ -47,6 +47,7 @@ class Classification:
     next_days: int | None
     referral: bool
     urgent: bool = False  # refer now, not at the next occasion
+    clock: str = ""  # which clock the form starts; empty: follows from the days and the referral
 
 
 SEVERITIES = ("critical", "high", "watch")
@@ -85,15 +86,50 @@ def classify(
         if fits is None:  # an answer is missing that could still put the visit into this class
             return None
         if fits:
-            return _overridden(form.classification, _outcome(outcome, context.answers), context)
+            return _overridden(form.classification, _outcome(outcome, context), context)
     return None
+
+
+def missing_for_class(
+    form: Form,
+    answers: Answers,
+    *,
+    previous: Answers | None = None,
+    previous_at: datetime | None = None,
+    at: datetime | None = None,
+) -> tuple[str, ...]:
+    """Why a visit has no class: the asked questions without a usable answer that could still decide it, in form order."""
+    if form.classification is None:
+        return ()
+    context = _context(form, answers, previous, previous_at, at)
+    wanted: set[str] = set()
+    for outcome in form.classification["outcomes"]:
+        fits = truth(outcome["when"], context)
+        if fits:
+            break
+        if fits is None:
+            wanted |= _looked_at(form, outcome["when"])
+    asked = {item.link_id for item in enabled_items(form, answers)}
+    return tuple(
+        item.link_id
+        for item in form.questions
+        if item.link_id in wanted & asked and context.answers.get(item.link_id) in (None, "", [], NOT_MEASURED)
+    )
+
+
+def _looked_at(form: Form, condition: Any) -> set[str]:
+    """The questions behind a condition, those of its scores too."""
+    found = items_of(condition)
+    for code in scores_of(condition):
+        found |= {str(name) for total in form.scores if total["code"] == code for name in total["items"]}
+    return found
 
 
 def _overridden(classification: Mapping[str, Any], found: Classification, context: Context) -> Classification:
     """The urgent cases of the norm keep their class but start another clock."""
     for line in classification.get("overrides", ()):
         if holds(line["when"], context):
-            why = _outcome({**line, "code": found.code, "title": {}}, context.answers)
+            why = _outcome({**line, "code": found.code, "title": {}}, context)
             reason = Words(f"{why.reason.zh}；{found.reason.zh}", f"{why.reason.en}; {found.reason.en}")
             return replace(why, title=found.title, reason=reason)
     return found
@@ -107,9 +143,7 @@ def _context(
 
 
 def _finding(form: Form, rule: Mapping[str, Any]) -> Finding:
-    evidence = items_of(rule["when"])
-    for code in scores_of(rule["when"]):
-        evidence |= {name for total in form.scores if total["code"] == code for name in total["items"]}
+    evidence = _looked_at(form, rule["when"])
     order = [item.link_id for item in form.walk()]
     return Finding(
         rule_code=rule["code"],
@@ -124,22 +158,25 @@ def _finding(form: Form, rule: Mapping[str, Any]) -> Finding:
     )
 
 
-def _outcome(outcome: Mapping[str, Any], answers: Answers) -> Classification:
+def _outcome(outcome: Mapping[str, Any], context: Context) -> Classification:
     return Classification(
         code=str(outcome["code"]),
         title=_words(outcome["title"]),
         reason=Words(
-            _filled(outcome["reason"].get("zh", ""), answers), _filled(outcome["reason"].get("en", ""), answers)
+            _filled(outcome["reason"].get("zh", ""), context), _filled(outcome["reason"].get("en", ""), context)
         ),
         next_days=outcome.get("next_days"),
         referral=bool(outcome.get("referral")),
         urgent=bool(outcome.get("urgent")),
+        clock=str(outcome.get("clock", "")),
     )
 
 
-def _filled(text: str, answers: Answers) -> str:
-    """{sbp} becomes the answer; an unanswered question leaves a dash. Only linkIds are replaced, nothing is executed."""
-    for name, value in answers.items():
+def _filled(text: str, context: Context) -> str:
+    """{sbp} becomes the answer, {score:total} the score; what is not there leaves a dash. Nothing is executed."""
+    for code, total in context.scores.items():
+        text = text.replace(f"{{score:{code}}}", "–" if total is None else f"{total.normalize():f}")
+    for name, value in context.answers.items():
         text = text.replace(f"{{{name}}}", str(value))
     while (start := text.find("{")) >= 0 and (end := text.find("}", start)) > start:
         text = f"{text[:start]}–{text[end + 1 :]}"

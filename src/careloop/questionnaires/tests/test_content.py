@@ -34,6 +34,12 @@ def test_the_forms_asked_for_are_there():
         "oncology-post-op",
         "hypertension-national",
         "diabetes-national",
+        "severe-mental-disorder-national",
+        "tuberculosis-first-visit-national",
+        "tuberculosis-follow-up-national",
+        "tuberculosis-closing-national",
+        "elderly-self-care-national",
+        "referral-check-national",
         "phq-9",
         "gad-7",
         "barthel",
@@ -59,6 +65,8 @@ def test_vector(path, vector):
         assert (found.code if found else None) == vector["classification"]
         for name in {"next_days", "referral", "urgent"} & set(vector):
             assert getattr(found, name) == vector[name]
+        if found is None:
+            assert rules.missing_for_class(form, vector["answers"], **given) == tuple(vector["missing"])
     assert rules.faults(form, vector["answers"], complete=False) == ()
 
 
