@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Collate, Replace, Substr
 
-from careloop.kernel.models import ScopedQuerySet
+from careloop.kernel.models import ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Condition, ContactPoint, Encounter, Patient, PatientIdentifier
 from careloop.patients.rules.codes import icd_key
@@ -46,15 +46,15 @@ def search_patients(text: str, *, viewer: Viewer, limit: int = 20) -> list[Hit]:
     terms = read_query(text)
     if not terms:
         return []
-    found = _matching(Patient.objects.visible_to(viewer).filter(active=True), terms)
-    hits = _hits(found, limit)
+    hits = _hits(_matching(viewer, terms), limit)
     if not hits and any(term.kind == "name" and len(term.value) >= 2 for term in terms):
-        hits = _hits(_matching(Patient.objects.visible_to(viewer).filter(active=True), terms, given=True), limit)
+        hits = _hits(_matching(viewer, terms, given=True), limit)
     return hits
 
 
-def _matching(patients: QuerySet[Patient], terms: Sequence[Term], *, given: bool = False) -> QuerySet[Patient]:
+def _matching(viewer: Viewer, terms: Sequence[Term], *, given: bool = False) -> QuerySet[Patient]:
     """`given`: names are compared after the surname's first character (`国强` finds 周国强)."""
+    patients: QuerySet[Patient] = Patient.objects.visible_to(viewer).filter(active=True)
     for term in terms:
         if term.kind == "name" and given:
             patients = patients.annotate(given_c=Collate(Substr("name", 2), "C")).filter(given_c__startswith=term.value)
@@ -63,7 +63,7 @@ def _matching(patients: QuerySet[Patient], terms: Sequence[Term], *, given: bool
         elif term.kind == "initials":
             patients = _by_letters(patients, term.value)
         else:
-            patients = patients.filter(pk__in=_candidates(term))
+            patients = patients.filter(pk__in=_candidates(term, viewer))
     if any(term.kind not in ("name", "initials") for term in terms):
         # Few ids are known: sort those. In the C collation PostgreSQL would rather walk the whole index of initials.
         return patients.order_by("name_initials", "id")
@@ -80,15 +80,24 @@ def _by_letters(patients: QuerySet[Patient], letters: str) -> QuerySet[Patient]:
     return patients.annotate(pinyin_c=whole).filter(initials | Q(pinyin_c__startswith=letters))
 
 
-def _candidates(term: Term) -> list[UUID]:
-    """Ids behind a number, read first: a list of ids keeps the second statement a handful of index look-ups."""
-    return list(dict.fromkeys(pk for query in _number_queries(term) for pk in query[:CANDIDATES]))
+def _candidates(term: Term, viewer: Viewer) -> list[UUID]:
+    """Ids behind a number, read first: a list of ids keeps the second statement a handful of index look-ups.
+
+    Digits that lead to more patients than that are asked again among the viewer's own, so that a nurse of one
+    department never misses her patient behind strangers she may not see.
+    """
+    found: list[UUID] = []
+    for own, anybody in zip(_number_queries(term, viewer), _number_queries(term, None), strict=True):
+        ids = list(anybody[: CANDIDATES + 1])
+        found += ids if len(ids) <= CANDIDATES else own[:CANDIDATES]
+    return list(dict.fromkeys(found))
 
 
-def _number_queries(term: Term) -> Iterable[QuerySet[Any, UUID]]:
-    points = ContactPoint.objects.unscoped(WITHIN).values_list("patient_id", flat=True)
-    numbers = PatientIdentifier.objects.unscoped(WITHIN).values_list("patient_id", flat=True)
-    stays = Encounter.objects.unscoped(WITHIN).values_list("patient_id", flat=True)
+def _number_queries(term: Term, viewer: Viewer | None) -> Iterable[QuerySet[Any, UUID]]:
+    """Without a viewer: everybody's, to be narrowed afterwards."""
+    points = _rows(ContactPoint, viewer).values_list("patient_id", flat=True)
+    numbers = _rows(PatientIdentifier, viewer).values_list("patient_id", flat=True)
+    stays = _rows(Encounter, viewer).values_list("patient_id", flat=True)
     if term.kind == "last4":
         yield points.filter(last4=term.value)
         yield numbers.filter(last4=term.value).exclude(last4="")
@@ -103,6 +112,10 @@ def _number_queries(term: Term) -> Iterable[QuerySet[Any, UUID]]:
         yield numbers.filter(value__startswith=term.value)
         yield stays.filter(visit_number__startswith=term.value)
         yield stays.filter(admission_number__startswith=term.value).exclude(admission_number="")
+
+
+def _rows(model: type[ScopedModel], viewer: Viewer | None) -> ScopedQuerySet[Any]:
+    return model.objects.unscoped(WITHIN) if viewer is None else model.objects.visible_to(viewer)
 
 
 def _hits(patients: QuerySet[Patient], limit: int) -> list[Hit]:

@@ -14,6 +14,7 @@ from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
 from careloop.patients import actions, reads
 from careloop.patients.models import Patient
+from careloop.patients.reads import search
 from careloop.patients.rules import ContactData, IdentifierData, PersonData, VisitData
 from careloop.patients.tests.test_upsert import AT, BY, GOOD
 from tests.cast import Cast
@@ -69,6 +70,18 @@ def test_nobody_finds_patients_of_others(people: Cast) -> None:
     assert found("slw", people.as_li) == ["单立文"]
     assert found("6723", people.as_wang) == []
     assert found("2026110349", people.as_wang) == []
+
+
+def test_own_patients_are_found_behind_a_crowd_of_strangers_with_the_same_digits(
+    people: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten strangers of another department share the digits; the look-up stops after three."""
+    for number in range(10):
+        patient(people, f"邻{number}", f"77889{number}01", "13800005678", people.orthopaedics)
+    mine = patient(people, "自家人", "77889999", "13900005678")
+    monkeypatch.setattr(search, "CANDIDATES", 3)
+    assert found("5678", people.as_wang) == [mine.name]
+    assert found("77889", people.as_wang) == [mine.name]
 
 
 def test_a_line_says_who_it_is(people: Cast) -> None:
