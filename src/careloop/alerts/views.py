@@ -81,7 +81,7 @@ def act(request: PageRequest, alert_id: UUID) -> HttpResponse:
     changed = actions.act(
         alert=alert, code=given["code"], note=given["note"], days=days, at=timezone.now(), by=request.viewer
     )
-    return _after(request, changed, _("Recorded."))
+    return _after(request, changed, _("Recorded."), can_undo=given["code"] != actions.ASK_TO_MEASURE)
 
 
 @page(access.HANDLE, methods=("POST",))

@@ -13,6 +13,9 @@ from careloop.alerts.models import Absence, Alert, AlertAction, Duty, Notice
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
+from careloop.messaging.actions import load_templates
+from careloop.messaging.models import Communication
+from careloop.patients.models import AccessLink
 from careloop.tasks.models import Task
 from tests.cast import LONG_AGO, NOW, make_cast
 
@@ -234,6 +237,36 @@ def test_an_extra_visit_is_on_the_list_at_once_and_undo_takes_it_back(cast):
     actions.undo(alert=alert, at=later(2.5), by=cast.as_zhao)
     visit.refresh_from_db()
     assert (visit.status, again(alert).status) == ("cancelled", "accepted")
+
+
+def test_the_patient_is_asked_to_measure_by_a_message_that_says_nothing_of_the_alert(cast):
+    load_templates(at=NOW, by=SYSTEM)
+    alert = raise_one(cast)
+    actions.accept(alert=alert, at=later(1), by=cast.as_zhao)
+    actions.act(alert=alert, code="ask-to-measure", at=later(2), by=cast.as_zhao)
+    message = Communication.objects.unscoped("test").get(patient=alert.patient)
+    link = AccessLink.objects.unscoped("test").get(pk=message.link_id)
+    assert (message.template_code, message.channel, link.purpose) == ("measurement-link", "sms", "measurement")
+    assert alert.sentence_zh not in str(message.params)
+    assert again(alert).status == "acted"
+
+
+def test_a_message_that_left_is_not_taken_back_by_undo(cast):
+    load_templates(at=NOW, by=SYSTEM)
+    alert = raise_one(cast)
+    actions.accept(alert=alert, at=later(1), by=cast.as_zhao)
+    actions.act(alert=alert, code="ask-to-measure", at=later(2), by=cast.as_zhao)
+    with pytest.raises(actions.NothingToUndo):
+        actions.undo(alert=alert, at=later(2.5), by=cast.as_zhao)
+    assert Communication.objects.unscoped("test").filter(patient=alert.patient).count() == 1
+
+
+def test_that_the_family_was_told_stands_in_the_history(cast):
+    alert = raise_one(cast)
+    actions.accept(alert=alert, at=later(1), by=cast.as_zhao)
+    actions.act(alert=alert, code="family-told", note="daughter", at=later(2), by=cast.as_zhao)
+    actions.close(alert=alert, code="resolved", at=later(3), by=cast.as_zhao)
+    assert history(alert) == ["raised", "accepted", "acted", "closed"]
 
 
 # --- undo
