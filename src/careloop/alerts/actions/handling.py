@@ -182,7 +182,7 @@ def act(*, alert: Alert, code: str, note: str = "", days: int = 3, at: datetime,
     held = own(alert, by)
     if not rules.may(rules.ACTED, state=held.status):
         raise AlertIsClosed if held.status == Alert.Status.CLOSED else AlertNotYours
-    before = snapshot(held)
+    before = {} if code == ASK_TO_MEASURE else snapshot(held)  # a message that left is not taken back
     everyone().filter(pk=held.pk).update(status=Alert.Status.ACTED, acted_at=Coalesce(F("acted_at"), at), updated_at=at)
     entry = log(held, AlertAction.Kind.ACTED, at, by, code=code, note=note, before=before)
     if code == "extra-visit":
