@@ -13,7 +13,7 @@ from careloop.accounts.models import Organization, Practitioner
 from careloop.alerts import rules
 from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import Patient, PatientRow, patient_scope
+from careloop.patients.models import Patient, PatientRow, not_sealed, patient_scope
 
 
 class AlertQuerySet(ScopedQuerySet["Alert"]):
@@ -140,15 +140,19 @@ class Alert(ScopedModel):
 
     @classmethod
     def scope(cls, viewer: Viewer) -> Q:
-        """Staff see the alerts of their departments and those they own, stand in for or are copied on."""
+        """Staff see the alerts of their departments and those they own, stand in for or are copied on.
+
+        A blind re-check keeps older alerts from the person who is to ask again, never one that is raised meanwhile.
+        """
+        unsealed = not_sealed(viewer, before="raised_at")
         if viewer.patient_id or viewer.hospital_wide or not viewer.is_staff:
-            return patient_scope(viewer)
+            return patient_scope(viewer, sealed=False) & unsealed
         who = viewer.practitioner_id
         mine = Q(owner_id=who) | Q(stand_in_id=who) | Q(copied_to_id=who)
         here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
         if not viewer.may_see_sensitive:
             here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
-        return here
+        return here & unsealed
 
     def times(self) -> rules.Times:
         """The ledger as the rules read it."""

@@ -20,6 +20,7 @@ import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal
 import careloop.questionnaires.events as questionnaires
 import careloop.reports.events as reports
+import careloop.supervision.events as supervision
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
 
@@ -88,6 +89,8 @@ REACTIONS = {
     patients.GlassBroken: (),
     patients.AccessReviewed: (),
     patients.PhoneRevealed: (),
+    patients.RecordsSealed: (),
+    patients.SealLifted: (),
     tasks.TasksRequested: (tasks_jobs.weigh_requested,),
     tasks.TaskCompleted: (plans_jobs.derive_next,),
     tasks.TaskClosed: (plans_jobs.derive_next,),
@@ -163,4 +166,18 @@ REACTIONS = {
     questionnaires.ResponseCompleted: (alerts_jobs.judge_response, plans_jobs.close_task_of_response),
     questionnaires.ResponseAmended: (alerts_jobs.judge_response,),
     questionnaires.ResponseEnteredInError: (),
+    supervision.SampleDrawn: (),
+    supervision.SampleDecided: (),
+    supervision.CheckHandedOver: (),
+    supervision.ReCheckBegun: (),
+    supervision.ReCheckSubmitted: (),
+    supervision.BlindnessGivenUp: (),
+    supervision.PatientNotReachedAgain: (),
+    supervision.DifferencesExplained: (),
+    supervision.RecordReviewed: (),
+    supervision.FindingRaised: (),
+    supervision.FindingAnswered: (),
+    supervision.FindingReturned: (),
+    supervision.FindingClosed: (),
+    supervision.IntegrityRolledUp: (),
 }

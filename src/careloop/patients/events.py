@@ -209,3 +209,19 @@ class PhoneRevealed(Event):
     """A masked number was shown in full."""
 
     contact_point_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsSealed(Event):
+    """These records are closed to a person who is to ask the patients again without seeing them."""
+
+    practitioner_id: UUID
+    patient_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealLifted(Event):
+    """The record is open to that person again: the second answer was given, or blindness was given up."""
+
+    practitioner_id: UUID
+    because: str

@@ -13,6 +13,8 @@ from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import ScopedModel
 from careloop.kernel.viewer import Viewer
 
+MAY_BE_SEALED = "supervision.check"  # the permission of those who ask patients again without seeing the record
+
 
 class Risk(models.TextChoices):
     """How worried we are. Always shown as icon + word + colour (ux R15)."""
@@ -33,10 +35,11 @@ class Sex(models.TextChoices):
     UNKNOWN = "unknown", _("Unknown")
 
 
-def patient_scope(viewer: Viewer, path: str = "patient") -> Q:
+def patient_scope(viewer: Viewer, path: str = "patient", *, sealed: bool = True) -> Q:
     """Which patients a viewer may see, as a condition on a table whose foreign key is `path` ("" on Patient itself).
 
     Own / departments / hospital by care relationship, plus running grants; sensitive records need their own permission.
+    What a blind re-check keeps from the viewer is left out, unless the caller says so itself (`sealed=False`).
     """
     pk = f"{path}_id" if path else "pk"
     if viewer.patient_id:
@@ -48,7 +51,21 @@ def patient_scope(viewer: Viewer, path: str = "patient") -> Q:
         allowed &= Q(**{f"{path}__sensitivity" if path else "sensitivity": Patient.Sensitivity.NORMAL})
     if not viewer.hospital_wide or not viewer.may_see_sensitive:
         allowed |= Q(Exists(_grants(viewer, pk)))
-    return allowed
+    return allowed & not_sealed(viewer, path) if sealed else allowed
+
+
+def not_sealed(viewer: Viewer, path: str = "patient", *, before: str = "") -> Q:
+    """Leaves out the records that a blind re-check keeps from this viewer; stronger than every right and every grant.
+
+    `before` names a time of the row: then only what is older than the seal is kept away (a new alert is not).
+    Only who may re-check can be sealed off, so nobody else's queries pay for it.
+    """
+    if not viewer.can(MAY_BE_SEALED) or viewer.practitioner_id is None:
+        return Q()
+    seals = BlindSeal.objects.unscoped("this is the scope itself").filter(
+        patient_id=OuterRef(f"{path}_id" if path else "pk"), practitioner_id=viewer.practitioner_id, lifted_at=None
+    )
+    return ~Q(Exists(seals.filter(since__gte=OuterRef(before)) if before else seals))
 
 
 def _relationships(viewer: Viewer, pk: str) -> models.QuerySet[CareRelationship]:
@@ -618,6 +635,30 @@ class AccessGrant(PatientRow):
         constraints = [
             models.CheckConstraint(condition=Q(valid_to__gt=models.F("valid_from")), name="grant_period"),
             models.CheckConstraint(condition=~Q(reason=""), name="grant_has_reason"),
+        ]
+
+
+class BlindSeal(PatientRow):
+    """While somebody is to ask a patient again, this record is closed to that person: the second answer stays blind."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="blind_seals", db_index=False)
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+", db_index=False)
+    why = models.CharField(max_length=80)  # what it is for, as "re-check:<id>"; each seals and lifts for itself
+    since = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+    lifted_because = models.CharField(max_length=40, blank=True, default="")
+
+    privacy = {"why": "none", "since": "none", "lifted_at": "none", "lifted_because": "none"}
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["patient", "practitioner"], name="seal_running", condition=Q(lifted_at__isnull=True))
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "practitioner", "why"], name="seal_once"),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) ^ ~Q(lifted_because=""), name="seal_lifted_has_reason"
+            ),
         ]
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, patient_scope
+from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, not_sealed, patient_scope
 
 # The kinds that stand on the calling list. Alerts, messages and work orders have lists of their own.
 QUEUE_KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
@@ -39,6 +39,7 @@ class Task(ScopedModel):
         CONTACT_CHECK = "contact-check", _("Check contact data")
         MESSAGE = "message", _("Message from patient")
         WORK_ORDER = "work-order", _("Work order")
+        RE_CHECK = "re-check", _("Re-check call")
 
     class Status(models.TextChoices):
         REQUESTED = "requested", _("To do")
@@ -135,7 +136,7 @@ class Task(ScopedModel):
         here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
         if not viewer.may_see_sensitive:
             here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
-        return here
+        return here & not_sealed(viewer)
 
 
 class ContactAttempt(PatientRow):

@@ -40,6 +40,7 @@ from careloop.patients.actions.persons import (
     withdraw_death,
 )
 from careloop.patients.actions.results import store_allergies, store_document, store_medications, store_observations
+from careloop.patients.actions.seals import lift_seal, seal_records
 from careloop.patients.actions.visits import (
     VisitOfAnotherPatient,
     replace_conditions,
@@ -68,6 +69,7 @@ __all__ = [
     "dismiss_duplicate",
     "grant_access",
     "issue_link",
+    "lift_seal",
     "merge_patients",
     "record_death",
     "replace_conditions",
@@ -77,6 +79,7 @@ __all__ = [
     "reveal_contact_point",
     "review_access",
     "revoke_link",
+    "seal_records",
     "set_consent",
     "set_related_person",
     "set_risk",
