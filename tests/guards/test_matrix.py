@@ -48,6 +48,7 @@ NOT_ABOUT_A_PATIENT = {
     "questionnaires/<uuid:questionnaire_id>/": "published forms",
     "reports/lists/": "indicator names; the list behind them is tried in reports/tests",
     "alerts/duties/": "duty lists",
+    "rosters/": "teams and people's days; the list behind a figure is scoped and tried in rosters/tests/test_views.py",
     "alerts/absences/": "duty lists",
     "today/filters/": "one's own saved filters",
     "hooks/": "gateways; every call is signed",

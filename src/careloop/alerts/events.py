@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from careloop.kernel.events import Event
@@ -70,4 +71,9 @@ class DutyChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsenceChanged(Event):
+    """Somebody is away, or back: `valid_to` = `valid_from` when it was taken back before it began."""
+
     practitioner_id: UUID
+    absence_id: UUID
+    valid_from: datetime
+    valid_to: datetime | None

@@ -16,6 +16,8 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("workbench:today", "calendar-check", _("Follow-up today"), "tasks.work"),
             ("alerts:board", "alert-triangle", _("Alerts"), "alerts.view"),
+            ("rosters:workload", "user-share", _("Share out the work"), "tasks.distribute"),
+            ("rosters:teams", "users-group", _("Teams and shifts"), "rosters.keep"),
         ),
     ),
     (

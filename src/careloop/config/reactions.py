@@ -20,6 +20,8 @@ import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal
 import careloop.questionnaires.events as questionnaires
 import careloop.reports.events as reports
+import careloop.rosters.events as rosters
+import careloop.rosters.jobs as rosters_jobs
 import careloop.supervision.events as supervision
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
@@ -56,7 +58,7 @@ REACTIONS = {
     alerts.AlertEscalated: (),
     alerts.DutyPhoneRung: (),
     alerts.DutyChanged: (),
-    alerts.AbsenceChanged: (),
+    alerts.AbsenceChanged: (rosters_jobs.follow_absence,),
     patients.PatientRegistered: (),
     patients.PatientUpdated: (),
     patients.PatientDied: (plans_jobs.stop_for_death,),
@@ -108,6 +110,12 @@ REACTIONS = {
     tasks.RiskCarried: (),
     tasks.FilterSaved: (),
     tasks.FilterRemoved: (),
+    rosters.TeamChanged: (),
+    rosters.TeamMemberChanged: (),
+    rosters.SkillChanged: (),
+    rosters.ShiftChanged: (),
+    rosters.LeaveChanged: (rosters_jobs.give_to_others,),
+    rosters.WorkDistributed: (),
     reports.RollupFolded: (),
     reports.RollupChecked: (),
     reports.DrilledDown: (),

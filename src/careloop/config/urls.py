@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("careloop.alerts.urls")),
     path("batches/", include("careloop.batches.urls")),
     path("tasks/", include("careloop.tasks.urls")),
+    path("rosters/", include("careloop.rosters.urls")),
     path("plans/", include("careloop.plans.urls")),
     path("reports/", include("careloop.reports.urls")),
     path("questionnaires/", include("careloop.questionnaires.urls")),

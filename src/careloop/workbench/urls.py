@@ -9,7 +9,6 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("today/", today.today, name="today"),
     path("today/list/", today.worklist, name="worklist"),
-    path("today/distribute/", today.distribute, name="distribute"),
     path("today/filters/", today.keep_filter, name="keep-filter"),
     path("today/filters/<uuid:filter_id>/drop/", today.drop_filter, name="drop-filter"),
     path("today/why/", why.why, name="why"),

@@ -85,7 +85,7 @@ def set_absence(
         practitioner_id=practitioner_id, stand_in_id=stand_in_id, valid_from=valid_from, valid_to=valid_to
     )
     absence.save(force_insert=True)
-    record(AbsenceChanged(practitioner_id=practitioner_id), by=by)
+    record(_absence_fact(absence, ends=valid_to), by=by)
     return absence
 
 
@@ -97,7 +97,13 @@ def end_absence(*, absence: Absence, at: datetime, by: Viewer) -> None:
     running = Absence.objects.filter(pk=absence.pk, valid_from__lt=at).exclude(valid_to__lte=at)
     changed = running.update(valid_to=at) or Absence.objects.filter(pk=absence.pk, valid_from__gte=at).delete()[0]
     if changed:
-        record(AbsenceChanged(practitioner_id=absence.practitioner_id), by=by)
+        record(_absence_fact(absence, ends=max(at, absence.valid_from)), by=by)
+
+
+def _absence_fact(absence: Absence, *, ends: datetime | None) -> AbsenceChanged:
+    return AbsenceChanged(
+        practitioner_id=absence.practitioner_id, absence_id=absence.pk, valid_from=absence.valid_from, valid_to=ends
+    )
 
 
 def _refuse_foreign_department(organization_id: UUID, by: Viewer) -> None:

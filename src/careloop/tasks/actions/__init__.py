@@ -1,6 +1,6 @@
 """Every write on work."""
 
-from careloop.tasks.actions.assigning import assign_tasks, distribute_tasks
+from careloop.tasks.actions.assigning import assign_tasks, hand_out
 from careloop.tasks.actions.calling_back import call_back
 from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, keep_claim, release_claims
 from careloop.tasks.actions.contact import (
@@ -36,8 +36,8 @@ __all__ = [
     "claim_task",
     "close_tasks",
     "complete_task",
-    "distribute_tasks",
     "flag_self_report",
+    "hand_out",
     "keep_claim",
     "note_message",
     "open_early",

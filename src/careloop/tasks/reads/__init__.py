@@ -3,7 +3,6 @@
 from careloop.tasks.reads.explaining import Explained, explain_patient
 from careloop.tasks.reads.facts import WeighedTask, facts, number, numbers_of, still_open, tries_of
 from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, waiting
-from careloop.tasks.reads.sharing import Situation, sharing_situation, workload
 from careloop.tasks.reads.wording import event_label, outcome_label, reason_text, why_label
 from careloop.tasks.reads.worklist import TABS, Counts, ListQuery, Row, WorkList, narrowing, state_counts, work_list
 
@@ -13,7 +12,6 @@ __all__ = [
     "Explained",
     "ListQuery",
     "Row",
-    "Situation",
     "WeighedTask",
     "WorkList",
     "event_label",
@@ -29,12 +27,10 @@ __all__ = [
     "outcome_label",
     "reason_text",
     "rest_of_patient",
-    "sharing_situation",
     "state_counts",
     "still_open",
     "tries_of",
     "waiting",
     "why_label",
     "work_list",
-    "workload",
 ]

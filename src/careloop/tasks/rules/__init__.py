@@ -1,7 +1,7 @@
 """The pure part of the work list: states, priority, retries, outcomes, fair shares."""
 
 from careloop.tasks.rules.dialler import DIALLERS, Dialler, Dialling, grouped
-from careloop.tasks.rules.distribution import Distribution, Share, Unit, Worker, distribute, gini, spread
+from careloop.tasks.rules.handing import HandOut
 from careloop.tasks.rules.ladder import (
     Decision,
     Ladder,
@@ -38,26 +38,21 @@ __all__ = [
     "Decision",
     "Dialler",
     "Dialling",
-    "Distribution",
+    "HandOut",
     "Ladder",
     "Number",
     "Outcome",
     "PriorityFacts",
-    "Share",
     "State",
     "TaskRequest",
     "Term",
     "Try",
-    "Unit",
     "Weights",
-    "Worker",
     "best_number",
     "days_overdue",
     "decide",
-    "distribute",
     "explain",
     "found_dead",
-    "gini",
     "grouped",
     "outcome_of",
     "parse_ladder",
@@ -66,7 +61,6 @@ __all__ = [
     "score",
     "shipped_ladder",
     "shipped_weights",
-    "spread",
     "state_of",
     "wakes_at",
 ]

@@ -10,7 +10,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients.models import ContactPoint
 from careloop.tasks import actions, reads, rules
 from careloop.tasks.models import ContactAttempt, SavedFilter, Task
-from careloop.tasks.rules import TaskRequest
+from careloop.tasks.rules import HandOut, TaskRequest
 from careloop.tasks.tests.factories import make_patient, make_task
 from tests.cast import NOW, SYSTEM
 
@@ -305,17 +305,28 @@ def test_li_cannot_claim_what_she_cannot_see(cast):
 # --- sharing out, weighing, filters ----------------------------------------------------------------------------------
 
 
-def test_work_is_shared_out_fairly(cast):
-    for _n in range(7):
-        make_task(cast, make_patient(cast))
-    result = actions.distribute_tasks(at=NOW, by=cast.as_wang)
-    owners = Task.objects.unscoped("test").filter(owner__isnull=False).values_list("owner_id", flat=True)
-    counts = [list(owners).count(worker) for worker in set(owners)]
-    assert sum(counts) == 7
-    assert rules.spread(counts) <= 1
-    assert len(result.shares) == 7
-    assert facts("TasksAssigned") >= 1
-    assert actions.distribute_tasks(at=NOW, by=cast.as_wang).shares == ()
+def handed(task, owner, before=None, why="balance"):
+    return HandOut(task_id=task.pk, owner_id=owner.pk if owner else None, before=before.pk if before else None, why=why)
+
+
+def test_work_is_handed_out_in_one_go(cast):
+    mine, hers, done = (make_task(cast, make_patient(cast)) for _n in range(3))
+    actions.complete_task(task=done, outcome="reached-patient", at=NOW, by=cast.as_wang)
+    given = [handed(mine, cast.wang), handed(hers, cast.zhao, why="continuity"), handed(done, cast.wang)]
+    assert set(actions.hand_out(given=given, at=NOW, by=SYSTEM)) == {mine.pk, hers.pk}
+    owners = dict(Task.objects.unscoped("test").values_list("pk", "owner_id"))
+    assert owners == {mine.pk: cast.wang.pk, hers.pk: cast.zhao.pk, done.pk: None}
+    assert facts("TasksAssigned") == 2
+    assert actions.hand_out(given=[], at=NOW, by=SYSTEM) == []
+
+
+def test_what_got_an_owner_meanwhile_keeps_it(cast):
+    task = make_task(cast, owner=cast.zhao)
+    assert actions.hand_out(given=[handed(task, cast.wang)], at=NOW, by=SYSTEM) == []
+    assert actions.hand_out(given=[handed(task, cast.wang, before=cast.zhao)], at=NOW, by=SYSTEM) == [task.pk]
+    assert actions.hand_out(given=[handed(task, None, before=cast.wang)], at=NOW, by=SYSTEM) == [task.pk]
+    assert Task.objects.unscoped("test").get().owner_id is None
+    assert facts("TasksAssigned") == 2
 
 
 def test_assign_by_hand_and_back(cast):

@@ -202,17 +202,6 @@ def test_the_explanation_names_the_facts(cast):
     assert reads.explain_patient(cast.zhang.pk, viewer=cast.as_li, at=NOW) == []
 
 
-def test_workload_counts_people(cast):
-    task = make_task(cast, owner=cast.wang)
-    make_task(cast, owner=cast.wang)
-    now = timezone.now()
-    actions.record_attempt(task=task, contact_point_id=None, outcome="reached-patient", at=now, by=cast.as_wang)
-    load = {one.practitioner_id: one for one in reads.workload(at=now)}
-    assert (load[cast.wang.pk].open, load[cast.wang.pk].done, load[cast.wang.pk].reached) == (1, 1, 1)
-    assert load[cast.li.pk].attempts == 0
-    assert cast.he.pk not in load
-
-
 def test_every_outcome_and_reason_has_words():
     assert set(wording.OUTCOME_LABELS) == set(rules.OUTCOMES)
     facts = rules.PriorityFacts(

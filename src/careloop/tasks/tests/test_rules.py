@@ -1,7 +1,7 @@
 """The pure rules of the work list: tables of cases and properties. No database."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -263,96 +263,6 @@ def test_the_ladder_ends_and_stays_inside_calling_hours(outcomes, hour, minute):
 def test_another_part_of_the_day(hour, expected):
     moment = ladder_rules.other_band(AT.replace(hour=hour, minute=0), rules.shipped_ladder())
     assert (moment.day, moment.hour) == expected
-
-
-# --- distribution ----------------------------------------------------------------------------------------------------
-
-
-def units(n):
-    return [rules.Unit(id=UUID(int=1000 + i)) for i in range(n)]
-
-
-def counts(result, workers):
-    return [sum(share.worker_id == w.id for share in result.shares) for w in workers]
-
-
-@given(st.integers(0, 60), st.integers(1, 8))
-def test_equal_capacity_means_equal_work(n, people):
-    workers = [rules.Worker(id=UUID(int=i + 1), capacity=100) for i in range(people)]
-    result = rules.distribute(units(n), workers)
-    assert rules.spread(counts(result, workers)) <= 1
-    assert sum(counts(result, workers)) == n
-    assert result.left_over == ()
-
-
-@st.composite
-def situations(draw):
-    workers = [
-        rules.Worker(id=UUID(int=i + 1), capacity=draw(st.integers(0, 12)), load=draw(st.integers(0, 5)))
-        for i in range(draw(st.integers(1, 5)))
-    ]
-    ids = [w.id for w in workers]
-    some = st.none() | st.frozensets(st.sampled_from(ids), min_size=1)
-    work = [
-        rules.Unit(
-            id=UUID(int=1000 + i), last_worker=draw(st.none() | st.sampled_from([*ids, uuid4()])), eligible=draw(some)
-        )
-        for i in range(draw(st.integers(0, 30)))
-    ]
-    return work, workers
-
-
-@given(situations())
-def test_nothing_is_lost_nobody_is_over_capacity_and_only_the_able_are_asked(situation):
-    work, workers = situation
-    result = rules.distribute(work, workers)
-    given_away = [share.unit_id for share in result.shares]
-    assert sorted([*given_away, *result.left_over]) == sorted(unit.id for unit in work)
-    by_id = {unit.id: unit for unit in work}
-    for worker, got in zip(workers, counts(result, workers), strict=True):
-        assert got == 0 or worker.load + got <= worker.capacity
-    for share in result.shares:
-        unit = by_id[share.unit_id]
-        assert unit.eligible is None or share.worker_id in unit.eligible
-        assert (share.why == "continuity") == (share.worker_id == unit.last_worker)
-
-
-@given(situations())
-def test_the_same_situation_gives_the_same_answer(situation):
-    work, workers = situation
-    assert rules.distribute(work, workers) == rules.distribute(work, list(reversed(workers)))
-
-
-@given(st.integers(2, 20), st.integers(2, 5))
-def test_continuity_never_costs_fairness(n, people):
-    workers = [rules.Worker(id=UUID(int=i + 1), capacity=100) for i in range(people)]
-    everyone_knows_the_first = [rules.Unit(id=UUID(int=1000 + i), last_worker=workers[0].id) for i in range(n)]
-    result = rules.distribute(everyone_knows_the_first, workers)
-    shares = counts(result, workers)
-    assert rules.spread(shares) <= 1
-    assert sum(s.why == "continuity" for s in result.shares) == shares[0]
-
-
-def test_continuity_is_kept_where_it_is_free():
-    a, b = (rules.Worker(id=UUID(int=i), capacity=10) for i in (1, 2))
-    work = [
-        rules.Unit(id=UUID(int=10), last_worker=b.id),
-        rules.Unit(id=UUID(int=11), last_worker=a.id),
-    ]
-    assert {s.unit_id: s.worker_id for s in rules.distribute(work, [a, b]).shares} == {
-        UUID(int=10): b.id,
-        UUID(int=11): a.id,
-    }
-
-
-def test_the_least_important_is_what_does_not_fit():
-    result = rules.distribute(units(3), [rules.Worker(id=UUID(int=1), capacity=2)])
-    assert result.left_over == (UUID(int=1002),)
-
-
-@pytest.mark.parametrize(("numbers", "value"), [([5, 5, 5], 0.0), ([0, 0, 0], 0.0), ([0, 0, 9], 2 / 3)])
-def test_gini(numbers, value):
-    assert rules.gini(numbers) == pytest.approx(value)
 
 
 # --- dialling --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from careloop.audit.models import AuditEvent
 from careloop.tasks import actions
-from careloop.tasks.models import SavedFilter, Task
+from careloop.tasks.models import SavedFilter
 from careloop.tasks.tests.factories import make_patient, make_task
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,6 @@ def test_li_sees_none_of_it(cast):
 
 def test_who_does_not_call_is_refused(cast):
     assert page(cast.client(cast.he), "today").status_code == 403
-    assert cast.client(cast.he).post(reverse("workbench:distribute")).status_code == 403
 
 
 def test_queries_do_not_grow_with_the_list(cast, django_assert_max_num_queries):
@@ -129,14 +128,6 @@ def test_a_slip_changes_nothing(cast, fields, status):
     assert cast.client(cast.wang).post(reverse("workbench:record", args=[task.pk]), fields).status_code == status
     task.refresh_from_db()
     assert task.attempts == 0
-
-
-def test_share_out(cast):
-    due_now(cast)
-    client = cast.client(cast.wang)
-    assert page(client, "distribute").status_code == 200
-    assert 'data-given="1"' in client.post(reverse("workbench:distribute")).content.decode()
-    assert Task.objects.unscoped("test").filter(owner__isnull=False).count() == 1
 
 
 def test_views_are_kept_and_thrown_away_by_their_owner(cast):

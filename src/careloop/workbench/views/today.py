@@ -96,24 +96,6 @@ def undo_toast(task: Task, attempt: ContactAttempt) -> str:
     return json.dumps({"toast": {"text": words, "undo": reverse("workbench:undo", args=[attempt.pk])}})
 
 
-@page(access.DISTRIBUTE, methods=("GET", "POST"))
-def distribute(request: PageRequest) -> HttpResponse:
-    """Who has how much today, and the button that shares out what nobody owns."""
-    at, result = timezone.now(), None
-    if request.method == "POST":
-        result = actions.distribute_tasks(at=at, by=request.viewer)
-    situation = tasks_reads.sharing_situation(viewer=request.viewer, at=at)
-    load = tasks_reads.workload(at=at)
-    context = {
-        "load": load,
-        "waiting": len(situation.units),
-        "result": result,
-        "kept": sum(share.why == "continuity" for share in result.shares) if result else 0,
-        "capacity": sum(worker.capacity - worker.load for worker in situation.workers if worker.capacity > worker.load),
-    }
-    return render(request, "workbench/distribute.html", context)
-
-
 @page(access.WORK, methods=("POST",))
 def keep_filter(request: PageRequest) -> HttpResponse:
     """Keep the chips of the moment under a name."""
