@@ -30,6 +30,7 @@ from careloop.plans import actions as plans
 from careloop.plans.models import CarePlan
 from careloop.plans.tests.factories import Scene
 from careloop.questionnaires import actions as questionnaires
+from careloop.questionnaires.models import Attachment
 from careloop.tasks import actions as tasks
 from careloop.tasks.models import ContactAttempt
 from careloop.tasks.tests.factories import make_patient, make_task
@@ -140,7 +141,15 @@ def called(cast: Cast, form: object) -> dict[str, UUID | str]:
         questionnaire=form, patient_id=cast.zhang.pk, task_id=task.pk, mode="phone", at=now, by=cast.as_wang
     )
     attempt = ContactAttempt.objects.unscoped("test").get()
-    return {"task_id": task.pk, "attempt_id": attempt.pk, "contact_id": point.pk, "response_id": response.pk}
+    with seeding():
+        picture = Attachment.objects.unscoped("test").create(
+            patient=cast.zhang, response=response, link_id="photo", content_type="image/png", size=1, sha256="0" * 64,
+            data=b"x", source="phone", added_at=now,
+        )  # fmt: skip
+    return {
+        "task_id": task.pk, "attempt_id": attempt.pk, "contact_id": point.pk, "response_id": response.pk,
+        "attachment_id": picture.pk,
+    }  # fmt: skip
 
 
 def planned(cast: Cast) -> dict[str, UUID | str]:

@@ -26,7 +26,7 @@ from careloop.patients.models import (
     Observation,
 )
 from careloop.questionnaires.models import QuestionnaireResponse
-from careloop.questionnaires.reads import display_value, form_of
+from careloop.questionnaires.reads import asked_form, display_value
 from careloop.questionnaires.rules import Finding, Item, finding_from
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads.wording import outcome_label
@@ -185,7 +185,7 @@ def _caring_department(patient_id: UUID) -> UUID:
 
 def evidence(response: QuestionnaireResponse, link_ids: Iterable[str]) -> tuple[dict[str, str], ...]:
     """The questions and answers that count, in words of both languages, as they were asked and given."""
-    form = form_of(response.questionnaire)
+    form = asked_form(response)
     items = [(form.item(link_id), response.values.get(link_id)) for link_id in link_ids]
     return tuple(
         {

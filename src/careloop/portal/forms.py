@@ -15,9 +15,11 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.portal import rules
+from careloop.questionnaires.reads.asking import NUMBERS, kind_of
 from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, clean_value, faults
 from careloop.questionnaires.rules.validation import check_value
 
+MOST_READ = 8 * 1024 * 1024 + 1  # of one file; a longer one is refused without being read to its end
 REASONS: Mapping[str, str | Promise] = {
     "missing": _("Please fill in this number."),
     "not-a-number": _("Please write only digits."),
@@ -87,9 +89,6 @@ def read_text(data: Mapping[str, str], *, most: int = 500) -> tuple[str, Problem
 
 # ---- answers ----
 
-LABELS: Mapping[str, str | Promise] = {"true": _("Yes"), "false": _("No")}
-NUMBERS = frozenset({"integer", "decimal", "quantity"})
-
 
 @dataclass(frozen=True, slots=True)
 class AnswerProblem:
@@ -114,7 +113,11 @@ class AnswerEntry:
 
 
 def read_answers(form: Form, page: Sequence[Item], data: QueryDict, before: Mapping[str, Any]) -> AnswerEntry:
-    """Reads the fields of this page and nothing else; `before` is needed for checks across questions."""
+    """Reads the fields of this page and nothing else; `before` is needed for checks across questions.
+
+    Files are not read here: attach_file looks at them.
+    """
+    page = [item for item in page if item.type != "attachment"]
     skipped = data.get("not-measured") == "1"
     raw = {item.link_id: _typed(item, data, skipped) for item in page}
     values = {item.link_id: clean_value(item, raw[item.link_id]) for item in page}
@@ -175,51 +178,3 @@ def _across(form: Form, page: Sequence[Item], answers: Mapping[str, Any]) -> lis
 
 def _is_english() -> bool:
     return (get_language() or "").startswith("en")
-
-
-def kind_of(item: Item) -> str:
-    """How it is asked: radio, checkbox, scale, number, date or text."""
-    if item.type in {"choice", "open-choice"}:
-        return "checkbox" if item.repeats else "radio"
-    if item.type == "boolean":
-        return "radio"
-    if item.type in NUMBERS:
-        return "scale" if _is_scale(item) else "number"
-    return "date" if item.type == "date" else "text"
-
-
-def _is_scale(item: Item) -> bool:
-    """0 to 10: tapped, not typed."""
-    if item.control == "scale-0-10":
-        return True
-    if item.type != "integer" or item.minimum is None or item.maximum is None:
-        return False
-    return item.minimum >= 0 and item.maximum - item.minimum <= 10 and not item.unit
-
-
-def options_of(item: Item, language: str) -> list[tuple[str, str]]:
-    """Codes and words to choose from; empty for typed answers."""
-    if item.type == "boolean":
-        return [(code, str(text)) for code, text in LABELS.items()]
-    if kind_of(item) == "scale":
-        return [(str(n), str(n)) for n in range(int(item.minimum or 0), int(item.maximum or 10) + 1)]
-    return [(option.code, option.patient.say(language)) for option in item.options]
-
-
-def code_of(value: Any) -> str:
-    """The stored value as the code of an option."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
-def answer_words(item: Item, value: Any, language: str) -> str:
-    """A stored answer in the patient's words; empty when there is none."""
-    if value in (None, "", []):
-        return ""
-    if value == NOT_MEASURED:
-        return str(_("Not measured"))
-    named = dict(options_of(item, language))
-    values = value if isinstance(value, list | tuple) else [value]
-    text = "、".join(named.get(code_of(one), code_of(one)) for one in values)
-    return f"{text} {item.unit_display}".strip() if item.type in NUMBERS else text

@@ -34,6 +34,96 @@ class AnswerSaved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceAdded(Event):
+    """One more of a repeating group."""
+
+    response_id: UUID
+    link_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRemoved(Event):
+    """One of a repeating group and its answers were taken away in a draft."""
+
+    response_id: UUID
+    link_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentAdded(Event):
+    """A picture or document was given as an answer. Its bytes and name are never in the audit trail."""
+
+    response_id: UUID
+    attachment_id: UUID
+    link_id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentRemoved(Event):
+    """A picture was taken back while answering; its bytes are gone."""
+
+    response_id: UUID
+    attachment_id: UUID
+    link_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftStarted(Event):
+    draft_id: UUID
+    url: str
+    version: str
+    from_import: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftChanged(Event):
+    """One step of a draft: what was done to which part."""
+
+    draft_id: UUID
+    revision: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftSubmitted(Event):
+    draft_id: UUID
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftReturned(Event):
+    """The reviewer gave it back."""
+
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftDiscarded(Event):
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FavouriteChanged(Event):
+    """A form was put among somebody's favourites, or taken out."""
+
+    url: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryItemKept(Event):
+    """A question was kept for other forms."""
+
+    item_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryItemRemoved(Event):
+    item_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseCompleted(Event):
     """The answers stand; judgement and everything else follows."""
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from careloop.accounts.models import Practitioner
+from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import BaseModel
 from careloop.patients.models import Patient, PatientRow
 from careloop.questionnaires import rules
@@ -22,8 +22,8 @@ class Questionnaire(BaseModel):
         ACTIVE = "active", _("In force")
         RETIRED = "retired", _("Retired")
 
-    url = models.CharField(max_length=200)
-    version = models.CharField(max_length=20)
+    url = models.CharField(max_length=400)
+    version = models.CharField(max_length=60)
     name = models.CharField(max_length=60)
     title = models.CharField(max_length=120)
     title_en = models.CharField(max_length=120, blank=True, default="")
@@ -37,6 +37,9 @@ class Questionnaire(BaseModel):
     published_at = models.DateTimeField(null=True)
     published_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
     is_shipped = models.BooleanField(default=False)
+    # Whose library it stands in; without one it is everybody's.
+    department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="+")
+    author = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")  # wrote it; another published
 
     class Meta:
         constraints = [
@@ -70,11 +73,12 @@ class QuestionnaireResponse(PatientRow):
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="responses")
     questionnaire = models.ForeignKey(Questionnaire, models.PROTECT, related_name="responses")
-    canonical = models.CharField(max_length=221)  # url|version, for ever
+    canonical = models.CharField(max_length=461)  # url|version, for ever
     task_id = models.UUIDField(null=True)
     status = models.CharField(max_length=18, choices=Status, default=Status.IN_PROGRESS)
     mode = models.CharField(max_length=8, choices=Mode)
     answers = models.JSONField(default=dict)  # linkId → {"value", "source", "at", "by"}
+    instances = models.JSONField(default=dict)  # repeating group → how many were asked for, empty ones too
     dropped = models.JSONField(default=dict)  # answers to questions that were no longer asked at the end
     scores = models.JSONField(default=dict)  # code → {"value", "band", "missing"}
     findings = models.JSONField(default=list)  # what the rules of this version found, worst first
@@ -85,7 +89,7 @@ class QuestionnaireResponse(PatientRow):
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
 
     privacy = {
-        "canonical": "clinical", "task_id": "none", "answers": "clinical", "dropped": "clinical", "scores": "clinical",
+        "canonical": "clinical", "task_id": "none", "answers": "clinical", "instances": "clinical", "dropped": "clinical", "scores": "clinical",
         "findings": "clinical", "classification": "clinical", "started_at": "quasi", "authored_at": "quasi",
     }  # fmt: skip
 
@@ -112,9 +116,11 @@ class AnswerFact(PatientRow):
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="answer_facts")
     response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="facts")
-    questionnaire_url = models.CharField(max_length=200)
-    link_id = models.CharField(max_length=60)
-    code = models.CharField(max_length=60, blank=True, default="")
+    questionnaire_url = models.CharField(max_length=400)
+    link_id = models.CharField(max_length=255)
+    instance = models.SmallIntegerField(default=1)  # of the repeating group it stands in
+    code = models.CharField(max_length=255, blank=True, default="")
+    absent_reason = models.CharField(max_length=20, blank=True, default="")  # FHIR data-absent-reason
     number = models.DecimalField(max_digits=14, decimal_places=4, null=True)
     text = models.CharField(max_length=500, blank=True, default="")
     date = models.DateField(null=True)
@@ -122,7 +128,8 @@ class AnswerFact(PatientRow):
     answered_at = models.DateTimeField()
 
     privacy = {
-        "questionnaire_url": "clinical", "link_id": "clinical", "code": "clinical", "number": "clinical",
+        "questionnaire_url": "clinical", "link_id": "clinical", "instance": "clinical", "code": "clinical",
+        "absent_reason": "clinical", "number": "clinical",
         "text": "direct", "date": "quasi", "unit": "none", "answered_at": "quasi",
     }  # fmt: skip
 
@@ -130,4 +137,109 @@ class AnswerFact(PatientRow):
         indexes = [
             models.Index(fields=["questionnaire_url", "link_id", "answered_at"], name="fact_of_question"),
             models.Index(fields=["patient", "link_id", "-answered_at"], name="fact_of_patient"),
+        ]
+
+
+class Attachment(PatientRow):
+    """A picture or document given as an answer. Its bytes live here, not in a folder a web server could hand out."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="attachments")
+    response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="attachments")
+    link_id = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=40)
+    size = models.IntegerField()
+    sha256 = models.CharField(max_length=64)
+    data = models.BinaryField()
+    source = models.CharField(max_length=10)
+    added_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)  # taken back while answering; then the bytes are gone too
+
+    privacy = {
+        "link_id": "clinical", "content_type": "none", "size": "none", "sha256": "quasi", "data": "direct",
+        "source": "none", "added_at": "quasi", "removed_at": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(removed_at__isnull=True) | Q(size=0), name="attachment_removed_is_empty")
+        ]
+        indexes = [models.Index(fields=["response", "link_id"], name="attachment_of_answer")]
+
+
+class QuestionnaireDraft(BaseModel):
+    """A form being made. Every change is a step that can be taken back; published, it becomes a Questionnaire."""
+
+    class Status(models.TextChoices):
+        EDITING = "editing", _("Draft")
+        IN_REVIEW = "in-review", _("Waiting for review")
+        PUBLISHED = "published", _("Published")
+        DISCARDED = "discarded", _("Discarded")
+
+    url = models.CharField(max_length=400)
+    version = models.CharField(max_length=60)
+    title = models.CharField(max_length=120)
+    status = models.CharField(max_length=10, choices=Status, default=Status.EDITING)
+    content = models.JSONField()
+    revision = models.IntegerField(default=1)  # counts every change, taken back or not: two people never overwrite
+    step = models.IntegerField(default=1)  # where in the history it stands
+    based_on = models.ForeignKey(Questionnaire, models.PROTECT, null=True, related_name="drafts")
+    published_as = models.OneToOneField(Questionnaire, models.PROTECT, null=True, related_name="made_from")
+    department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="+")
+    author = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    editor = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")  # who changed it last
+    submitted_at = models.DateTimeField(null=True)
+    remark = models.CharField(max_length=400, blank=True, default="")  # why the reviewer gave it back
+    notes = models.JSONField(default=list)  # what an import kept without acting on it
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["url", "version"],
+                condition=Q(status__in=["editing", "in-review"]),
+                name="draft_version_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="published") ^ Q(published_as__isnull=True), name="draft_published_has_version"
+            ),
+        ]
+
+
+class DraftStep(BaseModel):
+    """One change of a draft with the content after it."""
+
+    draft = models.ForeignKey(QuestionnaireDraft, models.CASCADE, related_name="steps")
+    number = models.IntegerField()
+    what = models.CharField(max_length=60)
+    content = models.JSONField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["draft", "number"], name="draft_step_once")]
+
+
+class FavouriteForm(BaseModel):
+    """A form somebody keeps at hand, whatever its version."""
+
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
+    url = models.CharField(max_length=400)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["practitioner", "url"], name="favourite_form_once")]
+
+
+class LibraryItem(BaseModel):
+    """A question kept for other forms: a department's, or one person's own."""
+
+    title = models.CharField(max_length=120)
+    content = models.JSONField()  # one FHIR item with its extensions
+    department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="+")
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(department__isnull=True) ^ Q(practitioner__isnull=True), name="library_item_has_one_owner"
+            )
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -96,6 +96,33 @@ def save_call_answer(
     return questionnaires.save_answer(
         response=response, link_id=link_id, value=list(value), source="phone", at=at, by=by
     )
+
+
+@action
+def change_form_part(
+    *, task: Task, change: Mapping[str, str], files: Sequence[bytes], at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """A repeating group grows or shrinks, a file comes or goes; the response begins with it.
+
+    Refused while a colleague has this patient in hand, when the answers stand already, and for files that are none.
+    """
+    if held_by_others(viewer=by, at=at).filter(patient_id=task.patient_id).exists():
+        raise tasks.TaskTaken
+    response = _begin(task, at, by)
+    op, link_id = change.get("op", ""), change.get("link_id", "")
+    if op == "add-instance":
+        return questionnaires.add_instance(response=response, group=link_id, at=at, by=by)
+    if op == "remove-instance":
+        number = int(change["number"]) if change.get("number", "").isdigit() else 0
+        return questionnaires.remove_instance(response=response, group=link_id, number=number, at=at, by=by)
+    if op == "add-file":
+        for data in files:
+            questionnaires.attach_file(response=response, link_id=link_id, data=data, source="phone", at=at, by=by)
+        return response
+    if op == "remove-file":
+        questionnaires.remove_file(response=response, attachment_id=change.get("file", ""), at=at, by=by)
+        return response
+    raise questionnaires.UnknownQuestion
 
 
 @action

@@ -25,6 +25,7 @@ urlpatterns = [
     path("call/<uuid:task_id>/plan/", call.plan, name="call-plan"),
     path("call/<uuid:task_id>/take/", call.take, name="take"),
     path("call/<uuid:task_id>/answer/", call.answer, name="answer"),
+    path("call/<uuid:task_id>/form-part/", call.form_part, name="form_part"),
     path("call/<uuid:task_id>/report/", call.report, name="report"),
     path("call/<uuid:task_id>/dial/", call.dial, name="dial"),
     path("call/<uuid:task_id>/number/", call.add_number, name="add-number"),

@@ -272,12 +272,19 @@ function pickOption(option) {
     const on = option.getAttribute("aria-pressed") !== "true";
     option.setAttribute("aria-pressed", String(on));
     option.classList.toggle("on", on);
-    form().querySelectorAll(`input[data-answer="${CSS.escape(link)}"]`).forEach((field) => { field.value = ""; });
+    reasonOf(link).hidden = !on;
+    const mine = `[data-answer="${CSS.escape(link)}"]`;
+    form().querySelectorAll(`input${mine}, textarea${mine}`).forEach((field) => { field.value = ""; });
+    form().querySelectorAll(`${mine}[aria-checked="true"]`).forEach((one) => {
+      one.setAttribute("aria-checked", "false");
+      one.classList.remove("on", "bad");
+    });
     save(link);
     return;
   }
+  hasAnswer(link);
   const many = option.hasAttribute("data-repeats");
-  group.querySelectorAll("[data-value]").forEach((one) => {
+  group.querySelectorAll("[data-value]:not([data-not-measured])").forEach((one) => {
     const on = many ? (one === option) !== (one.getAttribute("aria-checked") === "true") && (one === option || one.getAttribute("aria-checked") === "true") : one === option;
     one.setAttribute("aria-checked", String(on));
     one.classList.toggle("on", on);
@@ -288,15 +295,29 @@ function pickOption(option) {
   if (!many) advance(block);
 }
 
+function reasonOf(link) {
+  return form().querySelector(`[data-absent-reason="${CSS.escape(link)}"]`);
+}
+
+/** An answer takes the place of "no answer". */
+function hasAnswer(link) {
+  form().querySelectorAll(`[data-not-measured][data-answer="${CSS.escape(link)}"]`).forEach((one) => {
+    one.setAttribute("aria-pressed", "false");
+    one.classList.remove("on");
+    reasonOf(link).hidden = true;
+  });
+}
+
 function typed(event) {
   const field = event.target;
-  if (!form() || !form().contains(field) || !field.matches("input[data-answer], textarea[data-answer]")) return;
-  if (field.value.trim()) {
-    form().querySelectorAll(`[data-not-measured][data-answer="${CSS.escape(field.dataset.answer)}"]`).forEach((one) => {
-      one.setAttribute("aria-pressed", "false");
-      one.classList.remove("on");
-    });
+  if (form() && form().contains(field) && field.matches("[data-absent-reason]")) {
+    const link = field.dataset.absentReason;
+    form().querySelector(`[data-not-measured][data-answer="${CSS.escape(link)}"]`).dataset.value = `not-measured:${field.value}`;
+    save(link);
+    return;
   }
+  if (!form() || !form().contains(field) || !field.matches("input[data-answer], textarea[data-answer]")) return;
+  if (field.value.trim()) hasAnswer(field.dataset.answer);
   save(field.dataset.answer);
 }
 
@@ -324,10 +345,11 @@ function walk(event) {
     advance(event.target.closest("[data-question]"));
   } else if (event.code === "KeyN" && !event.ctrlKey && !event.altKey) {
     const block = event.target.closest && event.target.closest("[data-question]");
-    const option2 = block && block.querySelector("[data-not-measured]");
-    if (option2) {
+    const marks = block && !event.target.matches("textarea, select") ? [...block.querySelectorAll("[data-not-measured]")] : [];
+    const open = marks.filter((one) => one.getAttribute("aria-pressed") !== "true" && !valuesOf(one.dataset.answer).length);
+    if (marks.length) {
       event.preventDefault();
-      pickOption(option2);
+      (open.length ? open : marks.slice(0, 1)).forEach(pickOption); // a pressure that was not taken has two empty fields
       advance(block);
     }
   }

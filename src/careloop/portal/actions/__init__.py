@@ -1,6 +1,6 @@
 """Everything the patient pages write."""
 
-from careloop.portal.actions.answering import Saved, answer, send_answers
+from careloop.portal.actions.answering import Saved, another, answer, send_answers, send_files, without, without_file
 from careloop.portal.actions.checking import Check, forget_failed_checks, try_check
 from careloop.portal.actions.measuring import enter_measurement
 from careloop.portal.actions.writing import leave_message
@@ -8,10 +8,14 @@ from careloop.portal.actions.writing import leave_message
 __all__ = [
     "Check",
     "Saved",
+    "another",
     "answer",
     "enter_measurement",
     "forget_failed_checks",
     "leave_message",
     "send_answers",
+    "send_files",
     "try_check",
+    "without",
+    "without_file",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from careloop.alerts.actions import raise_alerts
 from careloop.audit.record import record
@@ -13,9 +14,17 @@ from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
 from careloop.plans.actions import finish_follow_up
 from careloop.portal.events import DangerAnswered
-from careloop.questionnaires.actions import save_answer, start_response
+from careloop.questionnaires.actions import (
+    add_instance,
+    attach_file,
+    remove_file,
+    remove_instance,
+    save_answer,
+    start_response,
+)
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import judge_values
+from careloop.questionnaires.rules import NOT_MEASURED
 from careloop.tasks.actions import note_message
 from careloop.tasks.models import Task
 
@@ -54,6 +63,49 @@ def answer(
         link_id = next(iter(answers))
         record(DangerAnswered(response_id=response.pk, link_id=link_id, rules=codes, patient_id=task.patient_id), by=by)
     return Saved(response, tuple(one.rule_code for one in new))
+
+
+@action
+def another(*, task: Task, questionnaire: Questionnaire, group: str, at: datetime, by: Viewer) -> None:
+    """One more of a repeating group. Refused when there are twenty."""
+    response = start_response(
+        questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
+    )
+    add_instance(response=response, group=group, at=at, by=by)
+
+
+@action
+def without(*, response: QuestionnaireResponse, group: str, number: int, at: datetime, by: Viewer) -> None:
+    """One of a repeating group less. Refused for one that is not there."""
+    remove_instance(response=response, group=group, number=number, at=at, by=by)
+
+
+@action
+def without_file(*, response: QuestionnaireResponse, file_id: UUID, at: datetime, by: Viewer) -> None:
+    """A picture is taken back before the answers are sent."""
+    remove_file(response=response, attachment_id=file_id, at=at, by=by)
+
+
+@action
+def send_files(
+    *,
+    task: Task,
+    questionnaire: Questionnaire,
+    link_id: str,
+    files: Sequence[bytes],
+    skipped: bool,
+    at: datetime,
+    by: Viewer,
+) -> None:
+    """Pictures as an answer, all or none. Refused: what is no picture or PDF, or too large (FileRefused says why)."""
+    response = start_response(
+        questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
+    )
+    for data in files:
+        attach_file(response=response, link_id=link_id, data=data, source=MODE, at=at, by=by)
+    if skipped:
+        save_answer(response=response, link_id=link_id, value=NOT_MEASURED, source=MODE, at=at, by=by)
+    note_message(task_ids=[task.pk], state="opened", at=at, by=by)
 
 
 @action

@@ -20,7 +20,7 @@ from careloop.questionnaires.rules.conditions import items_of, scores_of
 from careloop.tasks.models import Task
 
 NUMBERS = frozenset({"integer", "decimal", "quantity"})
-NOT_ON_A_TELEPHONE = frozenset({"attachment", "url"})
+NOT_ON_A_TELEPHONE = frozenset({"url", "reference"})
 MOST_TRIED = 400
 """So many values of a number question are judged one by one, to ship the dangerous ranges with the page."""
 
@@ -41,6 +41,10 @@ class Sitting:
     def findings(self, *, at: datetime) -> tuple[Finding, ...]:
         """What the rules say about the answers so far, worst first."""
         return judge(self.form, self.answers, previous=self.previous[0], previous_at=self.previous[1], at=at)
+
+    def reason(self, link_id: str) -> str:
+        """Why a question has no answer, when that was said."""
+        return str((self.response.answers.get(link_id) or {}).get("reason", "")) if self.response else ""
 
     @property
     def is_done(self) -> bool:
@@ -96,7 +100,7 @@ def sitting(task: Task, *, at: datetime, viewer: Viewer) -> Sitting | None:
     answers = response.values if response else {}
     before = response.started_at if response else at
     previous = questionnaires.previous_values(task.patient_id, url=questionnaire.url, before=before)
-    return Sitting(task, questionnaire, questionnaires.form_of(questionnaire), response, answers, previous)
+    return Sitting(task, questionnaire, questionnaires.form_as(questionnaire, response), response, answers, previous)
 
 
 def _pages(form: Form) -> Iterator[Page]:

@@ -431,7 +431,7 @@ def test_no_route_shows_or_takes_anything_of_another_patient(asked, cast, name, 
     other = make_task(cast, patient=cast.ma, key="of-ma", department=cast.orthopaedics)
     home = visitor(cast.zhang, token="home-of-zhang")
     home.enter()
-    key = {"key": "breath"} if name in {"question", "safety"} else {}
+    key = {"question": {"key": "breath"}, "safety": {"key": "breath"}, "file": {"file_id": other.pk}}.get(name, {})
     url = reverse(f"portal:{name}", kwargs={"task_id": other.pk, **key}, urlconf="careloop.config.urls_portal")
     for client in (asked.client, home.client):
         answer = getattr(client, method)(url, {"breath": "good", "patient": str(cast.ma.pk), "task_id": str(other.pk)})

@@ -8,7 +8,6 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel.errors import Refused
@@ -19,7 +18,11 @@ from careloop.portal.access import patient_page
 from careloop.portal.views.home import day_words
 from careloop.portal.views.link import message_page
 from careloop.portal.views.showing import show
-from careloop.questionnaires.rules import Finding, Item
+from careloop.questionnaires.actions import FileRefused, TooManyFiles
+from careloop.questionnaires.models import Attachment
+from careloop.questionnaires.reads import FileView, asking, attachments_of
+from careloop.questionnaires.rules import MOST_INSTANCES, Finding, Item
+from careloop.questionnaires.views.files import file_answer
 from careloop.tasks.models import Task
 
 
@@ -58,6 +61,10 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
         return HttpResponseRedirect(_resume(found), status=303)
     if request.method != "POST":
         return _question_page(request, found, page)
+    if "remove-instance" in request.POST or "remove-file" in request.POST:
+        return _taken_back(request, found, page)
+    if page[0].type == "attachment":
+        return _file_sent(request, found, page)
     entry = forms.read_answers(found.form, page, request.POST, found.answers)
     if not entry.is_good:
         return _question_page(request, found, page, entry=entry, status=422)
@@ -72,7 +79,77 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     )
     if saved.dangers:
         return HttpResponseRedirect(reverse("portal:safety", args=[task_id, key]), status=303)
-    return HttpResponseRedirect(_after(_find(request, task_id), key), status=303)
+    return _go_on(request, task_id, page)
+
+
+def _go_on(request: PageRequest, task_id: UUID, page: reads.Page) -> HttpResponse:
+    """The next page; or, when the patient asked for one more of a group, its first question."""
+    found = _find(request, task_id)
+    if "add-instance" in request.POST and page[0].group:
+        group = page[0].group
+        actions.another(
+            task=found.task, questionnaire=found.questionnaire, group=group, at=timezone.now(), by=request.viewer
+        )
+        found = _find(request, task_id)
+        number = found.form.counts.get(group, 1)
+        first = next(
+            (one[0].link_id for one in found.pages if (one[0].group, one[0].instance) == (group, number)), None
+        )
+        if first:
+            return HttpResponseRedirect(_question_url(found, first), status=303)
+    return HttpResponseRedirect(_after(found, page[0].link_id), status=303)
+
+
+def _taken_back(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
+    """One instance of a group, or one file, is taken away; the page comes again, or the first one that is open."""
+    at, key = timezone.now(), page[0].link_id
+    if found.response is not None and request.POST.get("remove-instance"):
+        actions.without(response=found.response, group=page[0].group, number=page[0].instance, at=at, by=request.viewer)
+    elif found.response is not None:
+        actions.without_file(
+            response=found.response, file_id=_uuid(request.POST["remove-file"]), at=at, by=request.viewer
+        )
+    fresh = _find(request, found.task.pk)
+    return HttpResponseRedirect(_question_url(fresh, key) if fresh.page(key) else _resume(fresh), status=303)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404 from None
+
+
+def _file_sent(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
+    """A picture. Without one the way goes on when one was sent before, or when the question may stay open."""
+    item, sent = page[0], request.FILES.getlist(page[0].link_id)
+    skipped = item.may_be_not_measured and request.POST.get("not-measured") == "1"
+    entry = forms.AnswerEntry({}, (), {})
+    if not sent and not skipped and item.required and not found.answers.get(item.link_id):
+        entry = forms.AnswerEntry(
+            {}, (forms.AnswerProblem(item.link_id, "required", _("Please choose a picture.")),), {}
+        )
+        return _question_page(request, found, page, entry=entry, status=422)
+    try:
+        actions.send_files(
+            task=found.task, questionnaire=found.questionnaire, link_id=item.link_id, files=[one.read(forms.MOST_READ) for one in sent[:6]],
+            skipped=skipped and not sent, at=timezone.now(), by=request.viewer,
+        )  # fmt: skip
+    except (FileRefused, TooManyFiles) as refusal:
+        code = getattr(refusal, "reason", refusal.code)
+        entry = forms.AnswerEntry({}, (forms.AnswerProblem(item.link_id, code, str(refusal)),), {})
+        return _question_page(request, _find(request, found.task.pk), page, entry=entry, status=422)
+    return _go_on(request, found.task.pk, page)
+
+
+@patient_page("questions")
+def file(request: PageRequest, task_id: UUID, file_id: UUID) -> HttpResponse:
+    """A picture the patient sent with these answers; never one of somebody else."""
+    found = _find(request, task_id)
+    if found.response is None:
+        raise Http404
+    mine = Attachment.objects.visible_to(request.viewer).filter(response_id=found.response.pk, removed_at=None)
+    return file_answer(get_or_404(mine, pk=file_id), by=request.viewer)
 
 
 def _after(found: reads.Sitting, key: str) -> str:
@@ -179,6 +256,8 @@ def _question_page(
         "title": group or words(page[0]),
         "help": "",
         "fields": [_field(item, found, entry, group) for item in page],
+        "has_file": page[0].type == "attachment",
+        **_instance(found, page),
         "before": _question_url(found, place.before) if place.before else "",
         "dangers": [danger.as_json() for danger in dangers],
         "safeties": safeties,
@@ -195,43 +274,40 @@ def _question_page(
     )
 
 
-def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, group: str) -> dict[str, Any]:
-    given = entry.raw.get(item.link_id) if entry else found.answers.get(item.link_id)
-    chosen = {forms.code_of(value) for value in (given if isinstance(given, list | tuple) else [given])}
-    options = [
-        {"code": code, "text": text, "chosen": code in chosen} for code, text in forms.options_of(item, language())
-    ]
-    known = {option["code"] for option in options}
-    others = [one for one in chosen if one and one not in known]
+def _instance(found: reads.Sitting, page: reads.Page) -> dict[str, Any]:
+    """Whether this page ends or begins one of a group that repeats."""
+    item, keys = page[0], found.keys
+    if not item.group:
+        return {"may_add": "", "may_remove": False}
+    mine = [one[0].link_id for one in found.pages if one[0].group == item.group]
+    own = [key for key in mine if found.form.item(key).instance == item.instance]
+    title = found.form.item(item.group).patient.say(language())
+    last = bool(keys) and item.link_id == mine[-1] and found.form.counts.get(item.group, 1) < MOST_INSTANCES
+    return {"may_add": title if last else "", "may_remove": item.link_id == own[0] and item.instance > 1}
+
+
+def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, group: str) -> asking.Field:
+    typed = entry is not None and item.link_id in entry.raw
+    given = entry.raw[item.link_id] if entry is not None and typed else found.answers.get(item.link_id)
     problem = next((one for one in entry.problems if one.field == item.link_id), None) if entry else None
-    return {
-        "name": item.link_id,
-        "kind": forms.kind_of(item),
-        "label": words(item),
-        "spoken": group or _spoken(item, options),
-        "options": options,
-        "scale_words": _("%(low)s is none at all, %(high)s is the worst you can think of")
-        % {"low": options[0]["text"], "high": options[-1]["text"]}
-        if options
-        else "",
-        "other": (others[0] if others else "") if item.type == "open-choice" else None,
-        "value": "" if given in (None, "not-measured") or isinstance(given, list) else given,
-        "unit": item.unit_display,
-        "inputmode": "numeric" if item.type == "integer" else "decimal",
-        "may_skip": item.may_be_not_measured,
-        "skipped": given == "not-measured",
-        "longest": item.longest or 500,
-        "error": problem,
-    }
+    files = (
+        [_shown(found, one) for one in attachments_of(found.response).get(item.link_id, [])]
+        if item.type == "attachment"
+        else []
+    )
+    return asking.field_of(found.form, item, given=given, group=group, error=problem, files=files)
 
 
-def _spoken(item: Item, options: list[dict[str, Any]]) -> str:
-    """What is read aloud: the question, then its answers."""
-    return "\n".join([words(item), *(str(option["text"]) for option in options)])
+def _shown(found: reads.Sitting, one: FileView) -> dict[str, Any]:
+    address = reverse("portal:file", args=[found.task.pk, one.pk])
+    return {"pk": one.pk, "url": address, "is_picture": one.is_picture, "kilobytes": one.kilobytes}
 
 
 def _row(found: reads.Sitting, page: reads.Page) -> dict[str, str]:
-    given = [forms.answer_words(item, found.answers.get(item.link_id), language()) for item in page]
+    given = [
+        asking.answer_words(item, found.answers.get(item.link_id), language(), found.reason(item.link_id))
+        for item in page
+    ]
     return {
         "question": reads.group_title(found.form, page) or words(page[0]),
         "answer": " / ".join(one for one in given if one),
@@ -254,4 +330,4 @@ def words(item: Item) -> str:
 
 def language() -> str:
     """`en` or `zh`, as forms know their words."""
-    return "en" if (get_language() or "").startswith("en") else "zh"
+    return asking.spoken_language()

@@ -10,14 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Organization
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import PatientIdentifier
 from careloop.questionnaires import rules
-from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads.wording import asked_when, both, role_label, said
 from careloop.questionnaires.rules import Finding, Form, Item
 from careloop.questionnaires.rules.validation import check_value
@@ -41,6 +41,18 @@ def form_of(questionnaire: Questionnaire) -> Form:
     return _parsed(questionnaire.pk, questionnaire.content_hash)
 
 
+def asked_form(response: QuestionnaireResponse) -> Form:
+    """The form as this response asks it: every repeating group as often as it was filled in."""
+    return form_as(response.questionnaire, response)
+
+
+def form_as(questionnaire: Questionnaire, response: QuestionnaireResponse | None) -> Form:
+    """The same before there is a response: every repeating group once."""
+    form = form_of(questionnaire)
+    answers, asked_for = (response.answers, response.instances) if response else ({}, {})
+    return rules.expand(form, rules.counted(form, answers, asked_for))
+
+
 @lru_cache(maxsize=256)
 def _parsed(pk: UUID, content_hash: str) -> Form:
     return Questionnaire.objects.get(pk=pk).form()
@@ -59,7 +71,7 @@ def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[di
 
 def judge_values(response: QuestionnaireResponse, values: Mapping[str, Any], *, at: datetime) -> tuple[Finding, ...]:
     """What the rules of this version say to these answers now."""
-    form = form_of(response.questionnaire)
+    form = asked_form(response)
     previous, previous_at = previous_values(response.patient_id, url=form.url, before=at)
     return rules.judge(form, values, previous=previous, previous_at=previous_at, at=at)
 
@@ -114,6 +126,32 @@ class QuestionView:
     jump: int
     fault: str
     alerts: tuple[AlertView, ...]
+    reason: str = ""  # why there is no answer
+    files: tuple[FileView, ...] = ()
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """What "no answer" may mean, the usual meaning first."""
+        words = absent_words()
+        usual = rules.usual_reason(self.item)
+        return {usual: words[usual], **words}
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A picture or document given as an answer: its address needs permission and is recorded."""
+
+    pk: UUID
+    content_type: str
+    size: int
+
+    @property
+    def is_picture(self) -> bool:
+        return self.content_type.startswith("image/")
+
+    @property
+    def kilobytes(self) -> int:
+        return max(1, round(self.size / 1024))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +163,12 @@ class ScreenView:
     script: str
     questions: tuple[QuestionView, ...]
     enabled: bool
+    group: str = ""  # the repeating group it stands in
+    group_title: str = ""
+    instance: int = 1
+    opens: bool = False  # first screen of its instance
+    may_add: bool = False  # last screen of the last instance
+    may_remove: bool = False
 
     @property
     def answered(self) -> bool:
@@ -157,7 +201,7 @@ def form_view(
     nurse: str = "",
 ) -> FormView:
     """The form with the answers of a response (or empty), in the language of the request. `nurse` speaks the opening."""
-    form = form_of(questionnaire)
+    form = form_as(questionnaire, response)
     answers = response.answers if response else {}
     values = {name: answer["value"] for name, answer in answers.items()}
     if findings is None:
@@ -170,6 +214,9 @@ def form_view(
         number = len([s for s in screens if s.enabled]) + 1
         questions = tuple(_question(form, item, answers, enabled, by_last, str(number)) for item in items)
         screens.append(ScreenView(number, _group_title(form, items), _group_script(form, items), questions, shown))
+    screens = _with_instances(form, screens)
+    if any(screen.questions[0].type == "attachment" for screen in screens):
+        screens = _with_files(screens, response)
     live = [screen for screen in screens if screen.enabled]
     return FormView(
         response=response,
@@ -181,6 +228,60 @@ def form_view(
         answered=sum(screen.answered for screen in live),
         total=len(live),
     )
+
+
+def _with_instances(form: Form, screens: list[ScreenView]) -> list[ScreenView]:
+    """Where an instance begins and ends, so that it can be taken away and another one added."""
+    found = []
+    for place, screen in enumerate(screens):
+        item = screen.questions[0].item
+        if not item.group:
+            found.append(screen)
+            continue
+        before, after = screens[place - 1] if place else None, screens[place + 1] if place + 1 < len(screens) else None
+        same = [one for one in (before, after) if one is not None and one.questions[0].item.group == item.group]
+        count = form.counts.get(item.group, 1)
+        opens = before not in same or before.questions[0].item.instance != item.instance  # type: ignore[union-attr]
+        found.append(
+            replace(
+                screen,
+                group=item.group,
+                group_title=said(rules.titled(form.item(item.group).staff, item.instance)),
+                instance=item.instance,
+                opens=opens,
+                may_add=after not in same and count < rules.MOST_INSTANCES,
+                may_remove=opens and count > 1,
+            )
+        )
+    return found
+
+
+def _with_files(screens: list[ScreenView], response: QuestionnaireResponse | None) -> list[ScreenView]:
+    files = attachments_of(response)
+    return [
+        replace(
+            screen, questions=tuple(replace(one, files=tuple(files.get(one.link_id, ()))) for one in screen.questions)
+        )
+        for screen in screens
+    ]
+
+
+def attachments_of(response: QuestionnaireResponse | None) -> dict[str, list[FileView]]:
+    """The files of a response that the viewer may see, by question; those that were taken back are not there."""
+    found: dict[str, list[FileView]] = {}
+    if response is None:
+        return found
+    kept = Attachment.objects.unscoped("files of a response that was found by who is looking")
+    rows = kept.filter(response_id=response.pk, removed_at=None).order_by("added_at", "pk")
+    wanted = {str(pk): name for name, value in response.values.items() for pk in _as_list(value)}
+    for pk, content_type, size in rows.values_list("pk", "content_type", "size"):
+        if str(pk) in wanted:
+            found.setdefault(wanted[str(pk)], []).append(FileView(pk, content_type, size))
+    return found
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def opening_words(form: Form, *, nurse: str) -> str:
@@ -215,11 +316,12 @@ def _question(
         item=item,
         number=number,
         type=item.type,
-        text=said(item.staff),
+        text=_text(form, item),
         script=said(item.script),
         patient_text=said(item.patient),
         value=value,
-        display=display_value(item, value),
+        display=display_value(item, value, given.get("reason", "")),
+        reason=given.get("reason", ""),
         source=given.get("source", ""),
         source_label=_source_label(given.get("source", "")),
         answered_at=datetime.fromisoformat(given["at"]) if given.get("at") else None,
@@ -234,6 +336,13 @@ def _question(
         fault=fault_text(fault) if fault else "",
         alerts=found,
     )
+
+
+def _text(form: Form, item: Item) -> str:
+    """The question; from the second instance on with the name and number of its group before it."""
+    if item.instance == 1 or not item.group:
+        return said(item.staff)
+    return f"{said(rules.titled(form.item(item.group).staff, item.instance))} · {said(item.staff)}"
 
 
 def _options(item: Item, value: Any, *, bad: bool, patient: bool) -> tuple[OptionView, ...]:
@@ -277,12 +386,27 @@ def preview(questionnaire: Questionnaire, *, at: datetime) -> list[PreviewScreen
     return found
 
 
-def display_value(item: Item, value: Any) -> str:
+def absent_words() -> dict[str, str]:
+    """Why there is no answer, code by code (data-absent-reason)."""
+    return {
+        "not-performed": _("Not measured"),
+        "asked-unknown": _("Not known"),
+        "asked-declined": _("Did not want to say"),
+        "temp-unknown": _("Will be told later"),
+        "not-applicable": _("Does not apply"),
+        "unknown": _("No answer, reason not known"),
+    }
+
+
+def display_value(item: Item, value: Any, reason: str = "") -> str:
     """The answer in words."""
     if value in (None, "", []):
         return ""
     if value == rules.NOT_MEASURED:
-        return _("Not measured")
+        return absent_words().get(reason) or _("Not measured")
+    if item.type == "attachment":
+        count = len(_as_list(value))
+        return ngettext("%(num)d file", "%(num)d files", count) % {"num": count}
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
     values = value if isinstance(value, list) else [value]

@@ -12,12 +12,31 @@ from careloop.questionnaires.rules.judging import (
 )
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, is_enabled
 from careloop.questionnaires.rules.proofreading import OWNER_ROLES, proofread
+from careloop.questionnaires.rules.repeating import (
+    MOST_INSTANCES,
+    counted,
+    expand,
+    groups,
+    moved_up,
+    numbered,
+    parted,
+    titled,
+)
 from careloop.questionnaires.rules.scoring import Score, overlapping_bands, score
-from careloop.questionnaires.rules.validation import LONGEST, Fault, clean_value, faults, settle_exclusive
+from careloop.questionnaires.rules.validation import (
+    ABSENT_REASONS,
+    LONGEST,
+    Fault,
+    clean_value,
+    faults,
+    settle_absent,
+    settle_exclusive,
+    usual_reason,
+)
 
 __all__ = [
-    "LONGEST", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
+    "ABSENT_REASONS", "LONGEST", "MOST_INSTANCES", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
     "Finding", "Form", "Item", "Option", "Score", "Words", "classify", "clean_value", "content_hash", "enabled_items",
     "faults", "finding_from", "is_enabled", "judge", "missing_for_class", "overlapping_bands", "parse", "proofread", "score",
-    "settle_exclusive",
+    "settle_absent", "settle_exclusive", "usual_reason", "expand", "counted", "parted", "numbered", "groups", "moved_up", "titled",
 ]  # fmt: skip

@@ -114,7 +114,7 @@ def items_of(condition: Any) -> set[str]:
     """The questions a condition looks at: its evidence."""
     if not isinstance(condition, Mapping):
         return set()
-    found = {str(condition[name]) for name in ("item", "change") if name in condition}
+    found = {str(condition[name]) for name in ("item", "change", "value_of") if name in condition}
     for name in ("all", "any"):
         for part in condition.get(name, ()):
             found |= items_of(part)

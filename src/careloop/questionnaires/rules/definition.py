@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,17 +14,20 @@ OURS = "https://careloop.org/fhir/StructureDefinition/"
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 TYPES = frozenset(
     {"group", "display", "boolean", "decimal", "integer", "date", "dateTime", "time", "string", "text", "url", "choice",
-     "open-choice", "quantity", "attachment"}
+     "open-choice", "quantity", "attachment", "reference"}
 )  # fmt: skip
 KNOWN = frozenset(
-    {OURS + n for n in ("wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured")}
+    {OURS + n for n in (
+        "wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured", "locked-scale",
+    )}
     | {HL7 + n for n in (
         "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit",
         "questionnaire-itemControl", "questionnaire-hidden", "itemWeight", "ordinalValue", "translation",
+        "questionnaire-unitOption", "questionnaire-optionExclusive",
     )}
 )  # fmt: skip
 MOMENTS = frozenset({"date", "dateTime", "time"})
-DEEPEST = 20  # groups in groups
+DEEPEST = 50  # groups in groups; nobody draws so many, but somebody's program may
 PATIENT_LIMIT = 30  # characters of a question on the patient's page (ux R21)
 
 
@@ -52,6 +55,7 @@ class Option:
     patient: Words
     weight: Decimal | None = None
     exclusive: bool = False
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,11 @@ class Item:
     initial: Any = None
     items: tuple[Item, ...] = ()
     parent: str = ""
+    group: str = ""  # the repeating group it stands in (linkId of the first instance)
+    instance: int = 1  # which instance of that group
+    base: str = ""  # linkId of the same item in the first instance
+    value_set: str = ""  # where the options come from, when they are not in the file
+    locked: str = ""  # the standard scale it belongs to: its words and points are not ours to change
 
     @property
     def is_question(self) -> bool:
@@ -124,6 +133,7 @@ class Form:
     opening: Words = Words("")
     minutes: Mapping[str, int] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)  # repeating group → instances, after expand()
     index: Mapping[str, Item] = field(default_factory=dict, compare=False, repr=False)
 
     def walk(self) -> Iterator[Item]:
@@ -176,6 +186,7 @@ def parse(content: Mapping[str, Any]) -> Form:
 
 def _form(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Form:
     unsupported: list[str] = []
+    unsupported += _unused(definition)
     items = tuple(_item(raw, "", definition, unsupported) for raw in definition.get("item", ()))
     return Form(
         url=_needed(definition, "url"),
@@ -193,6 +204,27 @@ def _form(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Form:
         unsupported=tuple(unsupported),
         index={item.link_id: item for item in _walk(items)},
     )
+
+
+_ABOUT = frozenset(
+    {"resourceType", "id", "meta", "url", "identifier", "version", "name", "title", "status", "experimental",
+     "subjectType", "date", "publisher", "contact", "description", "jurisdiction", "purpose", "copyright",
+     "approvalDate", "lastReviewDate", "effectivePeriod", "code", "item", "contained", "text", "language", "useContext",
+     "extension", "derivedFrom", "_title", "_description"}
+)  # fmt: skip
+_OF_ITEM = frozenset(
+    {"linkId", "text", "_text", "type", "required", "repeats", "readOnly", "maxLength", "answerValueSet", "code",
+     "answerOption", "initial", "enableWhen", "enableBehavior", "item", "extension", "prefix", "id"}
+)  # fmt: skip
+
+
+def _unused(definition: Mapping[str, Any]) -> list[str]:
+    """What stands at the top and is kept without an effect."""
+    found = [f"{name} is kept but not acted on" for name in sorted(set(definition) - _ABOUT)]
+    found += [f"extension {one.get('url')} is kept but not acted on" for one in definition.get("extension", ())]
+    return found + [
+        f"derived from {one}: kept, nothing is taken over from there" for one in definition.get("derivedFrom", ())
+    ]
 
 
 def _title(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Words:
@@ -239,7 +271,12 @@ def _repeats_in_repeats(pattern: str) -> bool:
 
 
 def _item(
-    raw: Mapping[str, Any], parent: str, definition: Mapping[str, Any], unsupported: list[str], depth: int = 1
+    raw: Mapping[str, Any],
+    parent: str,
+    definition: Mapping[str, Any],
+    unsupported: list[str],
+    depth: int = 1,
+    group: str = "",
 ) -> Item:
     if depth > DEEPEST:
         raise BadQuestionnaire(f"item {parent}: more than {DEEPEST} groups stand in one another; flatten them")
@@ -256,8 +293,12 @@ def _item(
         for part in extensions.get(OURS + "wording", {}).get("extension", ())
     }
     unit = extensions.get(HL7 + "questionnaire-unit", {}).get("valueCoding", {})
-    if kind == "group" and raw.get("repeats"):
-        unsupported.append(f"{link_id}: a repeating group is asked once")
+    repeats = bool(raw.get("repeats"))
+    if kind == "group" and repeats and group:
+        unsupported.append(f"{link_id}: a repeating group inside a repeating group is asked once in each")
+        repeats = False
+    inside = group or (str(link_id) if kind == "group" and repeats else "")
+    unsupported += _unheard(raw, str(link_id), kind)
     return Item(
         link_id=str(link_id),
         type=kind,
@@ -265,10 +306,10 @@ def _item(
         script=Words(wording.get("script", ""), wording.get("script-en", "")),
         patient=Words(wording.get("patient", "") or staff.zh, wording.get("patient-en", "") or staff.en),
         required=bool(raw.get("required")),
-        repeats=bool(raw.get("repeats")) and kind != "group",
+        repeats=repeats,
         read_only=bool(raw.get("readOnly")),
         hidden=bool(_value(extensions.get(HL7 + "questionnaire-hidden"))),
-        options=_options(raw, definition, str(link_id)),
+        options=_options(raw, definition, str(link_id), unsupported),
         when=tuple(_when(line, str(link_id)) for line in raw.get("enableWhen", ())),
         when_any=raw.get("enableBehavior", "all") == "any",
         minimum=None if kind in MOMENTS else _number(_value(extensions.get(HL7 + "minValue"))),
@@ -284,10 +325,28 @@ def _item(
         code=str((raw.get("code") or [{}])[0].get("code", "")),
         control=str(_value(extensions.get(OURS + "control")) or ""),
         may_be_not_measured=bool(_value(extensions.get(OURS + "may-be-not-measured"))),
-        initial=_value((raw.get("initial") or [None])[0]),
-        items=tuple(_item(child, str(link_id), definition, unsupported, depth + 1) for child in raw.get("item", ())),
+        initial=_plain_value(_value((raw.get("initial") or [None])[0])),
+        items=tuple(
+            _item(child, str(link_id), definition, unsupported, depth + 1, inside) for child in raw.get("item", ())
+        ),
         parent=parent,
+        group=inside,
+        base=str(link_id),
+        value_set=str(raw.get("answerValueSet") or ""),
+        locked=str(_value(extensions.get(OURS + "locked-scale")) or ""),
     )
+
+
+def _unheard(raw: Mapping[str, Any], link_id: str, kind: str) -> Iterator[str]:
+    """Parts of an item that are kept and have no effect here."""
+    for name in sorted(set(raw) - _OF_ITEM):
+        yield f"{link_id}: {name} is kept but not acted on"
+    if kind == "reference":
+        yield f"{link_id}: a reference is asked as text"
+    if len(raw.get("initial", ())) > 1:
+        yield f"{link_id}: only the first of several initial values is filled in"
+    if kind in {"quantity"} and isinstance((_value((raw.get("initial") or [None])[0]) or 0), Mapping):
+        yield f"{link_id}: the unit of the initial value is not compared with the unit of the question"
 
 
 def _extensions(raw: Mapping[str, Any], link_id: str, unsupported: list[str]) -> dict[str, Mapping[str, Any]]:
@@ -323,31 +382,58 @@ def _translated(element: Mapping[str, Any] | None, language: str = "en") -> str:
     return ""
 
 
-def _options(raw: Mapping[str, Any], definition: Mapping[str, Any], link_id: str) -> tuple[Option, ...]:
+def _options(
+    raw: Mapping[str, Any], definition: Mapping[str, Any], link_id: str, unsupported: list[str]
+) -> tuple[Option, ...]:
     lines = list(raw.get("answerOption", ()))
     if raw.get("answerValueSet"):
-        lines += [{"valueCoding": concept} for concept in _value_set(raw["answerValueSet"], definition, link_id)]
-    found = tuple(_option(line) for line in lines)
-    codes = [option.code for option in found]
-    if len(set(codes)) != len(codes):
+        lines += _value_set(str(raw["answerValueSet"]), definition, link_id, unsupported)
+    return tuple(_distinct([_option(line) for line in lines], link_id, unsupported))
+
+
+def _distinct(found: list[Option], link_id: str, unsupported: list[str]) -> Iterator[Option]:
+    """Codes of two systems may be alike: the later one gets its system before it, so that answers stay apart."""
+    taken: set[str] = set()
+    whole = [(option.system, option.code) for option in found]
+    if len(set(whole)) != len(whole):
         raise BadQuestionnaire(f"item {link_id}: two options have the same code; every code must differ")
-    if raw.get("type") == "choice" and not found:
-        raise BadQuestionnaire(f"item {link_id}: a choice needs answerOption or a contained answerValueSet")
-    return found
+    for option in found:
+        code = option.code
+        if code in taken:
+            code = f"{option.system}|{code}"
+            unsupported.append(f"{link_id}: two code systems use {option.code!r}; the second is kept as {code!r}")
+        taken.add(code)
+        yield replace(option, code=code)
 
 
-def _value_set(reference: str, definition: Mapping[str, Any], link_id: str) -> list[Mapping[str, Any]]:
+def _value_set(
+    reference: str, definition: Mapping[str, Any], link_id: str, unsupported: list[str]
+) -> list[Mapping[str, Any]]:
+    """The codings of a contained value set. One that stands elsewhere is listed: the question is then asked as text."""
     for contained in definition.get("contained", ()):
         if reference == f"#{contained.get('id')}":
-            includes = contained.get("compose", {}).get("include", ())
-            return [concept for include in includes for concept in include.get("concept", ())]
-    raise BadQuestionnaire(f"item {link_id}: value set {reference} is not contained in the questionnaire")
+            return _codings(contained, link_id, unsupported)
+    if reference.startswith("#"):
+        raise BadQuestionnaire(f"item {link_id}: value set {reference} is not contained in the questionnaire")
+    unsupported.append(f"{link_id}: value set {reference} is not in the file; the question is asked as text")
+    return []
+
+
+def _codings(value_set: Mapping[str, Any], link_id: str, unsupported: list[str]) -> list[Mapping[str, Any]]:
+    if expanded := value_set.get("expansion", {}).get("contains"):
+        return [{"valueCoding": coding} for coding in expanded]
+    found: list[Mapping[str, Any]] = []
+    for include in value_set.get("compose", {}).get("include", ()):
+        found += [{"valueCoding": {"system": include.get("system"), **one}} for one in include.get("concept", ())]
+        if not include.get("concept"):
+            unsupported.append(f"{link_id}: a whole code system ({include.get('system')}) cannot be listed as options")
+    return found
 
 
 def _option(line: Mapping[str, Any]) -> Option:
     value = line.get("valueCoding")
     if value is None:
-        text = str(_value(line))
+        text = str(_plain_value(_value(line)))
         return Option(code=text, staff=Words(text), patient=Words(text))
     extensions = {e.get("url"): e for e in [*line.get("extension", ()), *value.get("extension", ())]}
     staff = Words(str(value.get("display") or value.get("code")), _translated(value.get("_display")))
@@ -365,7 +451,18 @@ def _option(line: Mapping[str, Any]) -> Option:
         ),
         weight=_number(weight),
         exclusive=bool(_value(extensions.get(HL7 + "questionnaire-optionExclusive"))),
+        system=str(value.get("system") or ""),
     )
+
+
+def _plain_value(value: Any) -> Any:
+    """A coding as its code, a quantity as its number, a reference as its text."""
+    if not isinstance(value, Mapping):
+        return value
+    for name in ("code", "value", "display", "reference", "title", "url"):
+        if value.get(name) is not None and not (name == "code" and "value" in value):
+            return value[name]
+    return str(dict(value))
 
 
 def _when(line: Mapping[str, Any], link_id: str) -> When:
@@ -373,8 +470,7 @@ def _when(line: Mapping[str, Any], link_id: str) -> When:
     if operator not in {"exists", "=", "!=", ">", "<", ">=", "<="}:
         raise BadQuestionnaire(f"item {link_id}: enableWhen operator {operator!r} is unknown")
     answer = next((value for name, value in line.items() if name.startswith("answer")), None)
-    if isinstance(answer, Mapping):
-        answer = answer.get("code", answer.get("value"))
+    answer = _plain_value(answer)
     return When(question=str(line.get("question", "")), operator=operator, answer=answer)
 
 
@@ -396,10 +492,6 @@ def _check_line(form: Form, item: Item, line: When) -> None:
         raise BadQuestionnaire(f"item {item.link_id}: enableWhen asks for {line.question!r}, which is not in the form")
     if line.operator == "exists" and not isinstance(line.answer, bool):
         raise BadQuestionnaire(f"item {item.link_id}: enableWhen 'exists' needs answerBoolean")
-    if asked.type == "choice" and line.operator in {"=", "!="} and asked.option(str(line.answer)) is None:
-        raise BadQuestionnaire(
-            f"item {item.link_id}: enableWhen waits for {line.answer!r}, which is no option of {asked.link_id}"
-        )
 
 
 def _refuse_cycles(form: Form) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from careloop.questionnaires.rules.conditions import Context, holds, items_of, scores_of, truth
 from careloop.questionnaires.rules.definition import Form, Words
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, live_answers
+from careloop.questionnaires.rules.repeating import readings, renamed
 from careloop.questionnaires.rules.scoring import score
 
 
@@ -63,8 +64,20 @@ def judge(
 ) -> tuple[Finding, ...]:
     """The rules that fire, worst first. Answers to questions that are not asked never count."""
     context = _context(form, answers, previous, previous_at, at)
-    fired = [_finding(form, rule) for rule in form.rules if holds(rule["when"], context)]
+    fired = [
+        _finding(form, rule, instances)
+        for rule in form.rules
+        if (instances := _where(form, rule["when"], context)) is not None
+    ]
     return tuple(sorted(fired, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def _where(form: Form, condition: Any, context: Context) -> Mapping[str, int] | None:
+    """The instances of repeating groups in which it certainly holds; None when nowhere."""
+    for instances, seen in readings(form, context.answers, items_of(condition)):
+        if holds(condition, replace(context, answers=seen)):
+            return instances
+    return None
 
 
 def classify(
@@ -82,7 +95,7 @@ def classify(
     worst = found[0].severity if found else "none"
     context = replace(_context(form, answers, previous, previous_at, at), worst=worst)
     for outcome in form.classification["outcomes"]:
-        fits = truth(outcome["when"], context)
+        fits = _truth_anywhere(form, outcome["when"], context)
         if fits is None:  # an answer is missing that could still put the visit into this class
             return None
         if fits:
@@ -104,7 +117,7 @@ def missing_for_class(
     context = _context(form, answers, previous, previous_at, at)
     wanted: set[str] = set()
     for outcome in form.classification["outcomes"]:
-        fits = truth(outcome["when"], context)
+        fits = _truth_anywhere(form, outcome["when"], context)
         if fits:
             break
         if fits is None:
@@ -125,6 +138,14 @@ def _looked_at(form: Form, condition: Any) -> set[str]:
     return found
 
 
+def _truth_anywhere(form: Form, condition: Any, context: Context) -> bool | None:
+    found = [
+        truth(condition, replace(context, answers=seen))
+        for _instances, seen in readings(form, context.answers, items_of(condition))
+    ]
+    return True if True in found else None if None in found else False
+
+
 def _overridden(classification: Mapping[str, Any], found: Classification, context: Context) -> Classification:
     """The urgent cases of the norm keep their class but start another clock."""
     for line in classification.get("overrides", ()):
@@ -142,8 +163,8 @@ def _context(
     return Context(live_answers(form, answers), totals, previous or {}, previous_at, at)
 
 
-def _finding(form: Form, rule: Mapping[str, Any]) -> Finding:
-    evidence = _looked_at(form, rule["when"])
+def _finding(form: Form, rule: Mapping[str, Any], instances: Mapping[str, int]) -> Finding:
+    evidence = {renamed(name, instances, form) for name in _looked_at(form, rule["when"])}
     order = [item.link_id for item in form.walk()]
     return Finding(
         rule_code=rule["code"],

@@ -27,6 +27,7 @@ def proofread(form: Form, *, shipped: bool = False) -> tuple[str, ...]:
             *_checks(form),
             *_classification(form),
             *_wordings(form),
+            *_choices(form),
             *(_promises(form) if shipped else ()),
         ]
     )
@@ -38,6 +39,17 @@ def _wordings(form: Form) -> Iterator[str]:
             yield f"item {item.link_id}: has no text; write the question"
         if len(item.patient.zh) > PATIENT_LIMIT:
             yield f"item {item.link_id}: the patient's wording has {len(item.patient.zh)} characters; at most {PATIENT_LIMIT}"
+
+
+def _choices(form: Form) -> Iterator[str]:
+    for item in form.questions:
+        if item.type == "choice" and not item.options and not item.value_set:
+            yield f"item {item.link_id}: a choice needs answerOption or a contained answerValueSet"
+        for line in item.when:
+            asked = form.index[line.question]
+            known = not asked.options or asked.type != "choice" or line.operator not in {"=", "!="}
+            if not known and asked.option(str(line.answer)) is None:
+                yield f"item {item.link_id}: enableWhen waits for {line.answer!r}, which is no option of {asked.link_id}"
 
 
 def _scores(form: Form) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from careloop.questionnaires.rules.definition import BadQuestionnaire, Form, Item, Words
 from careloop.questionnaires.rules.logic import Answers, as_list, live_answers, number
+from careloop.questionnaires.rules.repeating import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Score:
 
 def score(form: Form, answers: Answers) -> tuple[Score, ...]:
     """Every score of the form."""
-    live = live_answers(form, answers)
+    live = together(form, live_answers(form, answers))
     return tuple(_one(form, rule, live) for rule in form.scores)
 
 

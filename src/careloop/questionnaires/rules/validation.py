@@ -10,9 +10,10 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from careloop.questionnaires.rules.conditions import Context, holds
+from careloop.questionnaires.rules.conditions import Context, holds, items_of
 from careloop.questionnaires.rules.definition import Form, Item, Words
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, as_list, enabled_items, live_answers, number
+from careloop.questionnaires.rules.repeating import readings, renamed
 
 CODES = frozenset(
     {"required", "type", "too-low", "too-high", "too-early", "too-late", "unknown-option", "exclusive", "too-long",
@@ -57,19 +58,20 @@ def faults(form: Form, answers: Answers, *, complete: bool) -> tuple[Fault, ...]
 def _violations(form: Form, live: Answers) -> list[Fault]:
     return [
         Fault(
-            check["items"][-1],
+            renamed(check["items"][-1], instances, form),
             "check",
             words=Words(check["message"]["zh"], check["message"].get("en", "")),
-            items=tuple(check["items"]),
+            items=tuple(renamed(name, instances, form) for name in check["items"]),
         )
         for check in form.checks
-        if holds(check["when"], Context(answers=live))
+        for instances, seen in readings(form, live, items_of(check["when"]))
+        if holds(check["when"], Context(answers=seen))
     ]
 
 
 def check_value(item: Item, given: Any) -> Fault | None:
     """The first fault of one value, or None."""
-    if given == NOT_MEASURED and item.may_be_not_measured:
+    if given == NOT_MEASURED:
         return None
     values = as_list(given)
     if len(values) > 1 and not item.repeats:
@@ -90,6 +92,36 @@ def clean_value(item: Item, raw: Any) -> Any:
     if not kept:
         return None
     return list(dict.fromkeys(kept)) if item.repeats else kept[0]
+
+
+ABSENT_REASONS = ("not-performed", "asked-unknown", "asked-declined", "temp-unknown", "not-applicable", "unknown")
+"""Why there is no answer: codes of http://terminology.hl7.org/CodeSystem/data-absent-reason, the honest ones of a call."""
+
+
+def settle_absent(item: Item, before: Any, typed: Any) -> tuple[Any, str]:
+    """What was typed without the mark "no answer", and the reason when the mark stands.
+
+    "not-measured" or "not-measured:asked-declined" takes the place of an answer; an answer that comes later takes the
+    place of the mark. An unknown reason counts as the usual one, so that this answer never blocks.
+    """
+    values = list(typed) if isinstance(typed, list | tuple) else [typed]
+    marks = [value for value in values if _is_mark(item, value)]
+    rest = [value for value in values if value not in marks and value not in (None, "")]
+    if not marks or (rest and before == NOT_MEASURED):
+        return (rest if isinstance(typed, list | tuple) else typed), ""
+    reason = str(marks[-1]).partition(":")[2]
+    return NOT_MEASURED, reason if reason in ABSENT_REASONS else usual_reason(item)
+
+
+def _is_mark(item: Item, value: Any) -> bool:
+    if not isinstance(value, str) or item.option(value) is not None:
+        return False
+    return value == NOT_MEASURED or value.startswith(f"{NOT_MEASURED}:")
+
+
+def usual_reason(item: Item) -> str:
+    """What one key means: a number or a picture was not taken, everything else is not known."""
+    return "not-performed" if item.type in {"integer", "decimal", "quantity", "attachment"} else "asked-unknown"
 
 
 def settle_exclusive(item: Item, before: Any, now: Any) -> Any:
@@ -148,6 +180,8 @@ def _in_range(item: Item, found: Decimal) -> Fault | None:
 
 
 def _choice(item: Item, value: Any) -> Fault | None:
+    if not item.options:
+        return _text(item, value)  # its value set is not in the file: asked as text
     return None if item.option(str(value)) else Fault(item.link_id, "unknown-option")
 
 

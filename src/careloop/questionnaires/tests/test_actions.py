@@ -11,6 +11,7 @@ from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Observation
 from careloop.questionnaires import actions, reads, rules
+from careloop.questionnaires.actions import publishing
 from careloop.questionnaires.models import AnswerFact, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.tests.forms import CALL, URL, choice, content, item, number
 from tests.cast import NOW, SYSTEM
@@ -84,7 +85,7 @@ def test_shipped_content_loads_once_and_leaves_a_hospitals_own_version_in_force(
     own = content(item("mine"), url=url, version="9")
     actions.publish_questionnaire(content=own, at=NOW, by=SYSTEM)
     count = actions.load_shipped_content(at=NOW, by=SYSTEM)
-    assert count == len(list(actions.CONTENT.glob("*.json"))) - 1
+    assert count == len(list(publishing.CONTENT.glob("*.json"))) - 1
     assert actions.load_shipped_content(at=NOW, by=SYSTEM) == 0
     assert reads.current(url).version == "9"
 

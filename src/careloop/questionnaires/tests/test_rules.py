@@ -34,11 +34,9 @@ def asked(parsed, **answers):
         (content(item("a"), item("a")), "linkId a is used twice"),
         (content({"type": "string", "text": "?"}), "no linkId"),
         (content(item("a", "slider")), "type 'slider'"),
-        (content(item("a", "choice")), "needs answerOption"),
         (content(choice("a", "x", "x")), "same code"),
-        (content(item("a", "choice", answerValueSet="http://far.example/vs")), "not contained"),
+        (content(item("a", "choice", answerValueSet="#vs")), "not contained"),
         (content(item("a", enableWhen=[when("b", "exists", True)])), "'b', which is not in the form"),
-        (content(choice("a", "x"), item("b", enableWhen=[when("a", "=", "y")])), "no option of a"),
         (content(choice("a", "x"), item("b", enableWhen=[when("a", "~", "x")])), "operator '~'"),
         (content(choice("a", "x"), item("b", enableWhen=[when("a", "exists", "x")])), "answerBoolean"),
         (content(item("a", enableWhen=[when("a", "exists", True)])), "circle"),
@@ -64,26 +62,24 @@ def test_a_broken_form_says_what_is_wrong(broken, says):
 
 def test_groups_in_groups_have_an_end():
     nested = item("leaf")
-    for depth in range(40):
+    for depth in range(60):
         nested = {"linkId": f"g{depth}", "type": "group", "item": [nested]}
     with pytest.raises(rules.BadQuestionnaire, match="flatten"):
         form(nested)
 
 
 def test_every_item_type_of_r4_is_read():
-    kinds = ["group", "display", "boolean", "decimal", "integer", "date", "dateTime", "time", "string", "text", "open-choice", "quantity", "attachment"]  # fmt: skip
+    kinds = ["group", "display", "boolean", "decimal", "integer", "date", "dateTime", "time", "string", "text", "open-choice", "quantity", "attachment", "reference", "url"]  # fmt: skip
     parsed = form(*[item(f"i-{kind}", kind) for kind in kinds], choice("i-choice", "x"))
     assert [one.type for one in parsed.walk()] == [*kinds, "choice"]
     assert {one.type for one in parsed.questions} == set(kinds) - {"group", "display"} | {"choice"}
 
 
-def test_unknown_extensions_and_repeating_groups_are_kept_and_listed():
+def test_unknown_extensions_are_kept_and_listed_and_groups_repeat():
     strange = {"url": "https://elsewhere.example/glow", "valueBoolean": True}
     parsed = form(item("a", extension=[strange]), {"linkId": "g", "type": "group", "repeats": True, "item": []})
-    assert parsed.unsupported == (
-        "a: extension https://elsewhere.example/glow is kept but not acted on",
-        "g: a repeating group is asked once",
-    )
+    assert parsed.unsupported == ("a: extension https://elsewhere.example/glow is kept but not acted on",)
+    assert parsed.item("g").repeats
 
 
 def test_options_come_from_a_contained_value_set_and_old_weights_are_read():
@@ -160,7 +156,7 @@ def test_children_of_a_hidden_group_are_not_asked():
     [
         (numeric("n", 0, 10), 11, "too-high"), (numeric("n", 0, 10), -1, "too-low"), (numeric("n", 0, 10), 10, None),
         (numeric("n"), 1.5, "type"), (numeric("n"), "seven", "type"), (numeric("n"), "1e9", "type"), (numeric("n"), True, "type"),
-        (numeric("n", unmeasured=True), "not-measured", None), (numeric("n"), "not-measured", "type"),
+        (numeric("n", unmeasured=True), "not-measured", None), (numeric("n"), "not-measured", None),
         (numeric("n", kind="decimal", extension=[{"url": HL7 + "maxDecimalPlaces", "valueInteger": 1}]), 36.55, "too-many-decimals"),
         (numeric("n", kind="decimal", extension=[{"url": HL7 + "maxDecimalPlaces", "valueInteger": 1}]), 36.5, None),
         (choice("c", "x"), "y", "unknown-option"), (choice("c", "x", "y"), ["x", "y"], "type"),

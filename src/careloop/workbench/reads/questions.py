@@ -52,7 +52,7 @@ def call_form(task: Task, *, viewer: Viewer, at: datetime) -> CallForm | None:
         return None
     return CallForm(
         view=reads.form_view(questionnaire, response=response, at=at, nurse=viewer.name),
-        logic=logic(reads.form_of(questionnaire)),
+        logic=logic(reads.form_as(questionnaire, response)),
         reported=reported(response, viewer=viewer),
         from_patient=sum(one.get("source") == "portal" for one in response.answers.values()) if response else 0,
     )

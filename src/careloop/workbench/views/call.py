@@ -25,6 +25,7 @@ from careloop.patients import access as patients_access
 from careloop.patients import actions as patients_actions
 from careloop.patients.models import ContactPoint
 from careloop.questionnaires import access as questionnaires_access
+from careloop.questionnaires.rules.attachments import MOST_BYTES
 from careloop.tasks import access, actions, rules
 from careloop.tasks import reads as tasks_reads
 from careloop.tasks.models import Task
@@ -145,6 +146,17 @@ def answer(request: PageRequest, task_id: UUID) -> HttpResponse:
         by=request.viewer,
     )
     return JsonResponse(_changes(request, task))
+
+
+@page(questionnaires_access.ANSWER, methods=("POST",))
+def form_part(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """One more or one less of a repeating group, a picture added or taken away. Answers with the form as it is now."""
+    task = task_of(request, task_id)
+    at = timezone.now()
+    files = [one.read(MOST_BYTES + 1) for one in request.FILES.getlist("file")[:6]]
+    call_actions.change_form_part(task=task, change=request.POST, files=files, at=at, by=request.viewer)
+    form = questions.call_form(task, viewer=request.viewer, at=at)
+    return render(request, "workbench/_questions.html", {"task": task, "form": form, "is_mine": True})
 
 
 @page(alerts_access.RAISE, methods=("POST",))

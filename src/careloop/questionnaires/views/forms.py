@@ -20,7 +20,7 @@ from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.questionnaires import access, actions, reads, rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.reads import wording
+from careloop.questionnaires.reads import previewing, wording
 
 MOST_ON_A_PHONE = 10  # questions of one sending (ux R21)
 
@@ -38,10 +38,12 @@ def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
     """One version as staff, patients and paper see it, with its rules as sentences and their sources."""
     questionnaire = get_or_404(Questionnaire.objects.all(), pk=questionnaire_id)
     form = reads.form_of(questionnaire)
+    at = timezone.now()
     context = {
         "title": questionnaire.title if get_language() != "en" else questionnaire.title_en or questionnaire.title,
         "questionnaire": questionnaire,
-        "screens": reads.preview(questionnaire, at=timezone.now()),
+        "screens": reads.preview(questionnaire, at=at),
+        "fields": previewing.patient_screens(form),
         "form": form,
         "opening": reads.opening_words(form, nurse=request.viewer.name),
         "mode": request.GET.get("mode", "staff"),

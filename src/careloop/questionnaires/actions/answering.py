@@ -1,13 +1,12 @@
-"""Every write about forms and answers."""
+"""Answers: begun, saved one by one, completed, corrected."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,26 +21,11 @@ from careloop.patients.actions import store_observations
 from careloop.patients.models import Patient
 from careloop.patients.rules import ObservationData
 from careloop.questionnaires import events, reads, rules
-from careloop.questionnaires.models import AnswerFact, Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.rules.logic import live_answers, number
+from careloop.questionnaires.models import AnswerFact, Attachment, Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.rules.logic import as_list, live_answers, number
 
-CONTENT = Path(__file__).parent / "content"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Status = QuestionnaireResponse.Status
-
-
-class BadDefinition(Refused):
-    code = "bad-questionnaire"
-    message = _("This questionnaire cannot be used.")
-
-
-class VersionTaken(Refused):
-    code = "version-taken"
-    message = _("This version was published with other content. Give the new content a new version number.")
-
-
-class PublishedMeanwhile(Refused):
-    code = "published-meanwhile"
-    message = _("Somebody published another version at the same moment. Look at it and publish again.")
 
 
 class ResponseClosed(Refused):
@@ -66,109 +50,14 @@ class AnswerTooLong(Refused):
     message = _("This answer is too long to be kept.")
 
 
+class TooManyInstances(Refused):
+    code = "too-many-instances"
+    message = _("There are twenty of these already. Write the rest into a note.")
+
+
 class UnknownQuestion(Refused):
     code = "unknown-question"
     message = _("This form has no such question.")
-
-
-@action
-def publish_questionnaire(
-    *, content: Mapping[str, Any], at: datetime, by: Viewer, shipped: bool = False
-) -> Questionnaire:
-    """Put a version in force; the one before is retired. Publishing the same content again changes nothing.
-
-    Refused when the content is unusable, or when this version exists with other content.
-    """
-    form = _parsed(content, shipped=shipped)
-    digest = rules.content_hash(content)
-    existing = Questionnaire.objects.filter(url=form.url, version=form.version).first()
-    if existing is not None:
-        if existing.content_hash != digest:
-            raise VersionTaken
-        return existing
-    in_force = Questionnaire.objects.filter(url=form.url, status=Questionnaire.Status.ACTIVE)
-    for older in in_force.select_for_update():
-        _retire(older, by=by)
-    try:
-        with transaction.atomic():
-            made = _insert(form, content, digest, at=at, by=by, shipped=shipped)
-    except IntegrityError:
-        raise PublishedMeanwhile from None
-    record(events.QuestionnairePublished(questionnaire_id=made.pk, canonical=made.canonical), by=by)
-    return made
-
-
-def _insert(
-    form: rules.Form, content: Mapping[str, Any], digest: str, *, at: datetime, by: Viewer, shipped: bool
-) -> Questionnaire:
-    return Questionnaire.objects.create(
-        url=form.url,
-        version=form.version,
-        name=form.name or form.url.rsplit("/", 1)[-1],
-        title=form.title.zh,
-        title_en=form.title.en,
-        status=Questionnaire.Status.ACTIVE,
-        content=dict(content),
-        content_hash=digest,
-        source=form.source[:400],
-        is_verified=bool(content.get("verified", False)),
-        valid_from=date.fromisoformat(content.get("valid_from") or f"{at:%Y-%m-%d}"),
-        valid_to=date.fromisoformat(content["valid_to"]) if content.get("valid_to") else None,
-        published_at=at,
-        published_by_id=by.practitioner_id,
-        is_shipped=shipped,
-    )
-
-
-def _parsed(content: Mapping[str, Any], *, shipped: bool) -> rules.Form:
-    try:
-        form = rules.parse(content)
-    except rules.BadQuestionnaire as fault:
-        raise BadDefinition(str(fault)) from None
-    for name in ("valid_from", "valid_to"):
-        if content.get(name) and not _is_date(content[name]):
-            raise BadDefinition(f"{name} must be a date like 2026-01-31")
-    if mistakes := rules.proofread(form, shipped=shipped):
-        raise BadDefinition("\n".join(mistakes))
-    return form
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        date.fromisoformat(str(value))
-    except ValueError:
-        return False
-    return True
-
-
-def _retire(questionnaire: Questionnaire, *, by: Viewer) -> None:
-    questionnaire.status = Questionnaire.Status.RETIRED
-    questionnaire.save(update_fields=["status", "updated_at"])
-    record(events.QuestionnaireRetired(questionnaire_id=questionnaire.pk, canonical=questionnaire.canonical), by=by)
-
-
-@action
-def retire_questionnaire(*, questionnaire: Questionnaire, by: Viewer) -> None:
-    """No new answers to this form. What was answered stays readable. Again: nothing."""
-    locked = Questionnaire.objects.select_for_update().get(pk=questionnaire.pk)
-    if locked.status == Questionnaire.Status.ACTIVE:
-        _retire(locked, by=by)
-
-
-@action
-def load_shipped_content(*, at: datetime, by: Viewer) -> int:
-    """Publish every form in content/ that is not there yet. A hospital's own versions stay in force."""
-    count = 0
-    for path in sorted(CONTENT.glob("*.json")):
-        content = json.loads(path.read_text())
-        url, version = content["url"], content["version"]
-        if Questionnaire.objects.filter(url=url, version=version).exists():
-            continue
-        if Questionnaire.objects.filter(url=url, status=Questionnaire.Status.ACTIVE, is_shipped=False).exists():
-            continue
-        publish_questionnaire(content=content, at=at, by=by, shipped=True)
-        count += 1
-    return count
 
 
 @action
@@ -232,25 +121,108 @@ def save_answer(
     """Keep one answer of a draft at once; None takes it back. Two people saving different answers keep both.
 
     A value out of range is kept too (the form shows the fault; completing refuses), so that nothing typed is lost.
+    "not-measured", or "not-measured:asked-declined" with a reason of FHIR's, answers every question and never blocks.
     """
-    locked = _locked(response, by)
-    if locked.status != Status.IN_PROGRESS:
-        raise ResponseClosed
-    item = _item(locked, link_id)
-    cleaned = _within_limits(rules.clean_value(item, value))
+    locked = open_response(response, by)
+    item = item_of(locked, link_id)
     given = locked.answers.get(link_id, {})
-    cleaned = rules.settle_exclusive(item, given.get("value"), cleaned)
-    if cleaned == given.get("value") and (cleaned is None or given.get("source") == source):
+    cleaned, reason = _read(item, given.get("value"), value)
+    same = cleaned == given.get("value") and reason == given.get("reason", "")
+    if same and (cleaned is None or given.get("source") == source):
         return locked
     if cleaned is None:
         locked.answers.pop(link_id, None)
     else:
-        locked.answers[link_id] = {"value": cleaned, "source": source, "at": at.isoformat(), "by": by.actor}
+        locked.answers[link_id] = answer_of(cleaned, reason, source, at, by)
+    if item.type == "attachment":
+        drop_files(locked, _file_ids({link_id: given}), at=at, by=by)
     locked.save(update_fields=["answers", "updated_at"])
     record(
         events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by
     )
     return locked
+
+
+def open_response(response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
+    """The response, locked, while it can still be answered. Refused when it is completed."""
+    locked = _locked(response, by)
+    if locked.status != Status.IN_PROGRESS:
+        raise ResponseClosed
+    return locked
+
+
+def _read(item: rules.Item, before: Any, value: Any) -> tuple[Any, str]:
+    """(value, reason why there is none) of what was typed."""
+    rest, reason = rules.settle_absent(item, before, value)
+    if reason:
+        return rules.NOT_MEASURED, reason
+    if item.type == "attachment" and rest not in (None, "", []):
+        raise UnknownQuestion  # a file comes by attach_file, which looks at it
+    cleaned = _within_limits(rules.clean_value(item, rest))
+    return rules.settle_exclusive(item, before, cleaned), ""
+
+
+def answer_of(value: Any, reason: str, source: str, at: datetime, by: Viewer) -> dict[str, Any]:
+    """One answer as it is stored."""
+    made = {"value": value, "source": source, "at": at.isoformat(), "by": by.actor}
+    return {**made, "reason": reason} if reason else made
+
+
+@action
+def add_instance(*, response: QuestionnaireResponse, group: str, at: datetime, by: Viewer) -> QuestionnaireResponse:
+    """One more of a repeating group (another medicine), still empty. Refused when there are twenty."""
+    locked = open_response(response, by)
+    counts = _counts(locked, group)
+    if counts[group] >= rules.MOST_INSTANCES:
+        raise TooManyInstances
+    locked.instances = {**locked.instances, group: counts[group] + 1}
+    locked.save(update_fields=["instances", "updated_at"])
+    record(events.InstanceAdded(response_id=locked.pk, patient_id=locked.patient_id, link_id=group), by=by)
+    return locked
+
+
+@action
+def remove_instance(
+    *, response: QuestionnaireResponse, group: str, number: int, at: datetime, by: Viewer
+) -> QuestionnaireResponse:
+    """Take one instance with its answers away; the later ones move up. The last one is emptied. Unknown: refused."""
+    locked = open_response(response, by)
+    count = _counts(locked, group)[group]
+    if not 1 <= number <= count:
+        raise UnknownQuestion
+    files = _file_ids(locked.answers)
+    locked.answers = rules.moved_up(reads.form_of(locked.questionnaire), locked.answers, group, number)
+    locked.instances = {**locked.instances, group: max(1, count - 1)}
+    locked.save(update_fields=["answers", "instances", "updated_at"])
+    drop_files(locked, sorted(set(files) - set(_file_ids(locked.answers))), at=at, by=by)
+    record(events.InstanceRemoved(response_id=locked.pk, patient_id=locked.patient_id, link_id=group), by=by)
+    return locked
+
+
+def _counts(response: QuestionnaireResponse, group: str) -> dict[str, int]:
+    counts = rules.counted(reads.form_of(response.questionnaire), response.answers, response.instances)
+    if group not in counts:
+        raise UnknownQuestion
+    return counts
+
+
+def _file_ids(answers: Mapping[str, Any]) -> list[str]:
+    """What may be the id of a file among these answers."""
+    values = [value for answer in answers.values() for value in as_list(answer.get("value"))]
+    return [value for value in values if isinstance(value, str) and _UUID.fullmatch(value)]
+
+
+def drop_files(response: QuestionnaireResponse, wanted: Sequence[str], *, at: datetime, by: Viewer) -> None:
+    """The bytes of these files of an open response are gone; what is left says that there was one."""
+    mine = Attachment.objects.unscoped("files of the response just locked")
+    for row in list(mine.filter(response_id=response.pk, pk__in=wanted, removed_at=None).only("pk", "link_id")):
+        mine.filter(pk=row.pk).update(data=b"", size=0, removed_at=at)
+        record(
+            events.AttachmentRemoved(
+                response_id=response.pk, patient_id=response.patient_id, attachment_id=row.pk, link_id=row.link_id
+            ),
+            by=by,
+        )
 
 
 def _within_limits(value: Any) -> Any:
@@ -261,9 +233,10 @@ def _within_limits(value: Any) -> Any:
     return value
 
 
-def _item(response: QuestionnaireResponse, link_id: str) -> rules.Item:
+def item_of(response: QuestionnaireResponse, link_id: str) -> rules.Item:
+    """The question with this linkId (of any instance). Refused when nobody may answer it."""
     try:
-        item = reads.form_of(response.questionnaire).item(link_id)
+        item = reads.asked_form(response).item(link_id)
     except KeyError:
         raise UnknownQuestion from None
     if not item.is_question or item.read_only:
@@ -289,7 +262,7 @@ def complete_response(
         return locked
     if locked.status != Status.IN_PROGRESS:
         raise ResponseClosed
-    form = reads.form_of(locked.questionnaire)
+    form = reads.asked_form(locked)
     if found := rules.faults(form, locked.values, complete=not partial):
         raise ResponseIncomplete(found)
     _settle(locked, form, at=at)
@@ -347,9 +320,11 @@ def _facts(response: QuestionnaireResponse, item: rules.Item, value: Any, at: da
             patient_id=response.patient_id,
             response=response,
             questionnaire_url=response.questionnaire.url,
-            link_id=item.link_id,
+            link_id=item.base or item.link_id,
             answered_at=at,
             unit=item.unit[:20],
+            instance=item.instance,
+            absent_reason=response.answers[item.link_id].get("reason", ""),
             **_typed(item, one),
         )
         for one in (value if isinstance(value, list) else [value])
@@ -358,7 +333,7 @@ def _facts(response: QuestionnaireResponse, item: rules.Item, value: Any, at: da
 
 def _typed(item: rules.Item, value: Any) -> dict[str, Any]:
     if value == rules.NOT_MEASURED or item.type in {"choice", "boolean"}:
-        return {"code": str(value).lower() if isinstance(value, bool) else str(value)}
+        return {"code": (str(value).lower() if isinstance(value, bool) else str(value))[:255]}
     if item.type in {"integer", "decimal", "quantity"}:
         return {"number": number(value)}
     if item.type == "date":
@@ -389,19 +364,18 @@ def amend_response(
     old = _locked(response, by)
     if old.status != Status.COMPLETED:
         raise ResponseClosed
-    form = reads.form_of(old.questionnaire)
+    form = reads.asked_form(old)
     merged = dict(old.answers)
     for link_id, value in answers.items():
-        cleaned = rules.clean_value(_item(old, link_id), value)
-        merged.pop(link_id, None)
+        cleaned, reason = _read(item_of(old, link_id), merged.pop(link_id, {}).get("value"), value)
         if cleaned is not None:
-            merged[link_id] = {"value": cleaned, "source": "amended", "at": at.isoformat(), "by": by.actor}
+            merged[link_id] = answer_of(cleaned, reason, "amended", at, by)
     if found := rules.faults(form, {name: answer["value"] for name, answer in merged.items()}, complete=False):
         raise ResponseIncomplete(found)  # what was missing may stay missing: the call may have been broken off
     QuestionnaireResponse.objects.visible_to(by).filter(pk=old.pk).update(status=Status.AMENDED)
     new = QuestionnaireResponse(
         patient_id=old.patient_id, questionnaire=old.questionnaire, canonical=old.canonical, task_id=old.task_id,
-        mode=old.mode, answers=merged, started_at=old.started_at, authored_at=at, status=Status.COMPLETED,
+        mode=old.mode, answers=merged, instances=old.instances, started_at=old.started_at, authored_at=at, status=Status.COMPLETED,
         author_id=by.practitioner_id, replaces=old,
     )  # fmt: skip
     _settle(new, form, at=at)
@@ -439,7 +413,7 @@ def prefill(
     locked = _locked(response, by)
     if locked.status != Status.IN_PROGRESS:
         return 0
-    form = reads.form_of(locked.questionnaire)
+    form = reads.asked_form(locked)
     known = {item.link_id for item in form.questions}
     new = {name: value for name, value in values.items() if name in known and name not in locked.answers}
     for name, value in new.items():

@@ -1,0 +1,39 @@
+"""Files of answers: handed out one at a time, to who may see the patient, and never run."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from uuid import UUID
+
+from django.http import FileResponse, HttpResponse
+
+from careloop.audit.record import seen
+from careloop.kernel.lookup import get_or_404
+from careloop.kernel.pages import PageRequest, page
+from careloop.kernel.viewer import Viewer
+from careloop.patients import access as patients_access
+from careloop.questionnaires.models import Attachment
+
+ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/pdf": "pdf"}
+
+
+@page(patients_access.VIEW)
+def file(request: PageRequest, attachment_id: UUID) -> HttpResponse:
+    """A picture or PDF of an answer; 404 for other departments, and when it was taken back."""
+    mine = Attachment.objects.visible_to(request.viewer).filter(removed_at=None)
+    return file_answer(get_or_404(mine, pk=attachment_id), by=request.viewer)
+
+
+def file_answer(attachment: Attachment, *, by: Viewer) -> HttpResponse:
+    """The bytes, in pieces, with a name that says nothing; looking at them is recorded. A PDF is saved, not opened."""
+    seen(patient_id=attachment.patient_id, what="questionnaires.attachment", by=by)
+    answer = FileResponse(
+        BytesIO(bytes(attachment.data)),
+        as_attachment=not attachment.content_type.startswith("image/"),
+        filename=f"answer-{str(attachment.pk)[-12:]}.{ENDINGS[attachment.content_type]}",
+        content_type=attachment.content_type,
+    )
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer  # type: ignore[return-value]
