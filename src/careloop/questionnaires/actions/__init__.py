@@ -1,11 +1,11 @@
 """Every write about forms and answers."""
 
+from careloop.questionnaires.actions._open import ResponseClosed, UnknownQuestion
+from careloop.questionnaires.actions._proofing import BadDefinition
 from careloop.questionnaires.actions.answering import (
     AnswerTooLong,
-    ResponseClosed,
     ResponseIncomplete,
     TooManyInstances,
-    UnknownQuestion,
     add_instance,
     amend_response,
     complete_response,
@@ -17,11 +17,9 @@ from careloop.questionnaires.actions.answering import (
 )
 from careloop.questionnaires.actions.attaching import FileRefused, TooManyFiles, attach_file, remove_file
 from careloop.questionnaires.actions.publishing import (
-    BadDefinition,
     PublishedMeanwhile,
     VersionTaken,
     load_shipped_content,
-    proofed,
     publish_questionnaire,
     retire_questionnaire,
 )
@@ -29,6 +27,6 @@ from careloop.questionnaires.actions.publishing import (
 __all__ = [
     "FileRefused", "TooManyFiles", "attach_file", "remove_file", "AnswerTooLong", "BadDefinition", "PublishedMeanwhile", "ResponseClosed", "ResponseIncomplete", "TooManyInstances",
     "UnknownQuestion", "VersionTaken", "add_instance", "amend_response", "complete_response", "load_shipped_content",
-    "mark_entered_in_error", "prefill", "proofed", "publish_questionnaire", "remove_instance", "retire_questionnaire",
+    "mark_entered_in_error", "prefill", "publish_questionnaire", "remove_instance", "retire_questionnaire",
     "save_answer", "start_response",
 ]  # fmt: skip

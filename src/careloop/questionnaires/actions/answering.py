@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -21,16 +20,20 @@ from careloop.patients.actions import store_observations
 from careloop.patients.models import Patient
 from careloop.patients.rules import ObservationData
 from careloop.questionnaires import events, reads, rules
-from careloop.questionnaires.models import AnswerFact, Attachment, Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.rules.logic import as_list, live_answers, number
+from careloop.questionnaires.actions._open import (
+    ResponseClosed,
+    UnknownQuestion,
+    answer_of,
+    drop_files,
+    file_ids,
+    item_of,
+    locked_response,
+    open_response,
+)
+from careloop.questionnaires.models import AnswerFact, Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.rules.logic import live_answers, number
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Status = QuestionnaireResponse.Status
-
-
-class ResponseClosed(Refused):
-    code = "response-closed"
-    message = _("These answers were already completed. Amend them instead.")
 
 
 class ResponseIncomplete(Refused):
@@ -53,11 +56,6 @@ class AnswerTooLong(Refused):
 class TooManyInstances(Refused):
     code = "too-many-instances"
     message = _("There are twenty of these already. Write the rest into a note.")
-
-
-class UnknownQuestion(Refused):
-    code = "unknown-question"
-    message = _("This form has no such question.")
 
 
 @action
@@ -135,19 +133,11 @@ def save_answer(
     else:
         locked.answers[link_id] = answer_of(cleaned, reason, source, at, by)
     if item.type == "attachment":
-        drop_files(locked, _file_ids({link_id: given}), at=at, by=by)
+        drop_files(locked, file_ids({link_id: given}), at=at, by=by)
     locked.save(update_fields=["answers", "updated_at"])
     record(
         events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by
     )
-    return locked
-
-
-def open_response(response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
-    """The response, locked, while it can still be answered. Refused when it is completed."""
-    locked = _locked(response, by)
-    if locked.status != Status.IN_PROGRESS:
-        raise ResponseClosed
     return locked
 
 
@@ -160,12 +150,6 @@ def _read(item: rules.Item, before: Any, value: Any) -> tuple[Any, str]:
         raise UnknownQuestion  # a file comes by attach_file, which looks at it
     cleaned = _within_limits(rules.clean_value(item, rest))
     return rules.settle_exclusive(item, before, cleaned), ""
-
-
-def answer_of(value: Any, reason: str, source: str, at: datetime, by: Viewer) -> dict[str, Any]:
-    """One answer as it is stored."""
-    made = {"value": value, "source": source, "at": at.isoformat(), "by": by.actor}
-    return {**made, "reason": reason} if reason else made
 
 
 @action
@@ -190,11 +174,11 @@ def remove_instance(
     count = _counts(locked, group)[group]
     if not 1 <= number <= count:
         raise UnknownQuestion
-    files = _file_ids(locked.answers)
+    files = file_ids(locked.answers)
     locked.answers = rules.moved_up(reads.form_of(locked.questionnaire), locked.answers, group, number)
     locked.instances = {**locked.instances, group: max(1, count - 1)}
     locked.save(update_fields=["answers", "instances", "updated_at"])
-    drop_files(locked, sorted(set(files) - set(_file_ids(locked.answers))), at=at, by=by)
+    drop_files(locked, sorted(set(files) - set(file_ids(locked.answers))), at=at, by=by)
     record(events.InstanceRemoved(response_id=locked.pk, patient_id=locked.patient_id, link_id=group), by=by)
     return locked
 
@@ -206,47 +190,12 @@ def _counts(response: QuestionnaireResponse, group: str) -> dict[str, int]:
     return counts
 
 
-def _file_ids(answers: Mapping[str, Any]) -> list[str]:
-    """What may be the id of a file among these answers."""
-    values = [value for answer in answers.values() for value in as_list(answer.get("value"))]
-    return [value for value in values if isinstance(value, str) and _UUID.fullmatch(value)]
-
-
-def drop_files(response: QuestionnaireResponse, wanted: Sequence[str], *, at: datetime, by: Viewer) -> None:
-    """The bytes of these files of an open response are gone; what is left says that there was one."""
-    mine = Attachment.objects.unscoped("files of the response just locked")
-    for row in list(mine.filter(response_id=response.pk, pk__in=wanted, removed_at=None).only("pk", "link_id")):
-        mine.filter(pk=row.pk).update(data=b"", size=0, removed_at=at)
-        record(
-            events.AttachmentRemoved(
-                response_id=response.pk, patient_id=response.patient_id, attachment_id=row.pk, link_id=row.link_id
-            ),
-            by=by,
-        )
-
-
 def _within_limits(value: Any) -> Any:
     """Nothing typed is lost, but a book is not an answer."""
     values = value if isinstance(value, list) else [value]
     if len(values) > 100 or any(len(str(one)) > rules.LONGEST for one in values):
         raise AnswerTooLong
     return value
-
-
-def item_of(response: QuestionnaireResponse, link_id: str) -> rules.Item:
-    """The question with this linkId (of any instance). Refused when nobody may answer it."""
-    try:
-        item = reads.asked_form(response).item(link_id)
-    except KeyError:
-        raise UnknownQuestion from None
-    if not item.is_question or item.read_only:
-        raise UnknownQuestion
-    return item
-
-
-def _locked(response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
-    mine = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire")
-    return mine.select_for_update(of=("self",), no_key=True).get(pk=response.pk)
 
 
 @action
@@ -257,7 +206,7 @@ def complete_response(
 
     `partial` accepts missing answers (a call broken off); impossible ones are refused always.
     """
-    locked = _locked(response, by)
+    locked = locked_response(response, by)
     if locked.status == Status.COMPLETED:
         return locked
     if locked.status != Status.IN_PROGRESS:
@@ -361,7 +310,7 @@ def amend_response(
     *, response: QuestionnaireResponse, answers: Mapping[str, Any], at: datetime, by: Viewer
 ) -> QuestionnaireResponse:
     """A corrected copy takes the place of a completed response; the old one stays as it was answered."""
-    old = _locked(response, by)
+    old = locked_response(response, by)
     if old.status != Status.COMPLETED:
         raise ResponseClosed
     form = reads.asked_form(old)
@@ -392,7 +341,7 @@ def amend_response(
 @action
 def mark_entered_in_error(*, response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
     """These answers belong to somebody else or to nobody: they stay readable and count nowhere. Again: nothing."""
-    locked = _locked(response, by)
+    locked = locked_response(response, by)
     if locked.status == Status.ENTERED_IN_ERROR:
         return locked
     locked.status = Status.ENTERED_IN_ERROR
@@ -410,7 +359,7 @@ def prefill(
     *, response: QuestionnaireResponse, values: Mapping[str, Any], source: str, at: datetime, by: Viewer
 ) -> int:
     """Fill in what is already known, labelled with its source; never over an answer that is there. Returns how many."""
-    locked = _locked(response, by)
+    locked = locked_response(response, by)
     if locked.status != Status.IN_PROGRESS:
         return 0
     form = reads.asked_form(locked)

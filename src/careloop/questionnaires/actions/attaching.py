@@ -14,7 +14,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import events, rules
-from careloop.questionnaires.actions.answering import UnknownQuestion, answer_of, drop_files, item_of, open_response
+from careloop.questionnaires.actions._open import UnknownQuestion, answer_of, drop_files, item_of, open_response
 from careloop.questionnaires.models import Attachment, QuestionnaireResponse
 from careloop.questionnaires.rules.attachments import BadFile, clean_file
 

@@ -17,14 +17,10 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import events, rules
+from careloop.questionnaires.actions._proofing import proofed
 from careloop.questionnaires.models import Questionnaire
 
 CONTENT = Path(__file__).parents[1] / "content"
-
-
-class BadDefinition(Refused):
-    code = "bad-questionnaire"
-    message = _("This questionnaire cannot be used.")
 
 
 class VersionTaken(Refused):
@@ -93,28 +89,6 @@ def _insert(
         is_shipped=shipped,
         **whose,
     )
-
-
-def proofed(content: Mapping[str, Any], *, shipped: bool = False) -> rules.Form:
-    """The parsed form, ready for publishing. Refused with every mistake and its place."""
-    try:
-        form = rules.parse(content)
-    except rules.BadQuestionnaire as fault:
-        raise BadDefinition(str(fault)) from None
-    for name in ("valid_from", "valid_to"):
-        if content.get(name) and not _is_date(content[name]):
-            raise BadDefinition(f"{name} must be a date like 2026-01-31")
-    if mistakes := rules.proofread(form, shipped=shipped):
-        raise BadDefinition("\n".join(mistakes))
-    return form
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        date.fromisoformat(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _retire(questionnaire: Questionnaire, *, by: Viewer) -> None:

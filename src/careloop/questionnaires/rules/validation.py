@@ -136,7 +136,7 @@ def settle_exclusive(item: Item, before: Any, now: Any) -> Any:
 def _clean_one(item: Item, raw: Any) -> Any:
     if isinstance(raw, str):
         raw = _CONTROL.sub("", raw.replace("\r\n", "\n")).strip()
-    if raw in (None, ""):
+    if raw in (None, "") or raw != raw:  # "not a number" is not even itself
         return None
     if item.type in {"integer", "decimal", "quantity"} and raw != NOT_MEASURED:
         return _clean_number(item, raw)
