@@ -24,7 +24,7 @@ from careloop.messaging import actions as messaging
 from careloop.messaging.rules.requests import ReplyData
 from careloop.messaging.tests.factories import queue, site
 from careloop.patients import actions as patients
-from careloop.patients.models import ContactPoint, DuplicateCandidate
+from careloop.patients.models import ContactPoint, DuplicateCandidate, RelatedPerson
 from careloop.patients.rules import IdentifierData, PersonData
 from careloop.plans import actions as plans
 from careloop.plans.models import CarePlan
@@ -34,6 +34,7 @@ from careloop.questionnaires.models import Attachment
 from careloop.tasks import actions as tasks
 from careloop.tasks.models import ContactAttempt
 from careloop.tasks.tests.factories import make_patient, make_task
+from careloop.workbench import actions as workbench
 from careloop.workbench.tests import forms
 from tests.cast import LONG_AGO, SYSTEM, Cast, _person
 from tests.guards.test_project import views
@@ -158,7 +159,13 @@ def planned(cast: Cast) -> dict[str, UUID | str]:
     stay = Scene(cast).discharge(procedures=("36.06",), at=now, operated_at=now)
     plans.enrol_discharges(encounter_ids=[stay.pk], at=now, by=SYSTEM)
     plan = CarePlan.objects.unscoped("test").select_related("definition").get()
-    return {"care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code}
+    review = workbench.confirm_discharge(encounter=stay, definition=None, at=now, by=cast.as_zhao)
+    with seeding():
+        relative = RelatedPerson.objects.create(patient=cast.zhang, name="Zhou Min")
+    return {
+        "care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code,
+        "encounter_id": stay.pk, "review_id": review.pk, "related_id": relative.pk,
+    }  # fmt: skip
 
 
 def written_to(cast: Cast) -> dict[str, UUID | str]:

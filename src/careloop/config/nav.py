@@ -24,6 +24,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         _("Patients and follow-up"),
         (
             ("workbench:patients", "users", _("Patients"), "patients.view"),
+            ("workbench:discharges", "door-exit", _("Discharged today"), "plans.personalise"),
             ("plans:list", "route", _("Follow-up plans"), "plans.view"),
             ("plans:decisions", "list-check", _("Enrolment decisions"), "patients.view"),
         ),

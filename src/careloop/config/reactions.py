@@ -25,6 +25,7 @@ import careloop.rosters.jobs as rosters_jobs
 import careloop.supervision.events as supervision
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
+import careloop.workbench.events as workbench
 
 REACTIONS = {
     audit.RecordSeen: (),
@@ -200,4 +201,6 @@ REACTIONS = {
     supervision.FindingReturned: (),
     supervision.FindingClosed: (),
     supervision.IntegrityRolledUp: (),
+    workbench.DischargeReviewed: (),
+    workbench.DischargeReviewUndone: (),
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.workbench.views import call, duplicates, home, p360, patients, today, why
+from careloop.workbench.views import call, discharges, duplicates, home, p360, patients, today, why
 
 app_name = "workbench"
 urlpatterns = [
@@ -30,6 +30,47 @@ urlpatterns = [
     path("call/<uuid:task_id>/dial/", call.dial, name="dial"),
     path("call/<uuid:task_id>/number/", call.add_number, name="add-number"),
     path("call/<uuid:task_id>/verify/<uuid:contact_id>/", call.verify, name="verify"),
+    path("discharges/", discharges.discharges, name="discharges"),
+    path("discharges/rows/", discharges.rows, name="discharge-rows"),
+    path("discharges/decisions/<uuid:review_id>/undo/", discharges.undo, name="discharge-undo"),
+    path("discharges/<uuid:encounter_id>/", discharges.drawer, name="discharge"),
+    path("discharges/<uuid:encounter_id>/confirm/", discharges.confirm, name="discharge-confirm"),
+    path("discharges/<uuid:encounter_id>/decline/", discharges.decline, name="discharge-decline"),
+    path("discharges/<uuid:encounter_id>/plan/<uuid:definition_id>/", discharges.choose, name="discharge-plan"),
+    path("discharges/<uuid:encounter_id>/print/", discharges.plan_print, name="discharge-print"),
+    path("discharges/<uuid:encounter_id>/send/", discharges.send, name="discharge-send"),
+    path("discharges/<uuid:encounter_id>/relatives/<uuid:related_id>/", discharges.relative, name="discharge-relative"),
+    path("discharges/<uuid:encounter_id>/qr/", discharges.qr, name="discharge-qr"),
+    path("discharges/<uuid:encounter_id>/numbers/", discharges.numbers, name="discharge-numbers"),
+    path("discharges/<uuid:encounter_id>/numbers/new/", discharges.add_number, name="discharge-number-add"),
+    path(
+        "discharges/<uuid:encounter_id>/numbers/<uuid:contact_id>/test/",
+        discharges.test_number,
+        name="discharge-number-test",
+    ),
+    path(
+        "discharges/<uuid:encounter_id>/numbers/<uuid:contact_id>/code/",
+        discharges.check_code,
+        name="discharge-number-code",
+    ),
+    path(
+        "discharges/<uuid:encounter_id>/numbers/<uuid:contact_id>/knows/",
+        discharges.knowledge,
+        name="discharge-number-knows",
+    ),
+    path("discharges/<uuid:encounter_id>/plans/<uuid:care_plan_id>/visits/", discharges.visit, name="discharge-visit"),
+    path("discharges/<uuid:encounter_id>/plans/<uuid:care_plan_id>/owner/", discharges.owner, name="discharge-owner"),
+    path("discharges/<uuid:encounter_id>/plans/<uuid:care_plan_id>/goals/", discharges.goal, name="discharge-goal"),
+    path(
+        "discharges/<uuid:encounter_id>/plans/<uuid:care_plan_id>/steps/<slug:step>/",
+        discharges.tick,
+        name="discharge-step",
+    ),
+    path(
+        "discharges/<uuid:encounter_id>/plans/<uuid:care_plan_id>/steps/<slug:step>/day/",
+        discharges.move,
+        name="discharge-step-day",
+    ),
     path("search/", patients.omni_search, name="omni_search"),
     path("patients/", patients.patients, name="patients"),
     path("patients/access-reviews/", p360.access_reviews, name="access-reviews"),

@@ -6,6 +6,7 @@ from careloop.patients.actions.contacts import (
     NumberKnown,
     add_contact_point,
     correct_contact_point,
+    note_knowledge,
     report_contact_result,
     retire_contact_point,
     reveal_contact_point,
@@ -49,7 +50,6 @@ from careloop.patients.actions.visits import (
 )
 
 __all__ = [
-    "SCOPES",
     "AlreadyUndone",
     "MergeInCircle",
     "MergedElsewhere",
@@ -60,6 +60,7 @@ __all__ = [
     "NumberKnown",
     "OwnReview",
     "ReasonNeeded",
+    "SCOPES",
     "SamePatient",
     "UnknownConsentScope",
     "VisitOfAnotherPatient",
@@ -71,6 +72,7 @@ __all__ = [
     "issue_link",
     "lift_seal",
     "merge_patients",
+    "note_knowledge",
     "record_death",
     "replace_conditions",
     "replace_procedures",

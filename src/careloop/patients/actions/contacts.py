@@ -88,6 +88,16 @@ def verify_contact_point(*, contact_point: ContactPoint, how: str, at: datetime,
 
 
 @action
+def note_knowledge(*, contact_point: ContactPoint, knows_condition: bool | None, by: Viewer) -> None:
+    """Whether whoever answers this number has been told the diagnosis: True, False, or None for not known (B07)."""
+    row = _locked(contact_point, by)
+    row.knows_condition = knows_condition
+    row.save(update_fields=["knows_condition", "updated_at"])
+    what = {True: "knows", False: "does-not-know", None: "knowledge-unknown"}[knows_condition]
+    record(events.ContactPointChanged(patient_id=row.patient_id, contact_point_id=row.pk, what=what), by=by)
+
+
+@action
 def correct_contact_point(*, contact_point: ContactPoint, number: str, at: datetime, by: Viewer) -> ContactPoint:
     """The number was wrong: keep it as history, out of use, and put the right one in its place with the same owner."""
     row = _locked(contact_point, by)

@@ -1,6 +1,7 @@
 """Every write on plans."""
 
 from careloop.plans.actions.deriving import derive_next
+from careloop.plans.actions.discharge import choose_plan, decline_plans, end_choice, take_up_declined
 from careloop.plans.actions.endings import (
     CarePlanClosed,
     PlanNeedsReason,
@@ -51,11 +52,14 @@ __all__ = [
     "add_visit",
     "adopt_version",
     "cancel_discharge",
+    "choose_plan",
     "climb_ladders",
     "close_orphans",
     "close_task_of_response",
+    "decline_plans",
     "derive_next",
     "end_care_plan",
+    "end_choice",
     "end_due_plans",
     "enrol_discharges",
     "finish_follow_up",
@@ -78,6 +82,7 @@ __all__ = [
     "stop_for_outcome",
     "stop_for_refusal",
     "switch_enrolment",
+    "take_up_declined",
     "tick_off_step",
     "undo_change",
 ]

@@ -142,6 +142,7 @@ def _visit(plan: CarePlan, history: History, visit: Change, *, text: str) -> Tas
         key=_key(plan, history, VISIT + visit.id, 0),
         patient_id=plan.patient_id,
         department_id=plan.department_id,
+        kind=Task.Kind.REVISIT if visit.channel == "clinic" else Task.Kind.FOLLOW_UP,
         owner_id=owner_id,
         owner_role=role,
         encounter_id=plan.encounter_id,

@@ -146,16 +146,21 @@ def resume_ended(*, patient_id: UUID, reason: str, at: datetime, by: Viewer) -> 
     if not facts.may_be_contacted(patient_id):
         return 0
     ended = CarePlan.objects.unscoped("the patient is held").filter(patient_id=patient_id, end_reason=reason)
+    return len(_go_on(list(ended.with_plan().order_by("pk")), at=at, by=by))
+
+
+def _go_on(ended: Sequence[CarePlan], *, at: datetime, by: Viewer) -> list[CarePlan]:
+    """Inside a running action that holds the patients: ended plans go on from today, those past their last day not."""
     today = facts.local_day(at)
-    plans = [p for p in ended.with_plan().order_by("pk") if _lasts(p, today)]
-    ended.filter(pk__in=[plan.pk for plan in plans]).update(
+    plans = [plan for plan in ended if _lasts(plan, today)]
+    CarePlan.objects.unscoped("held by their patients").filter(pk__in=[plan.pk for plan in plans]).update(
         status=CarePlan.Status.ACTIVE, ended_at=None, end_reason="", resumed_on=today, updated_at=at
     )
     for plan in plans:
         plan.status, plan.ended_at, plan.end_reason, plan.resumed_on = CarePlan.Status.ACTIVE, None, "", today
-    record_all([CarePlanResumed(care_plan_id=plan.pk, patient_id=patient_id) for plan in plans], by=by)
+    record_all([CarePlanResumed(care_plan_id=plan.pk, patient_id=plan.patient_id) for plan in plans], by=by)
     _derive(plans, at=at, by=by)
-    return len(plans)
+    return plans
 
 
 @action

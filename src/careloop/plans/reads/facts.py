@@ -20,7 +20,18 @@ from careloop.tasks.models import Task
 
 # A task closed for one of these reasons did not happen: its occurrence may be planned again.
 REOPENING = frozenset(
-    {"readmitted", "ticked-off", "moved", "change-undone", "version-adopted", "owner-changed", "death", "refusal"}
+    {
+        "readmitted",
+        "ticked-off",
+        "moved",
+        "change-undone",
+        "version-adopted",
+        "owner-changed",
+        "death",
+        "refusal",
+        "no-follow-up",
+        "chosen-otherwise",
+    }  # fmt: skip
 )
 
 

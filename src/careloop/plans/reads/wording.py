@@ -55,6 +55,8 @@ def end_words(code: str) -> str:
         "other-hospital": _("Followed up elsewhere"),
         "recovered": _("Recovered"),
         "entered-in-error": _("Started by mistake"),
+        "no-follow-up": _("No follow-up decided at discharge"),
+        "chosen-otherwise": _("Another choice at discharge"),
         "against-advice": _("Left against advice"),
         "transferred": _("Went to another hospital"),
         "died": _("Patient died"),

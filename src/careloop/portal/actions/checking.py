@@ -13,6 +13,7 @@ from django.db.models import F
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
+from careloop.patients.actions import verify_contact_point
 from careloop.patients.models import AccessLink
 from careloop.portal import reads
 from careloop.portal.events import FailedChecksForgotten, LinkChecked, LinkCheckFailed
@@ -47,6 +48,9 @@ def try_check(*, link: AccessLink | None, given: str, fingerprints: Sequence[str
     mine.update(first_opened_at=at, passed_at=at)
     fact = LinkChecked(link_id=link.pk, purpose=link.purpose, task_id=link.task_id, patient_id=link.patient_id)
     record(fact, by=patient)
+    proven = reads.proven_number(link, given, patient)
+    if proven is not None:
+        verify_contact_point(contact_point=proven, how="portal", at=at, by=patient)
     return Check.PASSED
 
 

@@ -43,7 +43,7 @@ class PatientSession:
 
     @property
     def purpose(self) -> str:
-        return self.link.purpose
+        return rules.HOME if self.link.purpose == rules.VERIFY else self.link.purpose
 
     @property
     def task_id(self) -> UUID | None:
@@ -87,6 +87,15 @@ def known_factors(link: AccessLink | None) -> list[str]:
         .exclude(last4="")
         .values_list("last4", flat=True)
     )
+
+
+def proven_number(link: AccessLink, given: str, viewer: Viewer) -> ContactPoint | None:
+    """The patient's number that these digits belong to, when the link was scanned to prove one. A relative's does not
+    count, and a birth year proves no number."""
+    if link.purpose != rules.VERIFY or settings.ENV.link_check != rules.Check.PHONE.value:
+        return None
+    mine = ContactPoint.objects.visible_to(viewer).filter(patient_id=link.patient_id, active=True)
+    return mine.filter(last4=rules.digits_of(given), related_person=None).order_by("rank", "pk").first()
 
 
 def wrong_tries(fingerprints: Sequence[str], *, at: datetime) -> list[int]:

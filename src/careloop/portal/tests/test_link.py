@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import NOBODY
-from careloop.patients.models import AccessLink, ContactPoint
+from careloop.patients.models import AccessLink, ContactPoint, RelatedPerson
 from careloop.portal import actions, rules
 from careloop.portal.models import FailedCheck
 from careloop.portal.tests.conftest import PHONE_MA, PHONE_ZHANG, make_link, visitor
@@ -337,3 +337,42 @@ def test_many_guesses_at_the_same_moment_are_all_counted():
     right = actions.try_check(link=link, given=PHONE_ZHANG, fingerprints=prints, at=at, by=NOBODY)
     assert right is actions.Check.TOO_MANY
     assert AccessLink.objects.unscoped("test").get(pk=link.pk).failures == 10
+
+
+# ---- scanned at the bedside (B07) ----
+
+
+def number_of(patient):
+    return ContactPoint.objects.unscoped("test").get(patient=patient)
+
+
+def test_scanning_and_typing_the_right_digits_proves_the_number(portal, cast):
+    came = visitor(cast.zhang, purpose=rules.VERIFY)
+    assert came.enter().status_code == 303
+    point = number_of(cast.zhang)
+    assert (point.verified_how, point.verified_by_id) == ("portal", None)
+    assert came.client.get("/plan/").status_code == 200
+
+
+def test_wrong_digits_prove_nothing(portal, cast):
+    assert visitor(cast.zhang, purpose="verify").enter("1111").status_code == 422
+    assert number_of(cast.zhang).verified_at is None
+
+
+def test_an_ordinary_link_proves_no_number(portal, cast):
+    assert visitor(cast.zhang, purpose="home").enter().status_code == 303
+    assert number_of(cast.zhang).verified_at is None
+
+
+def test_a_birth_year_proves_no_number(portal, cast, settings):
+    settings.ENV = replace(settings.ENV, link_check="birth-year")
+    assert visitor(cast.zhang, purpose="verify").enter("1959").status_code == 303
+    assert number_of(cast.zhang).verified_at is None
+
+
+def test_a_relatives_digits_do_not_prove_the_patients_number(portal, cast):
+    with seeding():
+        aunt = RelatedPerson.objects.create(patient=cast.zhang, name="Aunt")
+        ContactPoint.objects.create(patient=cast.zhang, related_person=aunt, value="+8613900007777", last4="7777")
+    assert visitor(cast.zhang, purpose="verify").enter("7777").status_code == 303
+    assert not ContactPoint.objects.unscoped("test").filter(verified_at__isnull=False).exists()

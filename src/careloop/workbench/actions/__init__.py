@@ -1,0 +1,33 @@
+"""What the pages write in one go, over several rooms."""
+
+from careloop.workbench.actions.calls import NoForm, NothingToReport, finish_call, report_now, save_call_answer
+from careloop.workbench.actions.discharges import (
+    AlreadyReviewed,
+    CodeWrong,
+    NoPlanChosen,
+    ReviewGone,
+    confirm_discharge,
+    confirm_number,
+    decline_discharge,
+    send_number_check,
+    send_plan,
+    undo_review,
+)
+
+__all__ = [
+    "AlreadyReviewed",
+    "CodeWrong",
+    "NoForm",
+    "NoPlanChosen",
+    "NothingToReport",
+    "ReviewGone",
+    "confirm_discharge",
+    "confirm_number",
+    "decline_discharge",
+    "finish_call",
+    "report_now",
+    "save_call_answer",
+    "send_number_check",
+    "send_plan",
+    "undo_review",
+]
