@@ -47,6 +47,8 @@ NOT_ABOUT_A_PATIENT = {
     "integration/messages/": "interface messages; what they say has a permission of its own",
     "messages/templates/": "texts for everybody",
     "plans/versions/": "published plans",
+    "plans/drafts/": "plans that are being written",
+    "plans/replays/": "numbers of a plan that is being written",
     "questionnaires/<uuid:questionnaire_id>/": "published forms",
     "reports/lists/": "indicator names; the list behind them is tried in reports/tests",
     "alerts/duties/": "duty lists",
@@ -159,11 +161,14 @@ def planned(cast: Cast) -> dict[str, UUID | str]:
     stay = Scene(cast).discharge(procedures=("36.06",), at=now, operated_at=now)
     plans.enrol_discharges(encounter_ids=[stay.pk], at=now, by=SYSTEM)
     plan = CarePlan.objects.unscoped("test").select_related("definition").get()
+    draft = plans.start_version(definition=plan.definition, at=now, by=cast.as_zhao)
+    replay = plans.request_replay(draft=draft, months=1, nurses=1, per_day=1, at=now, by=cast.as_zhao)
     review = workbench.confirm_discharge(encounter=stay, definition=None, at=now, by=cast.as_zhao)
     with seeding():
         relative = RelatedPerson.objects.create(patient=cast.zhang, name="Zhou Min")
     return {
         "care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code,
+        "draft_id": draft.pk, "replay_id": replay.pk,
         "encounter_id": stay.pk, "review_id": review.pk, "related_id": relative.pk,
     }  # fmt: skip
 

@@ -6,4 +6,5 @@ from careloop.kernel.access import Permission
 
 VIEW = Permission("plans.view", _("See follow-up plans and enrolment decisions"))
 PERSONALISE = Permission("plans.personalise", _("Change the plan of one patient"))
-PUBLISH = Permission("plans.publish", _("Publish plan versions and switch enrolment"))
+AUTHOR = Permission("plans.author", _("Write plan drafts, replay them and hand them in for review"))
+PUBLISH = Permission("plans.publish", _("Review and publish plan versions, switch enrolment"))

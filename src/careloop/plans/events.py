@@ -119,3 +119,65 @@ class FollowUpFinished(Event):
 
     task_id: UUID
     outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftStarted(Event):
+    """Somebody began to write a version: from nothing, from a version in use, or from a file."""
+
+    draft_id: UUID
+    url: str
+    origin: str  # blank | version | file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftChanged(Event):
+    """One change of a draft was saved or taken back."""
+
+    draft_id: UUID
+    number: int
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftSubmitted(Event):
+    """The author handed a draft in for review."""
+
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftReturned(Event):
+    """The reviewer gave it back, or the author took it back."""
+
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftApproved(Event):
+    """A second person published a draft."""
+
+    draft_id: UUID
+    definition_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraftDiscarded(Event):
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRequested(Event):
+    """A draft is to be played on past discharges."""
+
+    replay_id: UUID
+    draft_id: UUID
+    months: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayMoved(Event):
+    """A replay started, went on or ended."""
+
+    replay_id: UUID
+    state: str

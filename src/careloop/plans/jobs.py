@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +11,12 @@ from uuid import UUID
 from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
+from careloop.batches.rules import Item
 from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.plans import actions
-from careloop.plans.reads import due
+from careloop.plans.models import CarePlan, PlanDefinition
+from careloop.plans.reads import due, replaying
 
 BATCH = 500
 
@@ -171,3 +174,28 @@ def end_plans(timestamp: int) -> None:
 
 def _enrol(event: dict[str, Any], name: str) -> None:
     actions.enrol_discharges(encounter_ids=[UUID(event["encounter_id"])], at=timezone.now(), by=Viewer.system(name))
+
+
+@job(attempts=2)
+def replay_draft(*, event: dict[str, Any]) -> None:
+    """ReplayRequested: play the draft on past discharges, portion by portion, telling how far it got."""
+    replay_id, by = UUID(event["replay_id"]), Viewer.system("plans.replay_draft")
+    player = actions.start_replay(replay_id=replay_id, at=timezone.now(), by=by)
+    after = None
+    while (after := replaying.play(player, after=after)) is not None:
+        if not actions.note_replay(replay_id=replay_id, looked_at=player.looked_at, at=timezone.now(), by=by):
+            return  # somebody stopped it
+    actions.finish_replay(replay_id=replay_id, player=player, at=timezone.now(), by=by)
+
+
+def adopt_one(
+    *, item: Item, batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
+) -> Mapping[str, object] | None:
+    """One row of the batch `plans.adopt`: one running plan goes on with the new version."""
+    plan = CarePlan.objects.visible_to(by).with_plan().filter(pk=UUID(item.key)).first()
+    definition = PlanDefinition.objects.filter(pk=UUID(str(parameters["definition"]))).first()
+    if plan is None or definition is None:
+        raise actions.NothingToAdopt
+    before = str(plan.definition_id)
+    actions.adopt_version(care_plan=plan, definition=definition, at=at, by=by)
+    return {"from": before}

@@ -233,3 +233,124 @@ class LadderRun(PatientRow):
                 condition=Q(next_move_at__isnull=True) ^ Q(ended_how=""), name="ladder_over_has_how"
             ),
         ]
+
+
+class PlanDraft(BaseModel):
+    """A version that is being written: changed step by step, handed in, then published by somebody else (two steps).
+
+    Its content may be wrong at any moment, for it is saved while somebody types; only what is handed in must be right.
+    """
+
+    class State(models.TextChoices):
+        EDITING = "editing", _("Being written")
+        IN_REVIEW = "in-review", _("Waits for review")
+        PUBLISHED = "published", _("Published")
+        DISCARDED = "discarded", _("Thrown away")
+
+    url = models.CharField(max_length=200)
+    version = models.CharField(max_length=20)
+    title = models.CharField(max_length=120)
+    title_en = models.CharField(max_length=120)
+    content = models.JSONField()
+    state = models.CharField(max_length=10, choices=State, default=State.EDITING)
+    enrols = models.BooleanField(default=False)  # what the author wants: discharges enter by rule once it is published
+    revision = models.PositiveIntegerField(default=1)  # +1 with every write: who saw an older one is told so
+    position = models.PositiveIntegerField(default=0)  # the change whose content this is; undo goes back along parents
+    unknown = models.JSONField(default=list)  # paths of an imported file that the plan has no place for
+    based_on = models.ForeignKey(PlanDefinition, models.PROTECT, null=True, related_name="drafts")
+    author = models.ForeignKey(Practitioner, models.PROTECT, related_name="plan_drafts")
+    submitted_at = models.DateTimeField(null=True)
+    submitted_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    note = models.CharField(max_length=400, blank=True, default="")  # the reviewer's reason for giving it back
+    published_as = models.OneToOneField(PlanDefinition, models.PROTECT, null=True, related_name="draft")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["url"], condition=Q(state__in=["editing", "in-review"]), name="draft_one_open_per_plan"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="in-review") | Q(submitted_at__isnull=False), name="draft_in_review_was_submitted"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="published") ^ Q(published_as__isnull=True), name="draft_published_has_version"
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(state="published") | ~Q(decided_by=models.F("author")),
+                name="draft_reviewed_by_another",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "-updated_at", "id"], name="draft_by_state")]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (PlanDraft.State.EDITING, PlanDraft.State.IN_REVIEW)
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL, for addresses and file names."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+class PlanDraftChange(BaseModel):
+    """One change of a draft with the whole content after it. Append-only: undo goes back to `parent`, nothing is lost."""
+
+    draft = models.ForeignKey(PlanDraft, models.PROTECT, related_name="history")
+    number = models.PositiveIntegerField()
+    parent = models.PositiveIntegerField(null=True)  # null: the beginning
+    paths = models.JSONField(default=list)  # which parts it touched
+    content = models.JSONField()
+    by_practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["draft", "number"], name="draft_change_once"),
+            models.CheckConstraint(condition=Q(parent__lt=models.F("number")) | Q(parent=None), name="draft_parent_before"),
+        ]  # fmt: skip
+
+
+class PlanReplay(BaseModel):
+    """A draft played on the hospital's own past discharges: numbers only, no patient is named."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Replay queued")
+        RUNNING = "running", _("Replay running")
+        DONE = "done", _("Replay finished")
+        FAILED = "failed", _("Did not work")
+        STOPPED = "stopped", _("Replay stopped")
+
+    draft = models.ForeignKey(PlanDraft, models.PROTECT, related_name="replays")
+    content_hash = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    months = models.PositiveSmallIntegerField()
+    nurses = models.PositiveSmallIntegerField()
+    per_day = models.PositiveSmallIntegerField()  # contacts that one nurse can do on one day
+    requested_by = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
+    total = models.PositiveIntegerField(default=0)  # discharges to look at
+    looked_at = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    result = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["draft"], condition=Q(state__in=["queued", "running"]), name="replay_one_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running"]) ^ Q(finished_at__isnull=False), name="replay_end_has_time"
+            ),
+            models.CheckConstraint(condition=Q(months__gte=1, months__lte=12), name="replay_months"),
+        ]
+        indexes = [models.Index(fields=["draft", "-created_at"], name="replay_of_draft")]
+
+    @property
+    def is_over(self) -> bool:
+        return self.finished_at is not None
+
+    @property
+    def share(self) -> int:
+        """Per cent of the discharges looked at."""
+        return 100 * self.looked_at // self.total if self.total else 0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
+from careloop.batches.actions import start_batch
+from careloop.batches.models import Batch
+from careloop.batches.rules import Item
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -19,12 +25,34 @@ from careloop.plans.reads.locking import hold_patients
 from careloop.tasks.actions import close_tasks
 from careloop.tasks.models import Task
 
+ADOPT = "plans.adopt"  # config/batches.py
+
 
 class NothingToAdopt(Refused):
     """The other version is not one of this plan, or not in use."""
 
     code = "nothing-to-adopt"
     message = _("This version cannot be taken over here.")
+
+
+@action
+def adopt_for_group(*, definition: PlanDefinition, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> Batch:
+    """Take a version over for many running plans, in the background. Refused: none chosen, version not in use.
+
+    The same choice again within the same minute is the same work: a double press starts nothing twice.
+    """
+    if definition.status != PlanDefinition.Status.ACTIVE:
+        raise NothingToAdopt
+    ids = sorted(set(care_plan_ids))
+    print_of_ids = sha256("".join(str(pk) for pk in ids).encode()).hexdigest()[:16]
+    subjects = dict(
+        CarePlan.objects.visible_to(by).running().filter(pk__in=ids).order_by("pk").values_list("pk", "patient_id")
+    )
+    return start_batch(
+        kind=ADOPT, title=str(definition), key=f"adopt:{definition.pk}:{print_of_ids}:{at:%Y%m%d%H%M}",
+        items=[Item(str(pk), patient, {"care_plan": str(pk)}) for pk, patient in subjects.items()],
+        parameters={"definition": str(definition.pk)}, at=at, by=by,
+    )  # fmt: skip
 
 
 @action

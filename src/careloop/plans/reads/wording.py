@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from careloop.plans.rules.content import Anchor, EndRule, EnrolmentRule, PlanContent, Step
 from careloop.plans.rules.ending import end_facts
+from careloop.plans.rules.faults import Fault
 from careloop.plans.rules.intervals import Intervals, Leg, Offset
 
 
@@ -322,3 +323,49 @@ def has_text(intervals: Intervals) -> bool:
 
 def _joined(parts: Iterable[str]) -> str:
     return _(", ").join(parts)
+
+
+def fault_words(fault: Fault) -> str:
+    """One mistake in the words of the screen: where, what is wrong and how to mend it."""
+    values = {name: str(value)[:120] for name, value in fault.values.items()}
+    sentence = _(fault.text) % values
+    where = place_words(fault)
+    return _("%(place)s: %(sentence)s") % {"place": where, "sentence": sentence} if where else sentence
+
+
+def place_words(fault: Fault) -> str:
+    """The place of a mistake: the step by its number, then the field; a path nobody has words for stays a path."""
+    field = field_words(fault.key.partition("[")[0])
+    if fault.step is not None:
+        step = _("Step %(number)s") % {"number": fault.step + 1}
+        return f"{step} · {field}"
+    return field if fault.path else ""
+
+
+def field_words(key: str) -> str:
+    """The name of a field of the designer."""
+    return {
+        "schedule": _("When"), "window": _("Window"), "until": _("Until"), "times": _("How often at most"),
+        "anchor": _("Counted from"), "first_from": _("First counted from"), "of_step": _("After which step"),
+        "title": _("Plan title"), "description": _("Description"), "purpose": _("Purpose"), "activity": _("Content"),
+        "questionnaire": _("Questionnaire"), "education": _("Education material"), "text": _("Message to the patient"),
+        "ladder": _("Channels"), "wait_hours": _("Hours to wait"), "channel": _("Channel"), "owner": _("Done by"),
+        "shift": _("On a rest day"), "lapses": _("Lapses"), "code": _("Code"), "steps": _("Steps"), "plan": _("Plan"),
+        "enrolment": _("Who enters"), "diagnoses": _("Diagnoses"), "procedures": _("Operations"),
+        "departments": _("Departments"), "dispositions": _("Way of discharge"), "encounter_classes": _("Kind of visit"),
+        "sex": _("Sex"), "age": _("Age"), "from": _("Age from"), "to": _("Age to"), "any": _("Codes wanted"),
+        "none": _("Codes not wanted"), "main_only": _("Main diagnosis only"),
+        "either_code": _("Diagnosis or operation is enough"), "ends": _("Ends when"), "after": _("End after"),
+        "on": _("Last day of the plan"), "after_completed": _("Number of contacts"), "causes": _("Causes"),
+        "sources": _("Sources"), "valid_from": _("Valid from"), "valid_to": _("Valid to"), "version": _("Version"),
+        "category": _("Kind"), "group": _("Group"), "specialty": _("Specialty"), "targets": _("Targets"),
+        "url": "URL", "covers_first_contact": _("Brings the first contact"),
+    }.get(key, key)  # fmt: skip
+
+
+def path_words(path: str, titles: Mapping[str, str]) -> str:
+    """A part of a plan that somebody changed: a step by its title, anything else by the name of its field."""
+    step = path.removeprefix("steps.")
+    if step != path:
+        return titles.get(step) or step
+    return field_words(path)

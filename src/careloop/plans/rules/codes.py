@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from careloop.plans.rules.faults import FaultError, gettext_noop
+
 _MARKS = re.compile(r"[\s†*+.\-/]")  # dagger, asterisk and plus tell the role of a code, not another disease
 _SHORT_CHAPTER = re.compile(r"^\d\.")  # ICD-9-CM-3 chapters have two digits; some systems drop the leading zero
 
@@ -39,12 +41,18 @@ class CodePattern:
         return 2 * common if common else 2 * max(len(self.low) - 1, 0)
 
 
+class CodeError(FaultError):
+    """A prefix or range of codes cannot be understood."""
+
+
 def parse_code_pattern(text: str) -> CodePattern:
     """Read a prefix or range. Refused: an empty one, and a range whose ends are the wrong way round."""
     low, dash, high = text.replace("–", "-").partition("-")
     first, last = normalise_code(low), normalise_code(high) if dash else normalise_code(low)
     if not first or not last:
-        raise ValueError(f"`{text}` is not a code or range of codes, such as I21 or I20-I25")
+        raise CodeError(
+            "", gettext_noop("`%(given)s` is not a code or range of codes, such as I21 or I20-I25"), given=text
+        )
     if last < first[: len(last)]:
-        raise ValueError(f"`{text}`: the range ends before it starts")
+        raise CodeError("", gettext_noop("`%(given)s`: the range ends before it starts"), given=text)
     return CodePattern(first, last, text.strip())

@@ -12,7 +12,8 @@ from hashlib import sha256
 from typing import Any, Never, TypeVar
 
 from careloop.plans.rules.calendar import Shift
-from careloop.plans.rules.codes import CodePattern, parse_code_pattern
+from careloop.plans.rules.codes import CodeError, CodePattern, parse_code_pattern
+from careloop.plans.rules.faults import FaultError, gettext_noop
 from careloop.plans.rules.intervals import IntervalError, Intervals, Offset, parse_intervals
 
 E = TypeVar("E", bound=StrEnum)
@@ -25,8 +26,8 @@ _OLDEST = 130
 _LONGEST_WAIT_HOURS = 24 * 14
 
 
-class PlanContentError(ValueError):
-    """The content of a plan is wrong; the message says where (a path such as steps[2].schedule) and how to mend it."""
+class PlanContentError(FaultError):
+    """The content of a plan is wrong; the fault says where (a path such as steps[2].schedule) and how to mend it."""
 
 
 class Category(StrEnum):
@@ -228,8 +229,8 @@ def content_hash(raw: Mapping[str, Any]) -> str:
 
 def parse_plan(raw: Mapping[str, Any]) -> PlanContent:
     """Read one plan file. Anything unknown, missing or contradictory is refused with its path."""
-    _only(raw, "plan", _PLAN_KEYS)
-    steps = tuple(_step(item, f"steps[{n}]") for n, item in enumerate(_list(raw, "steps", "plan")))
+    _only(raw, "plan", PLAN_KEYS)
+    steps = tuple(parse_step(item, f"steps[{n}]") for n, item in enumerate(_list(raw, "steps", "plan")))
     _check_steps(steps)
     return PlanContent(
         url=_pattern(raw, "url", "plan", _URL),
@@ -239,7 +240,7 @@ def parse_plan(raw: Mapping[str, Any]) -> PlanContent:
         category=_enum(Category, raw.get("category"), "category"),
         group=_pattern(raw, "group", "plan", _CODE),
         specialty=_pattern(raw, "specialty", "plan", _CODE),
-        enrolment=_enrolment(_map(raw.get("enrolment", {}), "enrolment")),
+        enrolment=parse_enrolment(raw.get("enrolment", {})),
         steps=steps,
         ends=_ends(_map(raw.get("ends", {}), "ends")),
         sources=_sources(raw),
@@ -250,7 +251,7 @@ def parse_plan(raw: Mapping[str, Any]) -> PlanContent:
     )
 
 
-_PLAN_KEYS = frozenset(
+PLAN_KEYS = frozenset(
     {
         "url",
         "version",
@@ -270,7 +271,7 @@ _PLAN_KEYS = frozenset(
         "in_force",
     }
 )
-_STEP_KEYS = frozenset(
+STEP_KEYS = frozenset(
     {
         "code",
         "title",
@@ -308,15 +309,15 @@ _ENROLMENT_KEYS = frozenset(
 
 def _check_steps(steps: Sequence[Step]) -> None:
     if not steps:
-        _refuse("steps", "a plan needs at least one step")
+        _refuse("steps", gettext_noop("a plan needs at least one step"))
     codes = [step.code for step in steps]
     for n, step in enumerate(steps):
         if codes.index(step.code) != n:
-            _refuse(f"steps[{n}].code", f"`{step.code}` is used twice")
+            _refuse(f"steps[{n}].code", gettext_noop("`%(code)s` is used twice"), code=step.code)
         if step.of_step is not None and step.of_step not in codes:
-            _refuse(f"steps[{n}].of_step", f"there is no step `{step.of_step}`")
+            _refuse(f"steps[{n}].of_step", gettext_noop("there is no step `%(code)s`"), code=step.of_step)
         if step.of_step is not None and step.of_step == step.code:
-            _refuse(f"steps[{n}].of_step", "leave it out when the step counts from its own completion")
+            _refuse(f"steps[{n}].of_step", gettext_noop("leave it out when the step counts from its own completion"))
     _check_waits(steps)
 
 
@@ -326,14 +327,20 @@ def _check_waits(steps: Sequence[Step]) -> None:
         seen, code = {start}, waited_for
         while code is not None:
             if code in seen:
-                _refuse("steps", f"`{start}` and `{code}` wait for each other for ever")
+                _refuse(
+                    "steps",
+                    gettext_noop("`%(one)s` and `%(other)s` wait for each other for ever"),
+                    one=start,
+                    other=code,
+                )
             seen.add(code)
             code = waits[code]
 
 
-def _step(raw_item: object, at: str) -> Step:
+def parse_step(raw_item: object, at: str) -> Step:
+    """Read one step. Refused like the whole plan, with the path it stands at."""
     raw = _map(raw_item, at)
-    _only(raw, at, _STEP_KEYS)
+    _only(raw, at, STEP_KEYS)
     activity = _enum(Activity, raw.get("activity", "questionnaire"), f"{at}.activity")
     before, after = _window(raw.get("window", [0, 0]), f"{at}.window")
     step = Step(
@@ -363,16 +370,21 @@ def _step(raw_item: object, at: str) -> Step:
 
 def _check_step(step: Step, at: str) -> None:
     if step.activity is Activity.QUESTIONNAIRE and step.questionnaire is None:
-        _refuse(f"{at}.questionnaire", "a questionnaire step must name its questionnaire by URL")
+        _refuse(f"{at}.questionnaire", gettext_noop("a questionnaire step must name its questionnaire by URL"))
     if step.activity is Activity.EDUCATION and step.education is None:
-        _refuse(f"{at}.education", "an education step must name its material by code")
+        _refuse(f"{at}.education", gettext_noop("an education step must name its material by code"))
     if step.first_from is Anchor.PREVIOUS_COMPLETION:
-        _refuse(f"{at}.first_from", "the first one cannot count from a completion: take discharge or enrolment")
+        _refuse(
+            f"{at}.first_from",
+            gettext_noop("the first one cannot count from a completion: take discharge or enrolment"),
+        )
     if step.of_step is not None and step.anchor is not Anchor.PREVIOUS_COMPLETION:
-        _refuse(f"{at}.of_step", "it needs the anchor previous-completion")
+        _refuse(f"{at}.of_step", gettext_noop("it needs the anchor previous-completion"))
 
 
-def _enrolment(raw: Mapping[str, Any]) -> EnrolmentRule:
+def parse_enrolment(told: object) -> EnrolmentRule:
+    """Read the enrolment rule alone: a draft shows its count before the rest of the plan is right."""
+    raw = _map(told, "enrolment")
     _only(raw, "enrolment", _ENROLMENT_KEYS)
     age = _map(raw.get("age", {}), "enrolment.age")
     _only(age, "enrolment.age", frozenset({"from", "to"}))
@@ -388,9 +400,9 @@ def _enrolment(raw: Mapping[str, Any]) -> EnrolmentRule:
         oldest=_number(age, "to", "enrolment.age", low=0, high=_OLDEST),
     )
     if rule.youngest is not None and rule.oldest is not None and rule.youngest > rule.oldest:
-        _refuse("enrolment.age", "`from` is above `to`")
+        _refuse("enrolment.age", gettext_noop("`from` is above `to`"))
     if rule.either_code and not (rule.diagnoses.wanted and rule.procedures.wanted):
-        _refuse("enrolment.either_code", "it needs wanted diagnoses and wanted procedures")
+        _refuse("enrolment.either_code", gettext_noop("it needs wanted diagnoses and wanted procedures"))
     return rule
 
 
@@ -411,30 +423,30 @@ def _sources(raw: Mapping[str, Any]) -> tuple[Source, ...]:
         entry = _map(item, f"sources[{n}]")
         title = entry.get("title")
         if not isinstance(title, str) or not title.strip():
-            _refuse(f"sources[{n}].title", "is missing")
+            _refuse(f"sources[{n}].title", gettext_noop("is missing"))
         verified = _flag(entry, "verified", f"sources[{n}]")
         sources.append(Source(title, str(entry.get("locator", "")), verified))
     if not sources:
-        _refuse("sources", "a plan must say where it comes from")
+        _refuse("sources", gettext_noop("a plan must say where it comes from"))
     return tuple(sources)
 
 
 def _ladder(raw: object, at: str) -> tuple[Rung, ...]:
     if not isinstance(raw, list) or not raw:
-        _refuse(at, "must be a list of {channel, wait_hours}")
+        _refuse(at, gettext_noop("must be a list of {channel, wait_hours}"))
     rungs = []
     for n, item in enumerate(raw):
         entry = _map(item, f"{at}[{n}]")
         channel = _enum(Channel, entry.get("channel"), f"{at}[{n}].channel")
         wait = _number(entry, "wait_hours", f"{at}[{n}]", low=0, high=_LONGEST_WAIT_HOURS) or 0
         if channel is not Channel.PHONE and not wait:
-            _refuse(f"{at}[{n}].wait_hours", "a message needs time to be answered: give hours")
+            _refuse(f"{at}[{n}].wait_hours", gettext_noop("a message needs time to be answered: give hours"))
         rungs.append(Rung(channel, wait))
     channels = [rung.channel for rung in rungs]
     if Channel.PHONE in channels[:-1]:
-        _refuse(at, "nothing can follow the phone: a person has taken over")
+        _refuse(at, gettext_noop("nothing can follow the phone: a person has taken over"))
     if len(set(channels)) != len(channels):
-        _refuse(at, "a channel appears twice")
+        _refuse(at, gettext_noop("a channel appears twice"))
     return tuple(rungs)
 
 
@@ -451,10 +463,8 @@ def _codes(raw: object, at: str) -> CodeRule:
 def _patterns(raw: object, at: str) -> tuple[CodePattern, ...]:
     try:
         return tuple(parse_code_pattern(text) for text in _strings(raw, at))
-    except PlanContentError:
-        raise
-    except ValueError as error:
-        _refuse(at, str(error))
+    except CodeError as error:
+        _refuse(at, error.fault.text, **error.fault.values)
 
 
 def _names(raw: object, at: str) -> NameRule:
@@ -468,11 +478,11 @@ def _names(raw: object, at: str) -> NameRule:
 
 def _schedule(raw: object, at: str) -> Intervals:
     if not isinstance(raw, str):
-        _refuse(at, "must be a text such as `3`, `1m` or `30, +150, every 150`")
+        _refuse(at, gettext_noop("must be a text such as `3`, `1m` or `30, +150, every 150`"))
     try:
         return parse_intervals(raw)
     except IntervalError as error:
-        _refuse(at, str(error))
+        _refuse(at, error.fault.text, **error.fault.values)
 
 
 def _offset(raw: object, at: str) -> Offset | None:
@@ -480,7 +490,7 @@ def _offset(raw: object, at: str) -> Offset | None:
         return None
     intervals = _schedule(raw, at)
     if intervals.repeats:
-        _refuse(at, "must be one distance, such as `12m`")
+        _refuse(at, gettext_noop("must be one distance, such as `12m`"))
     return intervals.legs[0].every
 
 
@@ -489,14 +499,14 @@ def _window(raw: object, at: str) -> tuple[int, int]:
         before, after = raw
         if all(type(value) is int and 0 <= value <= _WIDEST_WINDOW for value in (before, after)):
             return before, after
-    _refuse(at, f"must be [days before, days after], each 0 to {_WIDEST_WINDOW}")
+    _refuse(at, gettext_noop("must be [days before, days after], each 0 to %(most)s"), most=_WIDEST_WINDOW)
 
 
 def _text(raw: object, at: str) -> Text:
     entry = _map(raw, at)
     zh, en = entry.get("zh"), entry.get("en")
     if not (isinstance(zh, str) and zh.strip() and isinstance(en, str) and en.strip()):
-        _refuse(at, "needs the words in both languages: {zh, en}")
+        _refuse(at, gettext_noop("needs the words in both languages: {zh, en}"))
     return Text(zh.strip(), en.strip())
 
 
@@ -504,21 +514,21 @@ def _enum(kind: type[E], raw: object, at: str) -> E:
     try:
         return kind(str(raw))
     except ValueError:
-        _refuse(at, f"`{raw}` is not one of {', '.join(kind)}")
+        _refuse(at, gettext_noop("`%(given)s` is not one of %(known)s"), given=raw, known=", ".join(kind))
 
 
 def _one_of(raw: object, allowed: Sequence[str], at: str) -> str | None:
     if raw is None:
         return None
     if raw not in allowed:
-        _refuse(at, f"`{raw}` is not one of {', '.join(allowed)}")
+        _refuse(at, gettext_noop("`%(given)s` is not one of %(known)s"), given=raw, known=", ".join(allowed))
     return str(raw)
 
 
 def _pattern(raw: Mapping[str, Any], key: str, at: str, pattern: re.Pattern[str]) -> str:
     value = raw.get(key)
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        _refuse(f"{at}.{key}", f"`{value}` is missing or malformed")
+        _refuse(f"{at}.{key}", gettext_noop("`%(given)s` is missing or malformed"), given=value)
     return value
 
 
@@ -527,14 +537,20 @@ def _number(raw: Mapping[str, Any], key: str, at: str, *, low: int, high: int) -
     if value is None:
         return None
     if type(value) is not int or not low <= value <= high:
-        _refuse(f"{at}.{key}", f"`{value}` must be a whole number from {low} to {high}")
+        _refuse(
+            f"{at}.{key}",
+            gettext_noop("`%(given)s` must be a whole number from %(low)s to %(high)s"),
+            given=value,
+            low=low,
+            high=high,
+        )
     return value
 
 
 def _flag(raw: Mapping[str, Any], key: str, at: str) -> bool:
     value = raw.get(key, False)
     if not isinstance(value, bool):
-        _refuse(f"{at}.{key}", "must be true or false")
+        _refuse(f"{at}.{key}", gettext_noop("must be true or false"))
     return value
 
 
@@ -542,32 +558,37 @@ def _day(raw: object, at: str) -> date:
     try:
         return date.fromisoformat(str(raw))
     except ValueError:
-        _refuse(at, f"`{raw}` is not a date (YYYY-MM-DD)")
+        _refuse(at, gettext_noop("`%(given)s` is not a date (YYYY-MM-DD)"), given=raw)
 
 
 def _list(raw: Mapping[str, Any], key: str, at: str) -> list[object]:
     value = raw.get(key)
     if not isinstance(value, list):
-        _refuse(f"{at}.{key}", "must be a list")
+        _refuse(f"{at}.{key}", gettext_noop("must be a list"))
     return value
 
 
 def _strings(raw: object, at: str) -> list[str]:
     if not isinstance(raw, list) or not all(isinstance(item, str) and item.strip() for item in raw):
-        _refuse(at, "must be a list of texts")
+        _refuse(at, gettext_noop("must be a list of texts"))
     return raw
 
 
 def _map(raw: object, at: str) -> Mapping[str, Any]:
     if not isinstance(raw, Mapping):
-        _refuse(at, "must be an object {…}")
+        _refuse(at, gettext_noop("must be an object {…}"))
     return raw
 
 
 def _only(raw: Mapping[str, Any], at: str, known: frozenset[str]) -> None:
     if unknown := sorted(set(raw) - known):
-        _refuse(at, f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        _refuse(
+            at,
+            gettext_noop("unknown: %(unknown)s; known: %(known)s"),
+            unknown=", ".join(unknown),
+            known=", ".join(sorted(known)),
+        )
 
 
-def _refuse(at: str, why: str) -> Never:
-    raise PlanContentError(f"{at}: {why}")
+def _refuse(at: str, why: str, /, **values: object) -> Never:
+    raise PlanContentError(at, why, **values)

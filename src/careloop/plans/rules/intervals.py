@@ -19,6 +19,8 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from careloop.plans.rules.faults import FaultError, gettext_noop
+
 _DAYS_A_WEEK = 7
 _MONTHS_A_YEAR = 12
 _LONGEST = 100  # years: a longer interval is a slip of the pen, and date arithmetic would overflow
@@ -30,8 +32,11 @@ _FILLER = re.compile(r"^(?:and\s+)?(?:then\s+|以后|之后|此后|然后|再)?\
 _UNITS = {"天": "d", "日": "d", "周": "w", "个月": "m", "月": "m", "年": "y"}
 
 
-class IntervalError(ValueError):
-    """An interval text cannot be understood; the message says which part and why."""
+class IntervalError(FaultError):
+    """An interval text cannot be understood; the fault says which part, why, and how to write it."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__("", text, **values)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,7 +115,9 @@ def parse_intervals(text: str) -> Intervals:
     written = unicodedata.normalize("NFKC", text).strip()
     items = [item for item in re.split(r"[,、;]", written.lower()) if item.strip()]
     if not items:
-        raise IntervalError("an interval is missing: write for example `3`, `1m` or `30, +150, every 150`")
+        raise IntervalError(
+            gettext_noop("an interval is missing: write for example `3`, `1m` or `30, +150, every 150`")
+        )
     legs = tuple(_leg(item.strip()) for item in items)
     _check_order(legs, written)
     return Intervals(legs, written)
@@ -119,13 +126,18 @@ def parse_intervals(text: str) -> Intervals:
 def _leg(item: str) -> Leg:
     found = _ITEM.fullmatch(_FILLER.sub("", item))
     if found is None:
-        raise IntervalError(f"`{item}` is not an interval: write for example `3`, `+150`, `every 3m until 24m`")
+        raise IntervalError(
+            gettext_noop("`%(item)s` is not an interval: write for example `3`, `+150`, `every 3m until 24m`"),
+            item=item,
+        )
     every = _offset(found["amount"], found["unit"])
     repeated = found["how"] in ("every", "每", "每隔")
     if not repeated and (found["times"] or found["until"]):
-        raise IntervalError(f"`{item}`: only `every …` may have a number of times or an `until`")
+        raise IntervalError(
+            gettext_noop("`%(item)s`: only `every …` may have a number of times or an `until`"), item=item
+        )
     if every <= Offset() and (repeated or found["how"] == "+"):
-        raise IntervalError(f"`{item}`: the distance must be more than nothing")
+        raise IntervalError(gettext_noop("`%(item)s`: the distance must be more than nothing"), item=item)
     return Leg(
         every=every,
         times=int(found["times"]) if found["times"] else None if repeated else 1,
@@ -137,7 +149,9 @@ def _leg(item: str) -> Leg:
 def _offset(amount: str, unit: str | None) -> Offset:
     number, unit = int(amount), _UNITS.get(unit or "d", unit or "d")
     if number > _LONGEST * {"d": 366, "w": 52, "m": _MONTHS_A_YEAR, "y": 1}[unit]:
-        raise IntervalError(f"`{amount}{unit}` is more than {_LONGEST} years")
+        raise IntervalError(
+            gettext_noop("`%(item)s` is more than %(most)s years"), item=f"{amount}{unit}", most=_LONGEST
+        )
     if unit in ("m", "y"):
         return Offset(months=number * (_MONTHS_A_YEAR if unit == "y" else 1))
     return Offset(days=number * (_DAYS_A_WEEK if unit == "w" else 1))
@@ -145,9 +159,12 @@ def _offset(amount: str, unit: str | None) -> Offset:
 
 def _check_order(legs: tuple[Leg, ...], text: str) -> None:
     if any(leg.is_endless for leg in legs[:-1]):
-        raise IntervalError(f"`{text}`: nothing can follow an `every …` without an end")
+        raise IntervalError(
+            gettext_noop("`%(item)s`: nothing can follow an `every …` without an end: add `until 24m` or `x 4` to it"),
+            item=text,
+        )
     if any(leg.times == 0 for leg in legs):
-        raise IntervalError(f"`{text}`: ×0 plans nothing")
+        raise IntervalError(gettext_noop("`%(item)s`: ×0 plans nothing"), item=text)
     # Any anchor shows a fall in the order except for a day or two between months and days; a long month is the test.
     anchor, last = date(2001, 1, 1), date.min
     table = Intervals(legs, text)
@@ -156,7 +173,7 @@ def _check_order(legs: tuple[Leg, ...], text: str) -> None:
         if offset is None:
             break
         if offset.after(anchor) <= last:
-            raise IntervalError(f"`{text}`: each date must lie after the one before it")
+            raise IntervalError(gettext_noop("`%(item)s`: each date must lie after the one before it"), item=text)
         last = offset.after(anchor)
     if last == date.min:
-        raise IntervalError(f"`{text}` plans nothing")
+        raise IntervalError(gettext_noop("`%(item)s` plans nothing"), item=text)

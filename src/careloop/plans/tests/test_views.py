@@ -135,7 +135,7 @@ def test_decisions_say_why(scene: Scene, plan: CarePlan) -> None:
 
 
 def test_decisions_come_in_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from careloop.plans import views
+    from careloop.plans.views import following as views
 
     monkeypatch.setattr(views, "PAGE", 2)
     now = timezone.now()

@@ -23,7 +23,7 @@ from careloop.patients.models import Patient
 from careloop.plans import access, actions
 from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
 from careloop.plans.models import CarePlan, PlanDefinition
-from careloop.plans.reads import pages, wording
+from careloop.plans.reads import drafts, pages, wording
 
 PAGE = 50
 
@@ -36,6 +36,7 @@ def definitions(request: PageRequest) -> HttpResponse:
         "title": _("Follow-up plans"),
         "in_force": [row for row in rows if row.definition.enrols],
         "others": [row for row in rows if not row.definition.enrols],
+        "drafts": drafts.open_drafts(),
         "excluded": wording.exclusion_words(),
     }
     return render(request, "plans/list.html", context)
@@ -254,6 +255,7 @@ def _definition_context(request: PageRequest, found: PlanDefinition) -> dict[str
         "sums": pages.sums(found.url, request.viewer, at=now),
         "checked": wording.source_words(content),
         "status_words": wording.status_words,
+        "older": drafts.plans_in_older_versions(found, request.viewer),
     }
 
 
