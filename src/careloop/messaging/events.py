@@ -167,3 +167,27 @@ class JobsRescued(Event):
     """Background jobs of dead workers were given to living ones."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffMessageQueued(Event):
+    """Somebody who works here is told something; by SMS it leaves by a job, in the own inbox it is there."""
+
+    message_id: UUID
+    way: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffMessageSettled(Event):
+    """One try to send a message to staff, and what became of it."""
+
+    message_id: UUID
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffMessagesRead(Event):
+    """Somebody read their own messages."""
+
+    count: int

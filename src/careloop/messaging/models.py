@@ -244,3 +244,50 @@ class InboundMessage(PatientRow):
             models.Index(fields=["patient", "-received_at"], name="inbound_of_patient"),
             models.Index(fields=["-received_at", "id"], name="inbound_open", condition=Q(handled_at__isnull=True)),
         ]
+
+
+class StaffMessage(BaseModel):
+    """One message to somebody who works here: in the own inbox of the staff pages, or by SMS. Never about a name."""
+
+    class Way(models.TextChoices):
+        INBOX = "inbox", _("Own messages")
+        SMS = "sms", _("SMS")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Waiting")
+        SENDING = "sending", _("On its way")
+        SENT = "sent", _("Sent")
+        UNKNOWN = "unknown", _("Unclear whether it went")
+        FAILED = "failed", _("Failed")
+        SUPPRESSED = "suppressed", _("Held back")
+
+    key = models.CharField(max_length=200, unique=True)  # the asker's key and the way
+    recipient = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="staff_messages")
+    way = models.CharField(max_length=5, choices=Way)
+    address = models.CharField(max_length=40, blank=True, default="")  # of a person or a duty phone
+    template_code = models.CharField(max_length=40)
+    params = models.JSONField(default=dict)
+    url = models.CharField(max_length=300, blank=True, default="")  # where to go, inside the staff site
+    urgent = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=40, blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    requested_at = models.DateTimeField()
+    tried_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["recipient", "-requested_at", "id"], name="staff_inbox", condition=Q(way="inbox")),
+            models.Index(fields=["requested_at"], name="staff_waiting", condition=Q(state__in=["queued", "sending"])),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(state__in=["failed", "suppressed", "unknown"]) | ~Q(reason=""),
+                name="staff_message_end_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=~Q(way="inbox") | Q(recipient__isnull=False), name="staff_inbox_has_owner"
+            ),
+        ]

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from careloop.accounts import access as accounts_access
 from careloop.audit.record import list_seen, seen
 from careloop.kernel.errors import Refused
 from careloop.kernel.lookup import get_or_404
@@ -17,7 +18,7 @@ from careloop.kernel.pages import PageRequest, page, render
 from careloop.messaging import access, actions
 from careloop.messaging.forms import FilterForm, SettleForm, StepForm, TemplateForm
 from careloop.messaging.models import Channel, Communication, InboundMessage, MessageTemplate
-from careloop.messaging.reads import pages
+from careloop.messaging.reads import pages, staff
 from careloop.messaging.reads.checking import check_texts
 from careloop.messaging.reads.health import outbox_health
 from careloop.messaging.rules.wording import PLACEHOLDERS
@@ -274,3 +275,22 @@ def template_preview(request: PageRequest) -> HttpResponse:
         fault = str(refused)
     shown = [] if fault else pages.previews({language: text for language, text in texts.items() if text}, sms=sms)
     return render(request, "messaging/_preview.html", {"previews": shown, "fault": fault})
+
+
+# ---- one's own ---------------------------------------------------------------------------------------------------
+
+
+@page(accounts_access.SELF, methods=("GET", "POST"))
+def own_messages(request: PageRequest) -> HttpResponse:
+    """What one was told oneself, newest first. POST: all of it is read."""
+    if request.method == "POST":
+        actions.read_staff_messages(at=timezone.now(), by=request.viewer)
+        return HttpResponseRedirect(reverse("messaging:own"))
+    rows = staff.inbox(request.viewer, language=_language())
+    return render(request, "messaging/own.html", {"rows": rows, "unread": sum(row.is_new for row in rows)})
+
+
+@page(accounts_access.SELF)
+def own_bell(request: PageRequest) -> HttpResponse:
+    """How many are new, for the frame of every page."""
+    return render(request, "messaging/_own_bell.html", {"unread": staff.unread(request.viewer)})

@@ -20,6 +20,14 @@ from careloop.messaging.actions.queueing import (
     suppress_open,
 )
 from careloop.messaging.actions.receiving import mark_read, store_receipts, store_replies
+from careloop.messaging.actions.staff import (
+    StaffTemplateMissing,
+    StaffValueMissing,
+    queue_staff_message,
+    read_staff_messages,
+    settle_staff_message,
+    take_staff_message,
+)
 from careloop.messaging.actions.sweeping import raise_outbox_alarm, rescue_stalled_jobs
 from careloop.messaging.actions.templates import (
     TemplateStateRefused,
@@ -39,6 +47,8 @@ __all__ = [
     "NotForYou",
     "ParameterMissing",
     "ParameterUnknown",
+    "StaffTemplateMissing",
+    "StaffValueMissing",
     "TemplateMissing",
     "TemplateRefused",
     "TemplateStateRefused",
@@ -51,18 +61,22 @@ __all__ = [
     "mark_read",
     "queue_message",
     "queue_messages",
+    "queue_staff_message",
     "raise_outbox_alarm",
+    "read_staff_messages",
     "record_results",
     "reject_template",
     "release_batch",
     "rescue_stalled_jobs",
     "resend",
     "retire_template",
+    "settle_staff_message",
     "settle_unknown",
     "store_receipts",
     "store_replies",
     "submit_template",
     "suppress_open",
     "take_over",
+    "take_staff_message",
     "undo_merge",
 ]

@@ -74,3 +74,10 @@ def shipped_templates() -> list[dict[str, Any]]:
 def _content(name: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(files("careloop.messaging").joinpath("content", name).read_text("utf-8"))
     return loaded
+
+
+@cache
+def staff_texts() -> Mapping[str, Mapping[str, str]]:
+    """What may be said to staff."""
+    texts: dict[str, Mapping[str, str]] = _content("staff_templates.json")["templates"]
+    return texts

@@ -1,0 +1,84 @@
+"""Messages to staff: the own inbox, the words, what still waits to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+
+from careloop.accounts.models import Organization
+from careloop.kernel.viewer import Viewer
+from careloop.messaging.models import StaffMessage
+from careloop.messaging.reads import policy
+from careloop.messaging.rules import staff
+
+SHOWN = 100
+LATE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMessage:
+    """One line of the own inbox. `sms`: what became of the SMS that went with it."""
+
+    id: UUID
+    at: datetime
+    text: str
+    url: str
+    urgent: bool
+    is_new: bool
+    sms: str
+
+
+def staff_text(row: StaffMessage, *, language: str, signed: bool = False) -> str:
+    """The words of one message. Signed with the hospital's name where the carrier asks for it."""
+    texts = policy.staff_texts().get(row.template_code)
+    words = staff.written(texts[language], row.params, language) if texts else row.template_code
+    return f"【{_hospital()}】{words}" if signed else words
+
+
+def _hospital() -> str:
+    if settings.ENV.hospital_name:
+        return str(settings.ENV.hospital_name)
+    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
+    return root.name if root else "CareLoop"
+
+
+def inbox(viewer: Viewer, *, language: str) -> list[OwnMessage]:
+    """What this person was told, newest first. Nobody reads somebody else's."""
+    if viewer.practitioner_id is None:
+        return []
+    mine = StaffMessage.objects.filter(recipient_id=viewer.practitioner_id, way=StaffMessage.Way.INBOX)
+    rows = list(mine.order_by("-requested_at", "-pk")[:SHOWN])
+    keys = {row.key.removesuffix(":inbox") + ":sms": row.pk for row in rows}
+    by_sms = {
+        keys[one.key]: one.get_state_display()
+        for one in StaffMessage.objects.filter(key__in=keys)
+        if one.state != StaffMessage.State.SUPPRESSED
+    }
+    return [
+        OwnMessage(
+            id=row.pk, at=row.requested_at, text=staff_text(row, language=language), url=row.url, urgent=row.urgent,
+            is_new=row.read_at is None, sms=str(by_sms.get(row.pk, "")),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def unread(viewer: Viewer) -> int:
+    """How many of one's own are new."""
+    if viewer.practitioner_id is None:
+        return 0
+    mine = StaffMessage.objects.filter(recipient_id=viewer.practitioner_id, way=StaffMessage.Way.INBOX)
+    return mine.filter(read_at__isnull=True).count()
+
+
+def waiting(*, at: datetime, limit: int = 50) -> list[UUID]:
+    """By SMS, asked for a while ago and still not settled."""
+    late = Q(state=StaffMessage.State.QUEUED, requested_at__lte=at - LATE) | Q(
+        state=StaffMessage.State.SENDING, tried_at__lte=at - LATE
+    )
+    found = StaffMessage.objects.filter(late, way=StaffMessage.Way.SMS).order_by("requested_at", "pk")
+    return list(found.values_list("pk", flat=True)[:limit])
