@@ -49,6 +49,11 @@ def is_available(channel: str) -> bool:
     return bool(configured.get(channel))
 
 
+def has_adapter(channel: str) -> bool:
+    """Whether this product can send that way at all, if the site sets it up. WeChat has no adapter yet."""
+    return channel in ("sms", "email", "portal")
+
+
 def code_limits() -> CodeLimits:
     """Limits of one-time codes."""
     return CodeLimits(per_hour_all=settings.ENV.codes_per_hour)

@@ -18,6 +18,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.actions import queue_message
 from careloop.messaging.models import Communication
+from careloop.messaging.reads import policy
 from careloop.patients.actions import issue_link
 from careloop.plans.events import LadderClimbed, LadderTimed
 from careloop.plans.models import LadderRun
@@ -161,6 +162,11 @@ def _send(sending: Sequence[tuple[_Climb, Channel]], *, at: datetime, by: Viewer
     for channel in MESSAGES:
         together = [climb for climb, wanted in sending if wanted is channel]
         if not together:
+            continue
+        if not policy.has_adapter(channel.value):  # this site cannot go that way at all: no row for it, but a word
+            skipped = {"channel": channel.value, "at": at.isoformat(), "failed": True, "why": "no-adapter"}
+            for climb in together:
+                climb.run.tried = [*climb.run.tried, skipped]
             continue
         message = _queue(together, channel, at=at, by=by)
         failed = message.state in _GONE

@@ -64,7 +64,10 @@ def test_a_channel_that_is_not_there_costs_no_waiting(scene: Scene) -> None:
     plan = start(scene, ask())
     assert due.patients_with_due_ladders(at=NINE, limit=9) == [scene.cast.zhang.pk]
     climb(scene, NINE)
-    assert [(m.channel, m.state) for m in messages()] == [("wechat", "suppressed"), ("sms", "queued")]
+    assert [(m.channel, m.state) for m in messages()] == [("sms", "queued")]
+    skipped, entry = LadderRun.objects.unscoped("test").get().tried  # no row in the outbox, but a word about it
+    assert (skipped["channel"], skipped["why"]) == ("wechat", "no-adapter")
+    assert entry["channel"] == "sms"
     message, (task,) = sent()[0], tasks_of(plan)
     assert (message.template_code, message.task_id) == ("follow-up-link", task.pk)
     assert (message.link_id is not None, task.message_state) == (True, "sent")
