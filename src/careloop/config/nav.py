@@ -28,6 +28,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
             ("workbench:discharges", "door-exit", _("Discharged today"), "plans.personalise"),
             ("plans:list", "route", _("Follow-up plans"), "plans.view"),
             ("plans:decisions", "list-check", _("Enrolment decisions"), "patients.view"),
+            ("publichealth:list", "building-community", _("Public health"), "publichealth.view"),
         ),
     ),
     (
@@ -43,6 +44,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("reports:hospital", "chart-bar", _("Hospital dashboard"), "reports.hospital"),
             ("reports:department", "building-hospital", _("Department dashboard"), "reports.department"),
+            ("publichealth:indicators", "gauge", _("Public health indicators"), "publichealth.numbers"),
         ),
     ),
     (

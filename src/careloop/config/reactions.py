@@ -18,6 +18,8 @@ import careloop.patients.events as patients
 import careloop.plans.events as plans
 import careloop.plans.jobs as plans_jobs
 import careloop.portal.events as portal
+import careloop.publichealth.events as publichealth
+import careloop.publichealth.jobs as publichealth_jobs
 import careloop.questionnaires.events as questionnaires
 import careloop.reports.events as reports
 import careloop.rosters.events as rosters
@@ -62,10 +64,10 @@ REACTIONS = {
     alerts.AbsenceChanged: (rosters_jobs.follow_absence,),
     patients.PatientRegistered: (),
     patients.PatientUpdated: (),
-    patients.PatientDied: (plans_jobs.stop_for_death,),
-    patients.DeathWithdrawn: (plans_jobs.resume_after_mistake,),
-    patients.PatientsMerged: (plans_jobs.after_merge, messaging_jobs.follow_merge),
-    patients.PatientsUnmerged: (plans_jobs.after_merge, messaging_jobs.undo_merge),
+    patients.PatientDied: (plans_jobs.stop_for_death, publichealth_jobs.stop_for_death),
+    patients.DeathWithdrawn: (plans_jobs.resume_after_mistake, publichealth_jobs.resume_after_mistake),
+    patients.PatientsMerged: (plans_jobs.after_merge, messaging_jobs.follow_merge, publichealth_jobs.realign_after_merge),
+    patients.PatientsUnmerged: (plans_jobs.after_merge, messaging_jobs.undo_merge, publichealth_jobs.realign_after_merge),
     patients.DuplicateSuspected: (),
     patients.DuplicateDismissed: (),
     patients.EncounterStarted: (plans_jobs.pause_for_readmission,),
@@ -95,14 +97,14 @@ REACTIONS = {
     patients.RecordsSealed: (),
     patients.SealLifted: (),
     tasks.TasksRequested: (tasks_jobs.weigh_requested,),
-    tasks.TaskCompleted: (plans_jobs.derive_next,),
-    tasks.TaskClosed: (plans_jobs.derive_next,),
+    tasks.TaskCompleted: (plans_jobs.derive_next, publichealth_jobs.settle_clock),
+    tasks.TaskClosed: (plans_jobs.derive_next, publichealth_jobs.settle_clock),
     tasks.TaskReopened: (plans_jobs.realign_after_reopen,),
     tasks.TasksOpenedEarly: (),
     tasks.MessageNoted: (),
     tasks.TaskSnoozed: (),
     tasks.CallPromised: (),
-    tasks.AttemptRecorded: (plans_jobs.send_missed_call,),
+    tasks.AttemptRecorded: (plans_jobs.send_missed_call, publichealth_jobs.count_misses),
     tasks.TaskClaimed: (),
     tasks.ClaimsReleased: (),
     tasks.TasksAssigned: (),
@@ -195,9 +197,9 @@ REACTIONS = {
     questionnaires.AttachmentRemoved: (),
     questionnaires.ResponseStarted: (),
     questionnaires.AnswerSaved: (),
-    questionnaires.ResponseCompleted: (alerts_jobs.judge_response, plans_jobs.close_task_of_response),
-    questionnaires.ResponseAmended: (alerts_jobs.judge_response,),
-    questionnaires.ResponseEnteredInError: (),
+    questionnaires.ResponseCompleted: (alerts_jobs.judge_response, plans_jobs.close_task_of_response, publichealth_jobs.take_up_response),
+    questionnaires.ResponseAmended: (alerts_jobs.judge_response, publichealth_jobs.take_up_response),
+    questionnaires.ResponseEnteredInError: (publichealth_jobs.withdraw_visit,),
     supervision.SampleDrawn: (),
     supervision.SampleDecided: (),
     supervision.CheckHandedOver: (),
@@ -214,4 +216,18 @@ REACTIONS = {
     supervision.IntegrityRolledUp: (),
     workbench.DischargeReviewed: (),
     workbench.DischargeReviewUndone: (),
+    publichealth.RulePackPublished: (),
+    publichealth.ManagementStarted: (),
+    publichealth.ManagementEnded: (),
+    publichealth.ManagementResumed: (),
+    publichealth.VisitJudged: (),
+    publichealth.VisitWithdrawn: (),
+    publichealth.ClocksStarted: (),
+    publichealth.ClocksEnded: (),
+    publichealth.FirstVisitMissed: (),
+    publichealth.EpisodesRealigned: (),
+    publichealth.ProgrammeExported: (),
+    publichealth.OpinionTablePublished: (),
+    publichealth.OpinionSuggested: (),
+    publichealth.OpinionChosen: (),
 }

@@ -8,6 +8,7 @@ from careloop.accounts.actions import load_shipped_roles
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.actions import load_templates
 from careloop.plans.actions import load_shipped_content as load_shipped_plans
+from careloop.publichealth.actions import load_shipped_pack, load_shipped_tables
 from careloop.questionnaires.actions import load_shipped_content as load_shipped_questionnaires
 
 
@@ -16,5 +17,7 @@ def load_shipped_content() -> None:
     by, at = Viewer.system("config.load_shipped_content"), timezone.now()
     load_shipped_roles(by=by)
     load_shipped_questionnaires(at=at, by=by)
+    load_shipped_pack(at=at, by=by)
+    load_shipped_tables(at=at, by=by)
     load_shipped_plans(at=at, by=by)
     load_templates(at=at, by=by)

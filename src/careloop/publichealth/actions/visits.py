@@ -1,0 +1,262 @@
+"""A completed national form becomes a visit of its programme: judged, counted, and followed by its clocks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import CareRelationship, Encounter
+from careloop.publichealth import rules
+from careloop.publichealth.actions.clocks import HELD, _end, _hold, _running, _start
+from careloop.publichealth.actions.episodes import _finish, _new_episode, _write_next
+from careloop.publichealth.events import VisitJudged, VisitWithdrawn
+from careloop.publichealth.models import EpisodeOfCare, ProgrammeClock, ProgrammeVisit, RulePack
+from careloop.publichealth.reads import packs
+from careloop.questionnaires import rules as questionnaires
+from careloop.questionnaires.models import QuestionnaireResponse
+from careloop.questionnaires.reads import form_of, previous_values
+from careloop.tasks.models import Task
+
+
+class NoDepartment(Refused):
+    """Nobody knows a department of this patient, so nobody could be asked to go on."""
+
+    code = "no-department"
+    message = _("No department is known for this patient.")
+
+
+CURRENT = ProgrammeVisit.Status.CURRENT
+DONE = ProgrammeClock.Status.DONE
+
+
+@action
+def take_up_response(*, response_id: UUID, at: datetime, by: Viewer) -> ProgrammeVisit | None:
+    """Judge completed answers to a national form. Other forms, drafts and the same answers again: nothing.
+
+    Who was not under management is now: the form itself is the first record of it.
+    """
+    found = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(pk=response_id).first()
+    if found is None or found.status != QuestionnaireResponse.Status.COMPLETED or found.authored_at is None:
+        return None
+    old = (
+        ProgrammeVisit.objects.visible_to(by).filter(response_id=found.replaces_id).first()
+        if found.replaces_id
+        else None
+    )
+    visited_at = old.visited_at if old else found.authored_at
+    row = packs.pack_on(timezone.localdate(visited_at))
+    if row is None:
+        return None
+    patient = _hold(found.patient_id)
+    programme = row.pack().programme_of(found.questionnaire.url)
+    if programme is None:
+        _settle_referral_check(found, row.pack(), at=at, by=by)
+        return None
+    if ProgrammeVisit.objects.visible_to(by).filter(response=found).exists():
+        return None
+    if old is not None:
+        _withdraw(old, ProgrammeVisit.Status.REPLACED, at=at, by=by)
+    episode = old.episode if old else _episode_for(found, programme, visited_at, by=by)
+    visit, judged = _write_visit(found, episode, programme, row, visited_at, by=by)
+    _settle(episode, visit, judged, at=at, by=by, keep=found.task_id)
+    if patient.deceased and episode.status == EpisodeOfCare.Status.ACTIVE:
+        _finish(episode, reason="death", at=at, by=by)
+    visit.refresh_from_db()
+    return visit
+
+
+def _episode_for(
+    response: QuestionnaireResponse, programme: rules.Programme, visited_at: datetime, *, by: Viewer
+) -> EpisodeOfCare:
+    mine = EpisodeOfCare.objects.unscoped(HELD).filter(patient_id=response.patient_id, programme=programme.code)
+    running = mine.active().first()
+    if running is not None:
+        return running
+    department, doctor = _where(response)
+    return _new_episode(
+        response.patient_id, programme.code, department, doctor, timezone.localdate(visited_at), None,
+        how="first-form", by=by,
+    )  # fmt: skip
+
+
+def _where(response: QuestionnaireResponse) -> tuple[UUID, UUID | None]:
+    """The department that asked: of the task, else of the last stay, else the one that cares, else the author's."""
+    task = Task.objects.unscoped(HELD).filter(pk=response.task_id).first() if response.task_id else None
+    stays = Encounter.objects.unscoped(HELD).filter(patient_id=response.patient_id, department__isnull=False)
+    stay = stays.order_by("-admitted_at", "-pk").first()
+    if task is not None:
+        return task.department_id, stay.attending_id if stay else None
+    if stay is not None and stay.department_id is not None:
+        return stay.department_id, stay.attending_id
+    cares = CareRelationship.objects.unscoped(HELD).filter(patient_id=response.patient_id).order_by("-since", "-pk")
+    relation = cares.first()
+    if relation is not None:
+        return relation.department_id, relation.practitioner_id
+    place = response.author.organization_id if response.author else None
+    if place is None:
+        raise NoDepartment
+    return place, None
+
+
+def _write_visit(
+    response: QuestionnaireResponse,
+    episode: EpisodeOfCare,
+    programme: rules.Programme,
+    row: RulePack,
+    visited_at: datetime,
+    *,
+    by: Viewer,
+) -> tuple[ProgrammeVisit, rules.Judged]:
+    judged = _judged(response, programme, row.pack(), visited_at)
+    visit = ProgrammeVisit.objects.unscoped(HELD).create(
+        patient_id=response.patient_id, episode=episode, response=response,
+        role=programme.role_of(response.questionnaire.url) or "follow-up", visited_at=visited_at,
+        visited_on=timezone.localdate(visited_at), canonical=response.canonical, pack_version=row.version,
+        is_face_to_face=response.values.get("mode") in programme.face_to_face, class_code=judged.class_code or "",
+        class_title={"zh": judged.title.zh, "en": judged.title.en}, reason={"zh": judged.reason.zh, "en": judged.reason.en},
+        missing=list(judged.missing), in_target=judged.in_target, is_urgent=judged.urgent,
+        advises_referral=judged.referral, derived={code: float(value) for code, value in judged.derived.items()},
+    )  # fmt: skip
+    record(
+        VisitJudged(
+            visit_id=visit.pk, episode_id=episode.pk, class_code=visit.class_code, urgent=judged.urgent,
+            referral=judged.referral, patient_id=visit.patient_id,
+        ),
+        by=by,
+    )  # fmt: skip
+    return visit, judged
+
+
+def _judged(
+    response: QuestionnaireResponse, programme: rules.Programme, pack: rules.Pack, visited_at: datetime
+) -> rules.Judged:
+    form = form_of(response.questionnaire)
+    previous, previous_at = previous_values(response.patient_id, url=form.url, before=visited_at)
+    return rules.judge_visit(
+        pack, programme, role=programme.role_of(form.url) or "follow-up", classed=response.classification,
+        missing=questionnaires.missing_for_class(
+            form, response.values, previous=previous, previous_at=previous_at, at=visited_at
+        ),
+        answers=response.values, on=timezone.localdate(visited_at),
+    )  # fmt: skip
+
+
+def _settle(
+    episode: EpisodeOfCare,
+    visit: ProgrammeVisit,
+    judged: rules.Judged,
+    *,
+    at: datetime,
+    by: Viewer,
+    keep: UUID | None,
+) -> None:
+    """What waited for this visit is done; the newest visit alone says what comes next."""
+    form_url = visit.canonical.partition("|")[0]
+    _end(
+        [clock for clock in _running(episode) if clock.form_url == form_url and clock.started_at <= at],
+        status=DONE, reason="visited", at=at, by=by, keep=keep,
+    )  # fmt: skip
+    newest = _recount(episode)
+    if judged.closes:
+        if episode.status == EpisodeOfCare.Status.ACTIVE:
+            _finish(episode, reason="course-closed", at=at, by=by)
+        return
+    if newest is not None and episode.status == EpisodeOfCare.Status.ACTIVE:
+        _follow(episode, newest, judged if newest.pk == visit.pk else None, at=at, by=by)
+
+
+def _follow(
+    episode: EpisodeOfCare, newest: ProgrammeVisit, judged: rules.Judged | None, *, at: datetime, by: Viewer
+) -> None:
+    """Start the clocks of the newest visit, if they do not run."""
+    if judged is None:
+        row = packs.pack_by_version(newest.pack_version)
+        programme = row.pack().programme(episode.programme) if row else None
+        if row is None or programme is None:
+            return
+        response = (
+            QuestionnaireResponse.objects.unscoped(HELD).select_related("questionnaire").get(pk=newest.response_id)
+        )
+        judged = _judged(response, programme, row.pack(), newest.visited_at)
+    _start(episode, judged.clocks, visit=newest, pack_version=newest.pack_version, at=at, by=by)
+    _write_next(episode)
+
+
+def _recount(episode: EpisodeOfCare) -> ProgrammeVisit | None:
+    """The streak of every visit in the order of time, and the newest one's result on the episode."""
+    visits = list(
+        ProgrammeVisit.objects.unscoped(HELD).filter(episode=episode, status=CURRENT).order_by("visited_at", "pk")
+    )
+    streak = 0
+    for visit in visits:
+        streak = rules.streak_after(streak, visit.in_target)
+        if visit.streak != streak:
+            visit.streak = streak
+            visit.save(update_fields=["streak", "updated_at"])
+    newest = visits[-1] if visits else None
+    _summarise(episode, newest, streak)
+    return newest
+
+
+def _summarise(episode: EpisodeOfCare, newest: ProgrammeVisit | None, streak: int) -> None:
+    control = EpisodeOfCare.Control
+    episode.last_visit_on = newest.visited_on if newest else None
+    episode.last_class = newest.class_code if newest else ""
+    episode.last_title = newest.class_title if newest else {}
+    episode.is_urgent = newest.is_urgent if newest else False
+    episode.streak = streak
+    if newest is None:
+        episode.control = control.NONE
+    elif newest.in_target is None:
+        episode.control = control.NONE if newest.class_code else control.UNKNOWN
+    else:
+        episode.control = control.IN if newest.in_target else control.OUT
+    episode.save()
+
+
+def _settle_referral_check(response: QuestionnaireResponse, pack: rules.Pack, *, at: datetime, by: Viewer) -> None:
+    """A referral check answers the referral clocks of this patient, whichever programme asked."""
+    urls = {p.forms.get("referral-check") for p in pack.programmes}
+    if response.questionnaire.url not in urls:
+        return
+    clocks = ProgrammeClock.objects.unscoped(HELD).filter(
+        patient_id=response.patient_id, kind="referral-check", status=ProgrammeClock.Status.RUNNING
+    )
+    waiting = list(clocks.select_related("episode").order_by("pk"))
+    _end(waiting, status=DONE, reason="visited", at=at, by=by, keep=response.task_id)
+    for clock in waiting:
+        _write_next(clock.episode)
+
+
+@action
+def withdraw_visit(*, response_id: UUID, at: datetime, by: Viewer) -> bool:
+    """These answers were entered in error: the visit counts no more, and the one before says again what comes next."""
+    visit = ProgrammeVisit.objects.visible_to(by).select_related("episode").filter(response_id=response_id).first()
+    if visit is None or visit.status == ProgrammeVisit.Status.ERROR:
+        return False
+    _hold(visit.patient_id)
+    _withdraw(visit, ProgrammeVisit.Status.ERROR, at=at, by=by)
+    newest = _recount(visit.episode)
+    if visit.episode.status == EpisodeOfCare.Status.ACTIVE:
+        if newest is not None:
+            _follow(visit.episode, newest, None, at=at, by=by)
+        _write_next(visit.episode)
+    return True
+
+
+def _withdraw(visit: ProgrammeVisit, status: str, *, at: datetime, by: Viewer) -> None:
+    mine = [clock for clock in _running(visit.episode) if clock.visit_id == visit.pk]
+    _end(mine, status=ProgrammeClock.Status.STOPPED, reason=f"visit-{status}", at=at, by=by)
+    visit.status = status
+    visit.save(update_fields=["status", "updated_at"])
+    record(
+        VisitWithdrawn(visit_id=visit.pk, episode_id=visit.episode_id, status=status, patient_id=visit.patient_id),
+        by=by,
+    )

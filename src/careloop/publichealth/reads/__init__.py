@@ -1,0 +1,1 @@
+"""What pages, jobs and actions read about programmes."""
