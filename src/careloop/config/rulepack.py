@@ -15,7 +15,6 @@ from careloop.kernel.viewer import Viewer
 from careloop.publichealth import rules
 from careloop.publichealth.actions import publish_pack
 from careloop.publichealth.reads import packs
-from careloop.questionnaires.actions import CONTENT as FORMS
 
 USAGE = "careloop rulepack check [FILE] [--vectors FILE] | publish FILE"
 
@@ -43,7 +42,7 @@ def check(content: Mapping[str, Any], scenes: Sequence[Mapping[str, Any]]) -> in
     except rules.BadPack as fault:
         print(fault)
         return 1
-    forms = packs.shipped_forms(FORMS)
+    forms = packs.shipped_forms()
     lines = [*rules.proofread_pack(pack, forms)]
     lines += rules.play(pack, forms, scenes) if not lines else ()
     lines += [line for url in packs.urls_of(pack) if url in forms for line in _holes(url, forms)]

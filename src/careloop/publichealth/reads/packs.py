@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Q
 
+import careloop.questionnaires as questionnaires_room
 from careloop.publichealth import rules
 from careloop.publichealth.models import RulePack
 from careloop.questionnaires import rules as questionnaires
@@ -18,6 +19,7 @@ from careloop.questionnaires.reads import form_of
 from careloop.questionnaires.rules import Form
 
 CONTENT = Path(__file__).parents[1] / "content"
+FORMS = Path(questionnaires_room.__file__).parent / "content"
 
 
 def pack_on(day: date) -> RulePack | None:
@@ -47,7 +49,7 @@ def forms_in_force(urls: Sequence[str]) -> dict[str, Form]:
     return {row.url: form_of(row) for row in rows}
 
 
-def shipped_forms(folder: Path) -> dict[str, Form]:
+def shipped_forms(folder: Path = FORMS) -> dict[str, Form]:
     """The forms that come with the product, without a database."""
     found = [
         questionnaires.parse(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))

@@ -11,8 +11,8 @@ from typing import Any
 from careloop.publichealth import actions, rules
 from careloop.publichealth.models import ProgrammeVisit
 from careloop.publichealth.reads import packs
+from careloop.publichealth.reads.packs import FORMS
 from careloop.questionnaires import actions as questionnaires
-from careloop.questionnaires.actions import CONTENT as FORMS
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules import Form
 from tests.cast import NOW, SYSTEM, Cast
