@@ -20,6 +20,8 @@ from django.utils import timezone
 from careloop.accounts.models import Practitioner, Role, RoleAssignment
 from careloop.alerts.actions import Finding, Origin, raise_findings
 from careloop.kernel.actions import seeding
+from careloop.letters import actions as letters
+from careloop.letters.models import LetterTemplate
 from careloop.messaging import actions as messaging
 from careloop.messaging.rules.requests import ReplyData
 from careloop.messaging.tests.factories import queue, site
@@ -46,6 +48,8 @@ NOT_ABOUT_A_PATIENT = {
     "console/": "people and roles; the three administrators",
     "integration/messages/": "interface messages; what they say has a permission of its own",
     "messages/templates/": "texts for everybody",
+    "letters/templates/": "letters for everybody, with invented samples",
+    "letters/forms/": "empty forms",
     "plans/versions/": "published plans",
     "plans/drafts/": "plans that are being written",
     "plans/replays/": "numbers of a plan that is being written",
@@ -112,7 +116,7 @@ class World:
 @pytest.fixture
 def world(cast: Cast) -> Iterator[World]:
     now = timezone.now()
-    with site(sms_quiet_hours=""):
+    with site(sms_quiet_hours="", hospital_phone="0571-88880000", hospital_name="H"):
         messaging.load_templates(at=now, by=SYSTEM)
         plans.load_shipped_content(at=now, by=SYSTEM)
         form = forms.publish()
@@ -122,6 +126,7 @@ def world(cast: Cast) -> Iterator[World]:
         world.ids |= planned(cast)
         world.ids |= written_to(cast)
         world.ids |= identified(cast)
+        world.ids |= on_paper(cast)
         world.ids["alert_id"] = raise_findings(
             origin=Origin(
                 patient_id=cast.zhang.pk, department_id=cast.cardiology.pk, encounter_id=cast.stay.pk, response_id=world.ids["response_id"],
@@ -183,6 +188,24 @@ def written_to(cast: Cast) -> dict[str, UUID | str]:
 
     inbound = InboundMessage.objects.unscoped("test").get(patient=cast.zhang)
     return {"communication_id": message.pk, "inbound_id": inbound.pk}
+
+
+def on_paper(cast: Cast) -> dict[str, UUID | str]:
+    """A letter, its template and a report."""
+    now = timezone.now()
+    letters.load_letter_templates(at=now, by=SYSTEM)
+    template = LetterTemplate.objects.get(code="plan-cover")
+    with seeding():
+        cast.zhang.address = "浙江省云溪市西山区人民路 128 号"
+        cast.zhang.save()
+    letter = letters.make_letter(
+        key="matrix", patient_id=cast.zhang.pk, template_id=template.pk, at=now, by=cast.as_wang
+    )
+    day = timezone.localdate(now)
+    report = letters.write_report(
+        patient=cast.zhang, period_from=day, period_to=day, assessment="稳定", advice="", at=now, by=cast.as_zhao
+    )
+    return {"letter_id": letter.pk, "report_id": report.pk}
 
 
 def identified(cast: Cast) -> dict[str, UUID | str]:

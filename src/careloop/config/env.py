@@ -116,6 +116,16 @@ class Env:
         "manual",
         "manual: the nurse dials on a desk phone. tel: the number opens in the computer's own telephone program.",
     )
+    letter_envelope: str = _setting(
+        "dl-window", "Envelope of letters: a code of docs/operate/letters.md, or the path of a JSON file with its measures."
+    )
+    letter_shift_mm: str = _setting(
+        "0,0", "Moves letters on the paper, right and down in millimetres, when the printer prints off its place."
+    )
+    letter_reply_days: int = _setting(30, "A letter asks for an answer within this many days; its link works as long.")
+    letter_fonts: str = _setting(
+        "", "Folder with fonts for characters of names that the supplied ones lack (CJK extension B and later)."
+    )
     log_level: str = _setting("INFO", "Level of the application log. Logs never hold names, numbers or answers.")
 
 

@@ -35,6 +35,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         _("Reach and content"),
         (
             ("messaging:list", "message", _("Messages"), "messaging.view"),
+            ("letters:list", "mail", _("Letters and print"), "letters.print"),
             ("questionnaires:list", "forms", _("Questionnaires"), "questionnaires.view"),
             ("batches:mine", "checklist", _("Background work"), "batches.view"),
         ),

@@ -12,6 +12,7 @@ import careloop.batches.events as batches
 import careloop.batches.jobs as batches_jobs
 import careloop.integration.events as integration
 import careloop.integration.jobs as integration_jobs
+import careloop.letters.events as letters
 import careloop.messaging.events as messaging
 import careloop.messaging.jobs as messaging_jobs
 import careloop.patients.events as patients
@@ -189,6 +190,15 @@ REACTIONS = {
     messaging.StaffMessageQueued: (messaging_jobs.send_staff_message,),
     messaging.StaffMessageSettled: (),
     messaging.StaffMessagesRead: (),
+    letters.PaperPrinted: (),
+    letters.ListTaken: (),
+    letters.LetterTemplateChanged: (),
+    letters.LetterMade: (),
+    letters.LetterPosted: (),
+    letters.LetterWithdrawn: (),
+    letters.LetterReturned: (),
+    letters.LetterAnswered: (),
+    letters.ReportWritten: (),
     questionnaires.QuestionnairePublished: (),
     questionnaires.QuestionnaireRetired: (),
     questionnaires.DraftStarted: (),

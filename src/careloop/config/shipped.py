@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from careloop.accounts.actions import load_shipped_roles
 from careloop.kernel.viewer import Viewer
+from careloop.letters.actions import load_letter_templates
 from careloop.messaging.actions import load_templates
 from careloop.plans.actions import load_shipped_content as load_shipped_plans
 from careloop.publichealth.actions import load_shipped_pack, load_shipped_tables
@@ -21,3 +22,4 @@ def load_shipped_content() -> None:
     load_shipped_tables(at=at, by=by)
     load_shipped_plans(at=at, by=by)
     load_templates(at=at, by=by)
+    load_letter_templates(at=at, by=by)

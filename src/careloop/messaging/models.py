@@ -21,6 +21,7 @@ class Channel(models.TextChoices):
     WECHAT = "wechat", _("WeChat")
     EMAIL = "email", _("E-mail")
     PORTAL = "portal", _("Patient pages")
+    LETTER = "letter", _("Letter")  # on paper, by post; written down when it is posted (room letters)
 
 
 class MessageTemplate(BaseModel):
@@ -174,7 +175,7 @@ class Communication(ScopedModel):
                 condition=~Q(state="delivered") | Q(delivered_at__isnull=False), name="communication_delivered_has_time"
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["suppressed", "preparation"]) | Q(template__isnull=False),
+                condition=Q(state__in=["suppressed", "preparation"]) | Q(channel="letter") | Q(template__isnull=False),
                 name="communication_has_template",
             ),
         ]

@@ -8,6 +8,7 @@ from careloop.messaging.actions.desk import (
     settle_unknown,
     take_over,
 )
+from careloop.messaging.actions.letters import note_letter_end, note_letter_posted
 from careloop.messaging.actions.merging import follow_merge, undo_merge
 from careloop.messaging.actions.queueing import (
     CodeRefused,
@@ -59,6 +60,8 @@ __all__ = [
     "handle_reply",
     "load_templates",
     "mark_read",
+    "note_letter_end",
+    "note_letter_posted",
     "queue_message",
     "queue_messages",
     "queue_staff_message",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel.viewer import Viewer
@@ -45,6 +46,7 @@ REASON_WORDS: dict[str, str | Promise] = {
     "no-answer-from-gateway": _("The gateway did not answer"),
     "sender-died": _("The sender was interrupted"),
     "expired-at-carrier": _("Phone was off too long"),
+    "letter-returned": _("The letter came back"),
 }
 STATE_KIND = {
     "preparation": "plain", "queued": "plain", "sending": "brand", "sent": "brand", "delivered": "ok",
@@ -102,7 +104,7 @@ def _row(c: Communication, titles: dict[str, str]) -> MessageRow:
         patient_name=c.patient.name,
         channel=c.channel,
         channel_word=c.get_channel_display(),
-        title=titles.get(c.template_code, c.template_code),
+        title=titles.get(c.template_code) or _own_title(c),
         text=shown_text(c),
         address=masked(c.channel, c.address),
         state=c.state,
@@ -116,6 +118,13 @@ def _row(c: Communication, titles: dict[str, str]) -> MessageRow:
         since=c.ended_at,
         settled_how=str(SETTLED_WORDS.get(c.settled_how, "")),
     )
+
+
+def _own_title(c: Communication) -> str:
+    """A letter brings its title along: its text stands in the room of letters."""
+    titles = c.params.get("titles", {}) if c.channel == "letter" else {}
+    language = "en" if (get_language() or "").startswith("en") else "zh"
+    return str(titles.get(language) or titles.get("zh") or c.template_code)
 
 
 def masked(channel: str, address: str) -> str:

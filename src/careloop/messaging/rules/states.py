@@ -58,6 +58,7 @@ REASONS = (
     "no-answer-from-gateway",
     "sender-died",
     "expired-at-carrier",
+    "letter-returned",
 )
 """Why a message was held back, failed, or is unknown. Codes; the words are translated on the page."""
 

@@ -209,7 +209,8 @@ def _untell(attempt: ContactAttempt, at: datetime, by: Viewer) -> None:
 def _after(
     attempt: ContactAttempt, task: Task, outcome: Outcome, promised_at: datetime | None, at: datetime, by: Viewer
 ) -> Decision | None:
-    _write(task, at, attempts=task.attempts + 1, last_attempt_at=at, last_outcome=outcome.code)
+    told = {} if outcome.effect == "note" else {"last_outcome": outcome.code}  # a letter does not hide "no answer"
+    _write(task, at, attempts=task.attempts + 1, last_attempt_at=at, **told)
     if outcome.effect == "complete":
         complete_task(task=task, outcome=outcome.code, at=at, by=by)
     elif outcome.effect == "promise" and promised_at is not None:

@@ -19,6 +19,7 @@ OUTCOME_LABELS: dict[str, Promise] = {
     "busy": gettext_lazy("Busy"),
     "off": gettext_lazy("Phone off"),
     "left-message": gettext_lazy("Left a message"),
+    "letter-sent": gettext_lazy("Letter posted"),
     "empty-number": gettext_lazy("Number not in service"),
     "wrong-person": gettext_lazy("Wrong person"),
     "refused": gettext_lazy("Refused"),

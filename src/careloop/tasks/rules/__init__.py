@@ -14,7 +14,7 @@ from careloop.tasks.rules.ladder import (
     rounds,
     shipped_ladder,
 )
-from careloop.tasks.rules.outcomes import MORE, NOT_REACHED, OUTCOMES, RESULT_BAR, Outcome, outcome_of
+from careloop.tasks.rules.outcomes import BY_MACHINE, MORE, NOT_REACHED, OUTCOMES, RESULT_BAR, Outcome, outcome_of
 from careloop.tasks.rules.priority import (
     PriorityFacts,
     Term,
@@ -30,6 +30,7 @@ from careloop.tasks.rules.state import STATES, State, state_of, wakes_at
 
 __all__ = [
     "DIALLERS",
+    "BY_MACHINE",
     "MORE",
     "NOT_REACHED",
     "OUTCOMES",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Effect = Literal["complete", "retry", "promise", "close", "end-contact"]
+Effect = Literal["complete", "retry", "promise", "close", "end-contact", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,7 @@ OUTCOMES: dict[str, Outcome] = _table(
     Outcome(code="moved", effect="close", reached=True, final=True, number_result="reached"),
     Outcome(code="transferred", effect="close", reached=True, final=True, number_result="reached"),
     Outcome(code="readmitted", effect="close", reached=True, final=True, number_result="reached"),
+    Outcome(code="letter-sent", effect="note"),  # a letter was posted: an attempt, but it says nothing about a number
     Outcome(code="died", effect="end-contact", reached=True, final=True, number_result="reached", ends_contact=True),
 )
 
@@ -67,7 +68,8 @@ RESULT_BAR: tuple[str, ...] = tuple(
     outcome.code for outcome in sorted(OUTCOMES.values(), key=lambda o: o.key or "9") if outcome.key
 )
 NOT_REACHED: tuple[str, ...] = ("no-answer", "busy", "off", "empty-number", "left-message")
-MORE: tuple[str, ...] = tuple(code for code in OUTCOMES if code not in (*RESULT_BAR, *NOT_REACHED, "answered-online"))
+BY_MACHINE = ("answered-online", "letter-sent")  # never chosen after a call
+MORE: tuple[str, ...] = tuple(code for code in OUTCOMES if code not in (*RESULT_BAR, *NOT_REACHED, *BY_MACHINE))
 
 
 def outcome_of(code: str) -> Outcome | None:

@@ -53,7 +53,7 @@ def test_the_shared_vocabulary_is_complete():
     agreed = {
         "reached-patient", "reached-informed-relative", "reached-uninformed", "no-answer", "busy", "off",
         "empty-number", "wrong-person", "refused", "refused-for-ever", "call-later", "left-message", "moved",
-        "transferred", "readmitted", "died", "language-barrier", "not-needed", "answered-online",
+        "transferred", "readmitted", "died", "language-barrier", "not-needed", "answered-online", "letter-sent",
     }  # fmt: skip
     assert set(rules.OUTCOMES) == agreed
     assert all(code == outcome.code for code, outcome in rules.OUTCOMES.items())
@@ -74,7 +74,7 @@ def test_every_failure_has_a_step_on_the_ladder():
 
 def test_the_result_bar_shows_at_most_six():
     assert rules.RESULT_BAR == ("reached-patient", "call-later", "refused", "wrong-person")
-    assert set(rules.RESULT_BAR) | set(rules.NOT_REACHED) | set(rules.MORE) | {"answered-online"} == set(rules.OUTCOMES)
+    assert set(rules.RESULT_BAR) | set(rules.NOT_REACHED) | set(rules.MORE) | set(rules.BY_MACHINE) == set(rules.OUTCOMES)
     assert rules.outcome_of("gone-fishing") is None
 
 

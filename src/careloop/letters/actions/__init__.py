@@ -1,0 +1,61 @@
+"""Every write of this room. Import from here."""
+
+from careloop.letters.actions.making import (
+    AddressMissing,
+    AddressReturned,
+    AddressTooLong,
+    CharacterMissing,
+    FieldMissing,
+    LetterRecent,
+    NoContactWished,
+    PatientDied,
+    PatientNotThere,
+    TemplateNotApproved,
+    make_letter,
+    withdraw_letter,
+)
+from careloop.letters.actions.posting import LetterNotOpen, answer_letter, post_letter, return_letter
+from careloop.letters.actions.printing import note_list_taken, note_printed
+from careloop.letters.actions.reporting import write_report
+from careloop.letters.actions.templates import (
+    OwnTemplate,
+    TemplateStateRefused,
+    approve_template,
+    draft_template,
+    load_letter_templates,
+    reject_template,
+    retire_template,
+    submit_template,
+)
+from careloop.letters.reads.checking import LetterRefused
+
+__all__ = [
+    "AddressMissing",
+    "AddressReturned",
+    "AddressTooLong",
+    "CharacterMissing",
+    "FieldMissing",
+    "LetterNotOpen",
+    "LetterRecent",
+    "LetterRefused",
+    "NoContactWished",
+    "OwnTemplate",
+    "PatientDied",
+    "PatientNotThere",
+    "TemplateNotApproved",
+    "TemplateStateRefused",
+    "answer_letter",
+    "approve_template",
+    "draft_template",
+    "load_letter_templates",
+    "make_letter",
+    "note_list_taken",
+    "note_printed",
+    "post_letter",
+    "reject_template",
+    "retire_template",
+    "return_letter",
+    "submit_template",
+    "withdraw_letter",
+    "write_report",
+]

@@ -1,0 +1,86 @@
+"""What the site has decided about paper: its name, its envelope, its printer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from careloop.accounts.models import Organization
+from careloop.kernel.errors import Refused
+from careloop.letters.rules.envelope import BadEnvelope, Envelope, parse_envelopes
+
+CONTENT: Final = Path(__file__).resolve().parent.parent / "content"
+
+
+class EnvelopeUnusable(Refused):
+    """The envelope in the settings does not exist or its measures cannot be right."""
+
+    code = "envelope-unusable"
+    message = _("The envelope set for letters cannot be used. An administrator must check CARELOOP_LETTER_ENVELOPE.")
+
+
+def language() -> str:
+    """Of the paper a member of staff prints: their own."""
+    return "en" if (get_language() or "").startswith("en") else "zh"
+
+
+def hospital_name() -> str:
+    """The name set for messages, else the root organization's."""
+    if settings.ENV.hospital_name:
+        return str(settings.ENV.hospital_name)
+    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
+    return root.name if root else ""
+
+
+def phone_of(department: Organization | None) -> str:
+    """The number to call: the department's own, the one set for messages, or the hospital's."""
+    own = department.phone if department else ""
+    if own or settings.ENV.hospital_phone:
+        return str(own or settings.ENV.hospital_phone)
+    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
+    return root.phone if root else ""
+
+
+def department_name(department: Organization | None) -> str:
+    """In the language of the paper."""
+    if department is None:
+        return ""
+    return department.name_en or department.name if language() == "en" else department.name
+
+
+def envelopes() -> dict[str, Envelope]:
+    """The envelopes that come with the product."""
+    return _parsed(str(CONTENT / "envelopes.json"))
+
+
+def envelope() -> Envelope:
+    """The envelope of this site. Refused: an unknown code, an unreadable file, impossible measures."""
+    wanted = settings.ENV.letter_envelope
+    if not wanted.endswith(".json"):
+        if wanted not in envelopes():
+            raise EnvelopeUnusable
+        return envelopes()[wanted]
+    try:
+        found = list(_parsed(wanted).values())
+    except (BadEnvelope, OSError, UnicodeDecodeError) as fault:
+        raise EnvelopeUnusable(_("The envelope set for letters cannot be used: %(fault)s") % {"fault": fault}) from None
+    return found[0]
+
+
+def shift_mm() -> tuple[float, float]:
+    """How far the printer prints off its place: right and down, at most 10 mm each."""
+    try:
+        right, down = (float(part) for part in settings.ENV.letter_shift_mm.split(","))
+    except ValueError:
+        return 0.0, 0.0
+    return max(-10.0, min(10.0, right)), max(-10.0, min(10.0, down))
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: str) -> dict[str, Envelope]:
+    return parse_envelopes(Path(path).read_text(encoding="utf-8"))
