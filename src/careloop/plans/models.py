@@ -275,7 +275,7 @@ class PlanDraft(BaseModel):
                 condition=~Q(state="in-review") | Q(submitted_at__isnull=False), name="draft_in_review_was_submitted"
             ),
             models.CheckConstraint(
-                condition=Q(state="published") ^ Q(published_as__isnull=True), name="draft_published_has_version"
+                condition=Q(state="published") ^ Q(published_as__isnull=True), name="plan_draft_published_has_version"
             ),
             models.CheckConstraint(
                 condition=Q(decided_by__isnull=True) | ~Q(state="published") | ~Q(decided_by=models.F("author")),

@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='plandraft',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'published'), ('published_as__isnull', True), _connector='XOR'), name='draft_published_has_version'),
+            constraint=models.CheckConstraint(condition=models.Q(('state', 'published'), ('published_as__isnull', True), _connector='XOR'), name='plan_draft_published_has_version'),
         ),
         migrations.AddConstraint(
             model_name='plandraft',
