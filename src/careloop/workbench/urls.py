@@ -40,6 +40,7 @@ urlpatterns = [
     path("discharges/<uuid:encounter_id>/print/", discharges.plan_print, name="discharge-print"),
     path("discharges/<uuid:encounter_id>/send/", discharges.send, name="discharge-send"),
     path("discharges/<uuid:encounter_id>/relatives/<uuid:related_id>/", discharges.relative, name="discharge-relative"),
+    path("discharges/<uuid:encounter_id>/relatives/", discharges.add_relative, name="discharge-relative-add"),
     path("discharges/<uuid:encounter_id>/qr/", discharges.qr, name="discharge-qr"),
     path("discharges/<uuid:encounter_id>/numbers/", discharges.numbers, name="discharge-numbers"),
     path("discharges/<uuid:encounter_id>/numbers/new/", discharges.add_number, name="discharge-number-add"),

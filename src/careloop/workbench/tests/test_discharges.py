@@ -365,6 +365,12 @@ def test_whom_to_tell(cast, doctor, stay):
     assert (person.may_answer, person.may_receive) == (False, True)
 
 
+def test_a_relative_named_at_the_bedside(cast, doctor, stay):
+    html = doctor.post(address("discharge-relative-add", stay.pk), {"name": "Zhou Min", "may_answer": "1"}).content
+    assert b"data-relative=" in html
+    assert doctor.post(address("discharge-relative-add", stay.pk), {"name": ""}).status_code == 422
+
+
 def test_a_relative_of_another_patient_is_not_there(cast, doctor, stay):
     assert doctor.post(address("discharge-relative", stay.pk, daughter(cast.ma).pk)).status_code == 404
 

@@ -31,10 +31,11 @@ from careloop.plans import actions as plans_actions
 from careloop.plans.models import CarePlan, PlanDefinition
 from careloop.workbench import actions
 from careloop.workbench.forms import discharges as forms
-from careloop.workbench.forms.patient import NumberForm
+from careloop.workbench.forms.patient import NumberForm, RelativeForm
 from careloop.workbench.models import DischargeReview
 from careloop.workbench.reads import discharges as reads
 from careloop.workbench.reads.goals import kinds
+from careloop.workbench.reads.p360 import RELATIONS
 from careloop.workbench.reads.people import medicines
 from careloop.workbench.rules import GoalError, parse_goal
 
@@ -209,6 +210,16 @@ def relative(request: PageRequest, encounter_id: UUID, related_id: UUID) -> Http
 
 
 @page(patients_access.EDIT_CONTACT, methods=("POST",))
+def add_relative(request: PageRequest, encounter_id: UUID) -> HttpResponse:
+    """A relative the patient names at the bedside."""
+    encounter, form = _encounter(request, encounter_id), RelativeForm(request.POST)
+    if not form.is_valid():
+        return _again(request, encounter, error=_("Write the name of the relative."))
+    patients_actions.set_related_person(patient=encounter.patient, by=request.viewer, **form.cleaned_data)
+    return _again(request, encounter, told=_("%(name)s: saved") % {"name": form.cleaned_data["name"]})
+
+
+@page(patients_access.EDIT_CONTACT, methods=("POST",))
 def knowledge(request: PageRequest, encounter_id: UUID, contact_id: UUID) -> HttpResponse:
     """Whether whoever answers this number knows the diagnosis."""
     encounter = _encounter(request, encounter_id)
@@ -344,6 +355,7 @@ def _drawer(request: PageRequest, encounter: Encounter) -> dict[str, Any]:
         "may_send": viewer.can(messaging_access.SEND),
         "owners": forms.OwnerChoice().fields["owner"].choices,  # type: ignore[attr-defined]
         "reasons": forms.NO_FOLLOW_UP,
+        "relations": RELATIONS,
         "error": "",
         "qr": "",
     }
