@@ -3,6 +3,7 @@
 import { Refusal, get, post, wordsOf } from "../lib/ask.js";
 import { drain, keep, waiting, wipe } from "../lib/queue.js";
 import { isEnabled } from "../lib/enable.js";
+import { isFull } from "../lib/full.js";
 import { text } from "./texts.js";
 import { toast } from "./toasts.js";
 
@@ -105,6 +106,15 @@ function choose(button) {
 function hint(message) {
   const place = bar() && bar().querySelector("[data-result-hint]");
   if (place) place.textContent = message;
+}
+
+/** F9 straight from the last answer: who was called and gave every required answer was reached. Nothing is guessed else. */
+function completed() {
+  const asked = blocks().filter((block) => "required" in block.dataset);
+  const answered = (block) => linksOf(block).some((link) => valuesOf(link).length);
+  const spoke = chosenNumber && blocks().some(answered);
+  const done = bar() && bar().querySelector('[data-result="reached-patient"]');
+  if (spoke && done && asked.every(answered)) choose(done);
 }
 
 function chosenResult() {
@@ -324,8 +334,7 @@ function typed(event) {
 /** A full number field passes on by itself; the last one of a question goes to the next question. */
 function full(event) {
   const field = event.target;
-  const size = Number(field.dataset && field.dataset.jump);
-  if (!size || field.value.length < size || !form() || !form().contains(field)) return;
+  if (!isFull(field) || !form() || !form().contains(field)) return;
   const block = field.closest("[data-question]");
   const fields = [...block.querySelectorAll("input")];
   if (fields.indexOf(field) === fields.length - 1) advance(block); // leaving the field fires its change
@@ -470,6 +479,7 @@ function bind() {
     if (at("[data-questions] [data-value]")) pickOption(at("[data-value]"));
     if (at("[data-report]")) report(at("[data-report]"));
     if (at("[data-finish-button]")) {
+      if (!chosenResult()) completed();
       if (chosenResult()) finish({ outcome: chosenResult() });
       else {
         hint(say("choose"));

@@ -1,5 +1,7 @@
 // Question forms of the call screen: after a choice the focus goes on to the next question, Tab and Shift+Tab walk between
-// questions, a number field passes on when it is full (data-jump="3").
+// questions, a number field passes on when it is full (data-jump="3", data-most="200").
+import { isFull } from "../lib/full.js";
+
 function questionOf(element) {
   return element.closest ? element.closest("[data-question]") : null;
 }
@@ -36,8 +38,7 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  const size = Number(event.target.dataset && event.target.dataset.jump);
-  if (!size || event.target.value.length < size) return;
+  if (!isFull(event.target)) return;
   const question = questionOf(event.target);
   const fields = question ? [...question.querySelectorAll("input[data-jump]")] : [];
   const next = fields[fields.indexOf(event.target) + 1];
