@@ -17,6 +17,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
             ("workbench:today", "calendar-check", _("Follow-up today"), "tasks.work"),
             ("alerts:board", "alert-triangle", _("Alerts"), "alerts.view"),
             ("messaging:own", "inbox", _("My messages"), "accounts.self"),
+            ("tasks:unreachable", "phone-off", _("Not reachable"), "tasks.view"),
             ("rosters:workload", "user-share", _("Share out the work"), "tasks.distribute"),
             ("rosters:teams", "users-group", _("Teams and shifts"), "rosters.keep"),
         ),
@@ -52,6 +53,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         _("Administration"),
         (
             ("messaging:templates", "messages", _("Message templates"), "messaging.operate"),
+            ("tasks:ladder", "phone-call", _("Retry rules"), "tasks.edit-ladder"),
             ("integration:overview", "plug-connected", _("Data connections"), "integration.view"),
             ("console:people", "sitemap", _("Organization and rights"), "accounts.view"),
             ("console:audit", "history", _("Audit log"), "audit.view"),

@@ -120,6 +120,8 @@ REACTIONS = {
     tasks.PrioritiesRefreshed: (),
     tasks.SelfReportFlagged: (),
     tasks.RiskCarried: (),
+    tasks.LadderPublished: (),
+    tasks.PatientLost: (plans_jobs.end_for_loss,),
     tasks.FilterSaved: (),
     tasks.FilterRemoved: (),
     rosters.TeamChanged: (),

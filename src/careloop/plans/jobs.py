@@ -60,6 +60,15 @@ def stop_for_death(*, event: dict[str, Any]) -> None:
 
 
 @job()
+def end_for_loss(*, event: dict[str, Any]) -> None:
+    """PatientLost: the plan whose patient cannot be found ends."""
+    if event.get("care_plan_id"):
+        actions.stop_for_loss(
+            care_plan_id=UUID(event["care_plan_id"]), at=timezone.now(), by=Viewer.system("plans.end_for_loss")
+        )
+
+
+@job()
 def after_consent_changed(*, event: dict[str, Any]) -> None:
     """ConsentChanged: whoever refused all contact is in no plan; whoever allows it again goes on."""
     by, at = Viewer.system("plans.after_consent_changed"), timezone.now()

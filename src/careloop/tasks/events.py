@@ -1,7 +1,7 @@
 """What happened to work. Ids and codes only."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from careloop.kernel.events import Event
@@ -140,3 +140,20 @@ class RiskCarried(Event):
 
     task_ids: tuple[UUID, ...]
     risk: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderPublished(Event):
+    """A new version of the retry ladder was written."""
+
+    number: int
+    valid_from: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientLost(Event):
+    """Everything was tried: the follow-up ended as lost, for this reason."""
+
+    task_id: UUID
+    care_plan_id: UUID | None
+    reason: str

@@ -115,6 +115,11 @@ class Task(ScopedModel):
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
             models.Index(fields=["claimed_by"], name="task_in_hand", condition=Q(claimed_by__isnull=False)),
             models.Index(fields=["department", "ended_at"], name="task_ended", condition=~Q(status="requested")),
+            models.Index(
+                fields=["department", "-attempts", "due_at", "id"],
+                name="task_unreached",
+                condition=Q(status="requested", attempts__gt=0),
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -176,3 +181,18 @@ class SavedFilter(BaseModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["practitioner", "name"], name="saved_filter_once")]
+
+
+class LadderVersion(BaseModel):
+    """One version of the retry ladder that the hospital wrote itself. In force from its day on, until a later one's day."""
+
+    number = models.PositiveIntegerField(unique=True)
+    content = models.JSONField()
+    valid_from = models.DateField()
+    note = models.CharField(max_length=300)
+    written_at = models.DateTimeField()
+    written_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["-valid_from", "-number"], name="ladder_in_force")]
+        constraints = [models.CheckConstraint(condition=~Q(note=""), name="ladder_version_has_note")]

@@ -37,6 +37,7 @@ from careloop.plans.actions.endings import (
     realign_after_reopen,
     resume_ended,
     stop_for_death,
+    stop_for_loss,
     stop_for_outcome,
     stop_for_refusal,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "start_replay",
     "start_version",
     "stop_for_death",
+    "stop_for_loss",
     "stop_for_outcome",
     "stop_for_refusal",
     "stop_replay",

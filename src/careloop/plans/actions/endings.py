@@ -128,6 +128,17 @@ def stop_for_outcome(*, care_plan_id: UUID, outcome: str, at: datetime, by: View
 
 
 @action
+def stop_for_loss(*, care_plan_id: UUID, at: datetime, by: Viewer) -> int:
+    """Everything was tried and the patient cannot be found: this plan ends. Gives back how many plans were ended."""
+    plan = CarePlan.objects.unscoped("its own contact").filter(pk=care_plan_id).only("pk", "patient_id").first()
+    if plan is None:
+        return 0
+    hold_patients([plan.patient_id])
+    plans = [one for one in _running([plan.patient_id]) if one.pk == plan.pk]
+    return len(_end_plans(plans, reason="lost-to-follow-up", status=CarePlan.Status.REVOKED, at=at, by=by))
+
+
+@action
 def stop_for_refusal(*, patient_id: UUID, at: datetime, by: Viewer) -> int:
     """Whoever refused all contact leaves every plan. Gives back how many plans were ended."""
     hold_patients([patient_id])

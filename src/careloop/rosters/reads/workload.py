@@ -67,7 +67,7 @@ def loads(people: Iterable[Colleague], *, day: date) -> list[Load]:
         tasks.filter(status=Task.Status.COMPLETED, ended_at__range=(begin, until), ended_by__in=ids), "ended_by_id"
     )
     tried = ContactAttempt.objects.unscoped("counts per person, no patient is shown").filter(
-        by_practitioner__in=ids, started_at__range=(begin, until), undone_at__isnull=True
+        by_practitioner__in=ids, started_at__range=(begin, until), undone_at__isnull=True, channel="phone"
     )
     attempts = _counted(tried, "by_practitioner_id")
     reached = _counted(tried.filter(outcome__in=REACHED), "by_practitioner_id")

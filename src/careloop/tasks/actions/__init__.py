@@ -14,15 +14,29 @@ from careloop.tasks.actions.contact import (
 )
 from careloop.tasks.actions.filters import FilterNeedsName, remove_filter, save_filter
 from careloop.tasks.actions.finishing import TaskNeedsReason, TaskNotOpen, UnknownOutcome, close_tasks, complete_task
+from careloop.tasks.actions.ladder import (
+    LadderChangedMeanwhile,
+    LadderFaulty,
+    LadderNeedsNote,
+    LadderTooEarly,
+    publish_ladder,
+)
+from careloop.tasks.actions.losing import LOST_REASONS, LadderNotExhausted, LossNeedsReason, lose_patient
 from careloop.tasks.actions.opening import note_message, open_early
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities
 from careloop.tasks.rules import TaskRequest
 
 __all__ = [
-    "carry_risk",
     "AttemptResult",
     "FilterNeedsName",
+    "LOST_REASONS",
+    "LadderChangedMeanwhile",
+    "LadderFaulty",
+    "LadderNeedsNote",
+    "LadderNotExhausted",
+    "LadderTooEarly",
+    "LossNeedsReason",
     "PromiseNeedsTime",
     "TaskNeedsReason",
     "TaskNotOpen",
@@ -32,6 +46,7 @@ __all__ = [
     "UnknownOutcome",
     "assign_tasks",
     "call_back",
+    "carry_risk",
     "claim_next",
     "claim_task",
     "close_tasks",
@@ -39,9 +54,11 @@ __all__ = [
     "flag_self_report",
     "hand_out",
     "keep_claim",
+    "lose_patient",
     "note_message",
     "open_early",
     "promise_call",
+    "publish_ladder",
     "record_attempt",
     "refresh_priorities",
     "release_claims",

@@ -213,10 +213,12 @@ def _after(
     _write(task, at, attempts=task.attempts + 1, last_attempt_at=at, **told)
     if outcome.effect == "complete":
         complete_task(task=task, outcome=outcome.code, at=at, by=by)
+        _follow(task, outcome, at, by)
     elif outcome.effect == "promise" and promised_at is not None:
         _promise_all(task, promised_at, at, by)
     elif outcome.effect in ("close", "end-contact"):
         _end(task, outcome, at, by)
+        _follow(task, outcome, at, by)
     elif outcome.effect == "retry":
         return _climb(task, outcome, at, by)
     return None
@@ -241,37 +243,50 @@ def _end(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> None:
 
 def _climb(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> Decision:
     """The next step of the retry ladder, for this task and those of the same call."""
+    ladder = reads.ladder_in_force(timezone.localtime(at).date())
+    reach = reads.reach_of([task.patient_id], viewer=by, at=at, ladder=ladder).get(task.patient_id)
     decision = rules.decide(
         outcome=outcome.code,
         numbers=reads.numbers_of(task.patient_id, viewer=by),
         tries=reads.tries_of(task.pk, viewer=by),
         at=timezone.localtime(at),
+        ladder=ladder,
+        favourite=reach.band if reach else "",
     )
     until = decision.not_before or at
     for one in [task, *_companions(task, by, at)]:
         if until > at:
             snooze_task(task=one, until=until, reason=decision.reason, at=at, by=by)
-    if decision.move in ("contact-check", "review"):
-        request_tasks(requests=[_question_for_a_person(task, decision, at)], by=by)
+    if decision.move in ("letter", "visit", "contact-check", "review"):
+        request_tasks(requests=[_question_for_a_person(task, decision.move, at, decision.not_before)], by=by)
     return decision
 
 
-def _question_for_a_person(task: Task, decision: Decision, at: datetime) -> TaskRequest:
-    """No number left, or tried often enough: somebody looks for a number or decides that the patient is lost."""
+def _follow(task: Task, outcome: Outcome, at: datetime, by: Viewer) -> None:
+    """What the ladder asks for after a contact that ended the task, e.g. look for the new address of who moved."""
+    ladder = reads.ladder_in_force(timezone.localtime(at).date())
+    what = ladder.follow.get(outcome.code, "none")
+    if what != "none":
+        hours = ladder.contact_check_within_hours if what == "contact-check" else ladder.review_within_hours
+        request_tasks(requests=[_question_for_a_person(task, what, at, at + timedelta(hours=hours))], by=by)
+
+
+def _question_for_a_person(task: Task, move: str, at: datetime, until: datetime | None) -> TaskRequest:
+    """No number left, or tried often enough: somebody looks for a number, writes a letter, or decides that the patient is lost."""
     return TaskRequest(
-        key=f"{decision.move}:{task.pk}:{task.attempts}",
+        key=f"{move}:{task.pk}:{task.attempts}",
         patient_id=task.patient_id,
         department_id=task.department_id,
         kind=Task.Kind.CONTACT_CHECK,
         encounter_id=task.encounter_id,
         care_plan_id=task.care_plan_id,
-        step_code=decision.move,
+        step_code=move,
         focus_id=task.pk,
         plan_title=task.plan_title,
         diagnosis_text=task.diagnosis_text,
         risk=task.risk,
         available_at=at,
-        due_at=decision.not_before or at,
+        due_at=until or at,
     )
 
 

@@ -9,6 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from careloop.tasks.rules import Reach
+
 OUTCOME_LABELS: dict[str, Promise] = {
     "reached-patient": gettext_lazy("Completed"),
     "reached-informed-relative": gettext_lazy("Informed relative answered"),
@@ -30,6 +32,7 @@ OUTCOME_LABELS: dict[str, Promise] = {
     "transferred": gettext_lazy("Transferred"),
     "readmitted": gettext_lazy("Readmitted"),
     "died": gettext_lazy("Died"),
+    "lost-to-follow-up": gettext_lazy("Lost to follow-up"),
 }
 
 EVENT_LABELS: dict[str, Promise] = {
@@ -44,6 +47,7 @@ EVENT_LABELS: dict[str, Promise] = {
     "tasks.ClaimsReleased": gettext_lazy("Put back"),
     "tasks.TasksAssigned": gettext_lazy("Given to a person"),
     "tasks.SelfReportFlagged": gettext_lazy("Worrying answers"),
+    "tasks.PatientLost": gettext_lazy("Lost to follow-up"),
 }
 
 _RISKS: dict[str, Promise] = {
@@ -70,12 +74,80 @@ _CLOSED: dict[str, Promise] = {
     "readmission": gettext_lazy("The patient is in hospital again"),
     "duplicate": gettext_lazy("The same contact is planned already"),
     "window-over": gettext_lazy("Its time is over"),
+    "lost-to-follow-up": gettext_lazy("Lost to follow-up"),
+    "letter": gettext_lazy("A letter is on its way"),
+    "visit": gettext_lazy("A visit is planned"),
 }
 
 
 def outcome_label(code: str) -> str:
     """The words for an outcome code; an unknown code is shown as it is."""
     return str(OUTCOME_LABELS.get(code) or code)
+
+
+STEP_LABELS: dict[str, Promise] = {
+    "call": gettext_lazy("Call again"),
+    "letter": gettext_lazy("Write a letter"),
+    "visit": gettext_lazy("Visit at home"),
+    "contact-check": gettext_lazy("Look for a number"),
+    "review": gettext_lazy("A person decides"),
+    "no-number": gettext_lazy("No number left: look for one"),
+    "none": gettext_lazy("Nothing more"),
+}
+
+LOST_LABELS: dict[str, Promise] = {
+    "working-away": gettext_lazy("Works elsewhere"),
+    "moved": gettext_lazy("Moved, new address unknown"),
+    "missing": gettext_lazy("Missing"),
+    "not-reached": gettext_lazy("Not reached on every way"),
+    "other": gettext_lazy("Other reason"),
+}
+
+_FAULTS: dict[str, Promise] = {
+    "unreadable": gettext_lazy("A value is missing or cannot be read"),
+    "hours-backwards": gettext_lazy("Calling hours must begin before they end"),
+    "no-bands": gettext_lazy("There is no part of the day"),
+    "bands-disordered": gettext_lazy("Parts of the day must follow each other inside the calling hours"),
+    "too-many-rungs": gettext_lazy("There must be 1 to 12 steps"),
+    "unknown-step": gettext_lazy("This kind of step is not known"),
+    "end-goes-on": gettext_lazy("A step at which a person decides is the end; nothing may follow it"),
+    "no-end": gettext_lazy("Nothing follows this step, and it is not an end: say what comes next"),
+    "unknown-rung": gettext_lazy("The next step does not exist"),
+    "unknown-number": gettext_lazy("This choice of number is not known"),
+    "days-missing": gettext_lazy("Say how many days (1 to 30) a letter or visit gets"),
+    "cycle": gettext_lazy("The steps go round in a circle and never end"),
+    "too-long": gettext_lazy("More than 8 steps before the end"),
+    "outcome-missing": gettext_lazy("This result has no step"),
+    "unknown-outcome": gettext_lazy("This result is not in the list of results"),
+    "unknown-wait": gettext_lazy("This kind of waiting is not known"),
+    "minutes-missing": gettext_lazy("Say how many minutes to wait (1 to 20,160)"),
+    "at-once-again": gettext_lazy("The same number at once again would never end"),
+    "dead-number-again": gettext_lazy("A number without subscriber or with a stranger must not be dialled again"),
+    "no-number-needs-end": gettext_lazy("When no number is left, a person must decide"),
+    "limit": gettext_lazy("This number is too small or too large"),
+}
+
+
+def step_label(code: str) -> str:
+    """The words for a step of the retry ladder."""
+    return str(STEP_LABELS.get(code) or code)
+
+
+def lost_label(code: str) -> str:
+    """The words for a reason why somebody is lost."""
+    return str(LOST_LABELS.get(code) or code)
+
+
+def fault_text(code: str) -> str:
+    """The words for what is wrong with an edited ladder."""
+    return str(_FAULTS.get(code) or code)
+
+
+def reach_text(reach: Reach) -> str:
+    """The evidence for a good hour: "3 of 4 answered 17:30–20:00"."""
+    return _("%(reached)d of %(tried)d answered %(from)s–%(to)s") % {
+        "reached": reach.reached, "tried": reach.tried, "from": f"{reach.starts:%H:%M}", "to": f"{reach.ends:%H:%M}",
+    }  # fmt: skip
 
 
 def event_label(name: str) -> str:

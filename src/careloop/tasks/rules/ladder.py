@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from careloop.tasks.rules.outcomes import OUTCOMES
 
 CONTENT = Path(__file__).resolve().parent.parent / "content"
-NextMove = Literal["retry", "next-number", "contact-check", "review"]
+NextMove = Literal["retry", "next-number", "letter", "visit", "contact-check", "review"]
+Do = Literal["call", "letter", "visit", "contact-check", "review"]
+ENDINGS: tuple[Do, ...] = ("contact-check", "review")
+"""Rungs at which a person decides: after them the patient may be called lost."""
+FOLLOW: tuple[str, ...] = ("none", "contact-check", "review")
+WAITS: tuple[str, ...] = ("none", "minutes", "other-band")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +36,29 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """How long to wait after one outcome, and whether the same number may be tried again."""
+    """After one outcome: how long to wait, whether the same number may be tried again, and on which rung to begin."""
 
-    kind: str  # none | minutes | other-band
+    kind: str  # one of WAITS
     minutes: int = 0
     same_number: bool = True
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step. `number`: best or relative (a relative's first). `days`: how long a letter or visit gets to work."""
+
+    code: str
+    do: Do
+    next: str = ""
+    number: str = "best"
+    message: bool = False
+    days: int = 0
+
+    @property
+    def is_end(self) -> bool:
+        """Is there nothing after it?"""
+        return self.do in ENDINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +70,24 @@ class Ladder:
     closes: time
     bands: tuple[Band, ...]
     after: Mapping[str, Wait]
+    rungs: Mapping[str, Rung]
+    no_number: str
+    follow: Mapping[str, str]
     tries_per_number: int
-    sms_after_tries: int
-    rounds_until_review: int
     contact_check_within_hours: int
     review_within_hours: int
+
+    def left(self, rung: Rung) -> int:
+        """How many steps from this rung to the end. Every failed call makes it smaller, so every ladder ends."""
+        steps = 0
+        while rung.next:
+            rung, steps = self.rungs[rung.next], steps + 1
+        return steps
+
+    @property
+    def rounds_until_review(self) -> int:
+        """After at most so many failed calls a person decides."""
+        return 1 + max(self.left(self.rungs[wait.start]) for wait in self.after.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +124,13 @@ class Decision:
 
 def parse_ladder(text: str) -> Ladder:
     """Read a ladder file."""
-    data = json.loads(text)
+    return ladder_of(json.loads(text))
+
+
+def ladder_of(data: Mapping[str, Any]) -> Ladder:
+    """A ladder out of its content, which ladder_check.faults() has found good."""
     return Ladder(
-        version=data["version"],
+        version=str(data["version"]),
         opens=time.fromisoformat(data["calling_hours"]["from"]),
         closes=time.fromisoformat(data["calling_hours"]["to"]),
         bands=tuple(
@@ -98,12 +138,13 @@ def parse_ladder(text: str) -> Ladder:
             for b in data["bands"]
         ),
         after={
-            code: Wait(kind=w["wait"], minutes=w.get("minutes", 0), same_number=w["same_number"])
+            code: Wait(kind=w["wait"], minutes=w.get("minutes", 0), same_number=w["same_number"], start=w["start"])
             for code, w in data["after"].items()
         },
+        rungs={code: Rung(code=code, **rung) for code, rung in data["rungs"].items()},
+        no_number=data["no_number"],
+        follow=dict(data.get("follow", {})),
         tries_per_number=data["tries_per_number"],
-        sms_after_tries=data["sms_after_tries"],
-        rounds_until_review=data["rounds_until_review"],
         contact_check_within_hours=data["contact_check_within_hours"],
         review_within_hours=data["review_within_hours"],
     )
@@ -127,28 +168,73 @@ def _eagerness(number: Number) -> tuple[float, bool, bool, int, str]:
 
 
 def decide(
-    *, outcome: str, numbers: Sequence[Number], tries: Sequence[Try], at: datetime, ladder: Ladder | None = None
+    *,
+    outcome: str,
+    numbers: Sequence[Number],
+    tries: Sequence[Try],
+    at: datetime,
+    ladder: Ladder | None = None,
+    favourite: str = "",
 ) -> Decision:
     """What follows after an unsuccessful attempt.
 
     `tries` are all attempts for the task, this one last; `numbers` as they stand after it (a dead number is marked).
     A number found dead by this task's own last try on it stays dead for it, even if the record disagrees.
-    `at` in the hospital's own time zone.
+    `favourite`: the part of the day in which this patient answered before. `at` in the hospital's own time zone.
     """
     ladder = ladder or shipped_ladder()
-    failed = found_dead(tries)
-    numbers = [replace(number, dead=number.dead or number.id in failed) for number in numbers]
+    numbers = alive(numbers, tries)
     if best_number(numbers) is None:
-        return Decision(
-            move="contact-check",
-            not_before=at + timedelta(hours=ladder.contact_check_within_hours),
-            reason="no-number-left",
-        )
-    if rounds(tries) >= ladder.rounds_until_review:
-        return Decision(
-            move="review", not_before=at + timedelta(hours=ladder.review_within_hours), reason="tried-enough"
-        )
-    return _try_again(outcome, numbers, tries, at, ladder)
+        return _end(ladder.rungs[ladder.no_number], at, ladder, reason="no-number-left")
+    rung = rung_after(tries, ladder)
+    if rung is not None and rung.is_end:
+        return _end(rung, at, ladder, reason="tried-enough")
+    if rung is not None and rung.do in ("letter", "visit"):
+        until = _within_hours(at + timedelta(days=rung.days), ladder)
+        return Decision(move=rung.do, not_before=until, send_message=rung.message, reason=rung.do)  # type: ignore[arg-type]  # "call" and the ends are excluded above
+    return _try_again(outcome, numbers, tries, at, ladder, rung, favourite)
+
+
+def alive(numbers: Sequence[Number], tries: Sequence[Try]) -> list[Number]:
+    """The numbers as this task knows them: what it found dead itself is dead."""
+    failed = found_dead(tries)
+    return [replace(number, dead=number.dead or number.id in failed) for number in numbers]
+
+
+def is_exhausted(*, numbers: Sequence[Number], tries: Sequence[Try], ladder: Ladder) -> bool:
+    """Has everything been tried: at an end of the ladder, or no number left at all? Only then is somebody lost."""
+    rung = rung_after(tries, ladder)
+    return best_number(alive(numbers, tries)) is None or (rung is not None and rung.is_end)
+
+
+def rung_after(tries: Sequence[Try], ladder: Ladder) -> Rung | None:
+    """On which rung a task stands after these tries; None while no call has really failed.
+
+    An outcome begins at its own rung, but never further from the end than the task is already: each failed call
+    leads on, whatever the mixture of outcomes.
+    """
+    here: Rung | None = None
+    for one in tries:
+        if not _counts(one):
+            continue
+        start = ladder.rungs[ladder.after[one.outcome].start] if one.outcome in ladder.after else None
+        if here is None or start is not None and ladder.left(start) < ladder.left(here) - 1:
+            here = start
+        elif here.next:
+            here = ladder.rungs[here.next]
+    return here
+
+
+def _counts(one: Try) -> bool:
+    """A real call that failed. An empty number or a wrong person says nothing about the patient."""
+    known = OUTCOMES.get(one.outcome)
+    return known is not None and known.effect == "retry" and not known.number_failed
+
+
+def _end(rung: Rung, at: datetime, ladder: Ladder, *, reason: str) -> Decision:
+    hours = ladder.contact_check_within_hours if rung.do == "contact-check" else ladder.review_within_hours
+    move: NextMove = "contact-check" if rung.do == "contact-check" else "review"
+    return Decision(move=move, not_before=at + timedelta(hours=hours), reason=reason)
 
 
 def found_dead(tries: Sequence[Try]) -> frozenset[UUID]:
@@ -158,25 +244,33 @@ def found_dead(tries: Sequence[Try]) -> frozenset[UUID]:
 
 
 def rounds(tries: Sequence[Try]) -> int:
-    """How often a real call failed. An empty number or a wrong person says nothing about the patient."""
-    counted = [t for t in tries if t.outcome in OUTCOMES and not OUTCOMES[t.outcome].number_failed]
-    return len([t for t in counted if OUTCOMES[t.outcome].effect == "retry"])
+    """How often a real call failed."""
+    return len([one for one in tries if _counts(one)])
 
 
-def _try_again(outcome: str, numbers: Sequence[Number], tries: Sequence[Try], at: datetime, ladder: Ladder) -> Decision:
+def _try_again(
+    outcome: str,
+    numbers: Sequence[Number],
+    tries: Sequence[Try],
+    at: datetime,
+    ladder: Ladder,
+    rung: Rung | None,
+    favourite: str,
+) -> Decision:
     wait = ladder.after.get(outcome, Wait(kind="other-band"))
     last = tries[-1].number_id if tries else None
     used_up = last is not None and _tries_on(last, tries) >= ladder.tries_per_number
     leave = frozenset({last}) if last is not None and (used_up or not wait.same_number) else frozenset()
-    number = best_number(numbers, skip=leave) or best_number(numbers)
+    relatives = [n for n in numbers if n.owner == "relative"] if rung is not None and rung.number == "relative" else []
+    number = best_number(relatives, skip=leave) or best_number(numbers, skip=leave) or best_number(numbers)
     assert number is not None  # decide() has looked
     moved_on = number.id != last
-    not_before = at if moved_on and wait.kind == "none" else _after_wait(wait, at, ladder)
+    not_before = at if moved_on and wait.kind == "none" else _after_wait(wait, at, ladder, favourite)
     return Decision(
         move="next-number" if moved_on else "retry",
         number_id=number.id,
         not_before=_within_hours(not_before, ladder),
-        send_message=rounds(tries) >= ladder.sms_after_tries,
+        send_message=rung is not None and rung.message,
         reason=outcome,
     )
 
@@ -185,12 +279,22 @@ def _tries_on(number_id: UUID, tries: Sequence[Try]) -> int:
     return len([t for t in tries if t.number_id == number_id])
 
 
-def _after_wait(wait: Wait, at: datetime, ladder: Ladder) -> datetime:
+def _after_wait(wait: Wait, at: datetime, ladder: Ladder, favourite: str = "") -> datetime:
     if wait.kind == "minutes":
         return at + timedelta(minutes=wait.minutes)
     if wait.kind == "other-band":
-        return other_band(at, ladder)
+        return favourite_band(at, ladder, favourite) or other_band(at, ladder)
     return at
+
+
+def favourite_band(at: datetime, ladder: Ladder, favourite: str) -> datetime | None:
+    """When the patient's own good hours begin next. None without such hours, or when the call failed just there."""
+    band = next((one for one in ladder.bands if one.code == favourite), None)
+    here = band_of(at, ladder)
+    if band is None or (here is not None and here.code == favourite):
+        return None
+    start = _at_time(at, band.starts)
+    return start if start > at else start + timedelta(days=1)
 
 
 def other_band(at: datetime, ladder: Ladder) -> datetime:

@@ -74,7 +74,9 @@ def test_every_failure_has_a_step_on_the_ladder():
 
 def test_the_result_bar_shows_at_most_six():
     assert rules.RESULT_BAR == ("reached-patient", "call-later", "refused", "wrong-person")
-    assert set(rules.RESULT_BAR) | set(rules.NOT_REACHED) | set(rules.MORE) | set(rules.BY_MACHINE) == set(rules.OUTCOMES)
+    assert set(rules.RESULT_BAR) | set(rules.NOT_REACHED) | set(rules.MORE) | set(rules.BY_MACHINE) == set(
+        rules.OUTCOMES
+    )
     assert rules.outcome_of("gone-fishing") is None
 
 
