@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -178,3 +179,13 @@ def test_the_periodic_job_hands_patients_on(scene: Scene) -> None:
     jobs.run_channel_ladder.func(timestamp=int(NINE.timestamp()))
     queued = ProcrastinateJob.objects.filter(task_name="careloop.plans.jobs.climb_ladders")
     assert [job.args["patient_id"] for job in queued] == [str(scene.cast.zhang.pk)]
+
+
+def test_a_lost_patient_ends_the_plan_and_only_this_one(scene: Scene) -> None:
+    plan = start(scene, ask())
+    assert actions.stop_for_loss(care_plan_id=plan.pk, at=NINE, by=SYSTEM) == 1
+    assert actions.stop_for_loss(care_plan_id=plan.pk, at=NINE, by=SYSTEM) == 0
+    plan.refresh_from_db()
+    assert (plan.status, plan.end_reason) == ("revoked", "lost-to-follow-up")
+    assert not [task for task in tasks_of(plan) if task.status == "requested"]
+    assert actions.stop_for_loss(care_plan_id=uuid4(), at=NINE, by=SYSTEM) == 0

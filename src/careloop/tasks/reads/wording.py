@@ -32,7 +32,6 @@ OUTCOME_LABELS: dict[str, Promise] = {
     "transferred": gettext_lazy("Transferred"),
     "readmitted": gettext_lazy("Readmitted"),
     "died": gettext_lazy("Died"),
-    "lost-to-follow-up": gettext_lazy("Lost to follow-up"),
 }
 
 EVENT_LABELS: dict[str, Promise] = {
@@ -82,6 +81,9 @@ _CLOSED: dict[str, Promise] = {
 
 def outcome_label(code: str) -> str:
     """The words for an outcome code; an unknown code is shown as it is."""
+    if code.startswith("lost-"):
+        reason = LOST_LABELS.get(code.removeprefix("lost-"))
+        return f"{_('Lost to follow-up')} · {reason}" if reason else _("Lost to follow-up")
     return str(OUTCOME_LABELS.get(code) or code)
 
 

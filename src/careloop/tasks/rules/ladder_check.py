@@ -8,13 +8,13 @@ from datetime import time
 from typing import Any
 
 from careloop.tasks.rules.ladder import ENDINGS, FOLLOW, WAITS
-from careloop.tasks.rules.outcomes import OUTCOMES
+from careloop.tasks.rules.outcomes import BY_MACHINE, OUTCOMES
 
 RETRIED = tuple(code for code, outcome in OUTCOMES.items() if outcome.effect == "retry")
 FOLLOWED = tuple(
     code
     for code, outcome in OUTCOMES.items()
-    if outcome.effect in ("complete", "close") and code not in ("reached-patient", "answered-online")
+    if outcome.effect in ("complete", "close") and code not in ("reached-patient", *BY_MACHINE)
 )
 DOES = ("call", "letter", "visit", *ENDINGS)
 MOST_RUNGS, LONGEST_PATH, LONGEST_WAIT, MOST_TRIES, MOST_HOURS, MOST_DAYS = 12, 8, 14 * 24 * 60, 5, 30 * 24, 30
