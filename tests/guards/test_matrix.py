@@ -26,7 +26,7 @@ from careloop.messaging import actions as messaging
 from careloop.messaging.rules.requests import ReplyData
 from careloop.messaging.tests.factories import queue, site
 from careloop.patients import actions as patients
-from careloop.patients.models import ContactPoint, DuplicateCandidate, RelatedPerson
+from careloop.patients.models import ContactPoint, DocumentReference, DuplicateCandidate, RelatedPerson
 from careloop.patients.rules import IdentifierData, PersonData
 from careloop.plans import actions as plans
 from careloop.plans.models import CarePlan
@@ -171,10 +171,11 @@ def planned(cast: Cast) -> dict[str, UUID | str]:
     review = workbench.confirm_discharge(encounter=stay, definition=None, at=now, by=cast.as_zhao)
     with seeding():
         relative = RelatedPerson.objects.create(patient=cast.zhang, name="Zhou Min")
+        document = DocumentReference.objects.create(patient=cast.zhang, key="d1", title="Summary", text="text")
     return {
         "care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code,
         "draft_id": draft.pk, "replay_id": replay.pk,
-        "encounter_id": stay.pk, "review_id": review.pk, "related_id": relative.pk,
+        "encounter_id": stay.pk, "review_id": review.pk, "related_id": relative.pk, "document_id": document.pk,
     }  # fmt: skip
 
 

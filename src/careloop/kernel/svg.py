@@ -65,7 +65,7 @@ class Series:
 
 @dataclass(frozen=True)
 class LineChart:
-    """A chart with axes: x labels, y ticks, lines, and perhaps a dashed target line."""
+    """A chart with axes: x labels, y ticks, lines, and perhaps a dashed target line or a band to stay within."""
 
     width: int
     height: int
@@ -77,6 +77,8 @@ class LineChart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     target_y: float | None = None
+    band_y: float | None = None
+    band_height: float | None = None
 
 
 def sparkline(
@@ -116,13 +118,14 @@ def line_chart(
     width: int = 640,
     height: int = 220,
     target: float | None = None,
+    band: tuple[float, float] | None = None,
 ) -> LineChart:
     """Draws each (name, values) against the labels. Refuses values that do not match the labels in number."""
     if any(len(values) != len(labels) for _, values in series):
         raise ValueError("each series needs one value (or None) for each label")
     left, right, top, bottom = 40, 56, 12, 24
     known = [value for _, values in series for value in values if value is not None]
-    steps = nice_steps(*_bounds([*known, *([target] if target is not None else [])]))
+    steps = nice_steps(*_bounds([*known, *([target] if target is not None else []), *(band or ())]))
 
     def x_of(index: int) -> float:
         return _scale(index, 0, len(labels) - 1, left, width - right)
@@ -141,6 +144,8 @@ def line_chart(
         x_ticks=_thinned(tuple(Tick(x_of(index), label) for index, label in enumerate(labels))),
         y_ticks=tuple(Tick(y_of(step), f"{step:g}") for step in steps),
         target_y=None if target is None else y_of(target),
+        band_y=y_of(band[1]) if band else None,
+        band_height=y_of(band[0]) - y_of(band[1]) if band else None,
     )
 
 

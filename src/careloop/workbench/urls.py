@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.workbench.views import call, discharges, duplicates, home, p360, patients, today, why
+from careloop.workbench.views import call, discharges, duplicates, home, p360, patients, record_changes, today, why
 
 app_name = "workbench"
 urlpatterns = [
@@ -90,5 +90,15 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/numbers/<uuid:contact_id>/reveal/", p360.reveal, name="contact-reveal"),
     path("patients/<uuid:patient_id>/consents/", p360.consent, name="consent"),
     path("patients/<uuid:patient_id>/relatives/", p360.relative, name="relative"),
+    path("patients/<uuid:patient_id>/relatives/<uuid:related_id>/", record_changes.edit_relative, name="relative-edit"),
+    path("patients/<uuid:patient_id>/death/withdraw/", record_changes.withdraw_death, name="withdraw-death"),
+    path("patients/<uuid:patient_id>/access/", record_changes.lend, name="lend-access"),
+    path("patients/<uuid:patient_id>/sensitivity/", record_changes.sensitivity, name="sensitivity"),
+    path("patients/<uuid:patient_id>/documents/<uuid:document_id>/", record_changes.document, name="document"),
+    path(
+        "patients/<uuid:patient_id>/documents/<uuid:document_id>/file/",
+        record_changes.document_file,
+        name="document-file",
+    ),
     path("patients/<uuid:patient_id>/<slug:tab>/", p360.patient, name="patient-tab"),
 ]

@@ -117,6 +117,13 @@ function completed() {
   if (spoke && done && asked.every(answered)) choose(done);
 }
 
+/** Chosen while talking, sent with the result: undo within ten seconds holds it back. */
+function toggle(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(on));
+  button.classList.toggle("on", on);
+}
+
 function chosenResult() {
   const button = bar() && bar().querySelector('[data-result][aria-pressed="true"]');
   return button ? button.dataset.result : "";
@@ -136,6 +143,7 @@ async function finish(fields) {
     const note = document.getElementById("note");
     const answer = await post(here.dataset.finish, {
       contact_point: chosenNumber || number(), seconds: String(seconds), note: note ? note.value : "",
+      send: [...here.querySelectorAll('[data-send][aria-pressed="true"]')].map((one) => one.dataset.send),
       ready: ahead ? `${ahead.task}:${ahead.stamp}` : "", ...fields,
     });
     const next = answer.json();
@@ -475,6 +483,7 @@ function bind() {
     if (at("[data-hang-button]")) hangUp();
     if (at("[data-ask]")) ask(at("[data-ask]").dataset.ask);
     if (at("[data-result]")) choose(at("[data-result]"));
+    if (at("[data-send]")) toggle(at("[data-send]"));
     if (at("[data-tab]")) tab(at("[data-tab]"));
     if (at("[data-questions] [data-value]")) pickOption(at("[data-value]"));
     if (at("[data-report]")) report(at("[data-report]"));

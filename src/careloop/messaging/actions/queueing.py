@@ -147,6 +147,21 @@ def suppress_open(*, task_ids: Sequence[UUID], reason: str, at: datetime, by: Vi
     return changed
 
 
+@action
+def hold_back(*, keys: Sequence[str], reason: str, at: datetime, by: Viewer) -> int:
+    """Hold back these messages as far as no sender has them yet: whoever asked for them took it back. Says how many."""
+    waiting = Communication.objects.unscoped("the keys are the asker's own").filter(
+        key__in=keys, state__in=[State.QUEUED, State.PREPARATION], maybe_sent=False
+    )
+    found = list(waiting.select_for_update(skip_locked=True, of=("self",)).order_by("pk"))
+    held = Communication.objects.unscoped("the rows just locked").filter(pk__in=[c.pk for c in found])
+    held.update(state=State.SUPPRESSED, reason=reason, ended_at=at, updated_at=at)
+    for communication in found:
+        communication.state, communication.reason = State.SUPPRESSED, reason
+    record_all([_fact(c) for c in found], by=by)
+    return len(found)
+
+
 def _by_key(keys: Sequence[str]) -> dict[str, Communication]:
     found = Communication.objects.unscoped("the key is the asker's own").filter(key__in=keys)
     return {communication.key: communication for communication in found}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel.display import number
 from careloop.kernel.pages import PageRequest
+from careloop.plans.reads.titles import Titles, titles_in
 from careloop.portal import reads, rules
 from careloop.portal.access import patient_page
 from careloop.portal.views.showing import show
@@ -44,19 +46,20 @@ def _measure_card(request: PageRequest, measurement: rules.Measurement) -> dict[
 @patient_page("home")
 def plan(request: PageRequest) -> HttpResponse:
     """The plans that run, what comes next and what is done."""
-    at = timezone.now()
+    at, titles = timezone.now(), titles_in(get_language() or "zh-hans")
     context = {
-        "plans": reads.running_plans(request.viewer),
+        "plans": [titles.plan(title) for title in reads.running_plans(request.viewer)],
         "coming": [
             {
-                "title": task.step_title or task.plan_title,
+                "title": title_of(task, titles),
                 "how": task.get_kind_display(),
                 "date": day_words(task.due_at),
             }
             for task in reads.coming_tasks(request.viewer, at=at)
         ],
         "done": [
-            {"title": title_of(task), "date": day_words(task.ended_at)} for task in reads.done_tasks(request.viewer)
+            {"title": title_of(task, titles), "date": day_words(task.ended_at)}
+            for task in reads.done_tasks(request.viewer)
         ],
     }
     return show(request, "portal/plan.html", context, title=_("My plan"), back=HOME)
@@ -69,9 +72,9 @@ def medicines(request: PageRequest) -> HttpResponse:
     return show(request, "portal/medicines.html", context, title=_("My medicines"), back=HOME)
 
 
-def title_of(task: Task) -> str:
-    """What the patient calls it: the step, else the plan."""
-    return task.step_title or task.plan_title
+def title_of(task: Task, titles: Titles) -> str:
+    """What the patient calls it, in the patient's language: the step, else the plan."""
+    return titles.step(task.plan_title, task.step_title) or titles.plan(task.plan_title)
 
 
 def day_words(moment: object) -> str:

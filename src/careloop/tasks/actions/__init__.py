@@ -4,6 +4,7 @@ from careloop.tasks.actions.assigning import assign_tasks, hand_out
 from careloop.tasks.actions.calling_back import call_back
 from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, keep_claim, release_claims
 from careloop.tasks.actions.contact import (
+    UNDO_WITHIN,
     AttemptResult,
     PromiseNeedsTime,
     TooLateToUndo,
@@ -43,6 +44,7 @@ __all__ = [
     "TaskRequest",
     "TaskTaken",
     "TooLateToUndo",
+    "UNDO_WITHIN",
     "UnknownOutcome",
     "assign_tasks",
     "call_back",

@@ -1,6 +1,14 @@
 """What the pages write in one go, over several rooms."""
 
-from careloop.workbench.actions.calls import NoForm, NothingToReport, finish_call, report_now, save_call_answer
+from careloop.workbench.actions.calls import (
+    AFTER_CALL,
+    NoForm,
+    NothingToReport,
+    finish_call,
+    report_now,
+    save_call_answer,
+    take_back_call,
+)
 from careloop.workbench.actions.discharges import (
     AlreadyReviewed,
     CodeWrong,
@@ -15,6 +23,7 @@ from careloop.workbench.actions.discharges import (
 )
 
 __all__ = [
+    "AFTER_CALL",
     "AlreadyReviewed",
     "CodeWrong",
     "NoForm",
@@ -29,5 +38,6 @@ __all__ = [
     "save_call_answer",
     "send_number_check",
     "send_plan",
+    "take_back_call",
     "undo_review",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from careloop.alerts.actions import raise_alerts
@@ -13,15 +15,17 @@ from careloop.alerts.models import Alert
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.messaging.actions import hold_back, queue_message
+from careloop.patients.actions import issue_link
 from careloop.plans.actions import finish_follow_up
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires import reads as questionnaire_reads
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks import actions as tasks
 from careloop.tasks import rules
-from careloop.tasks.models import Task
+from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads import held_by_others
-from careloop.workbench.reads.questions import questionnaire_of, response_of
+from careloop.workbench.reads.questions import after_call, questionnaire_of, response_of
 
 
 class NoForm(Refused):
@@ -49,9 +53,11 @@ def finish_call(
     promised_at: datetime | None,
     at: datetime,
     by: Viewer,
+    send: Sequence[str] = (),
 ) -> tasks.AttemptResult:
-    """The result of a call, and with it the answers when the contact is complete. Both or neither.
+    """The result of a call, with the answers when the contact is complete and the messages chosen meanwhile. All or none.
 
+    `send` holds codes of AFTER_CALL; what makes no sense after this result is not sent (nothing to who refused).
     Refused: required answers missing, a promise without a time, a task that ended meanwhile.
     """
     done = tasks.record_attempt(
@@ -61,7 +67,40 @@ def finish_call(
     known = rules.outcome_of(outcome)
     if known is not None and known.effect == "complete":
         finish_follow_up(task=task, response=_answers_to_complete(task, at, by), outcome=outcome, at=at, by=by)
+    for what in sorted(set(send) & after_call(task, outcome)):
+        _send_after(what, done.attempt, task, at=at, by=by)
     return done
+
+
+AFTER_CALL: Final = {"questionnaire": "follow-up-link", "plan": "plan-link", "measurement": "measurement-link"}
+_PURPOSE: Final = {"questionnaire": "questionnaire", "plan": "home", "measurement": "measurement"}
+_LASTS: Final = timedelta(days=14)
+
+
+def _send_after(what: str, attempt: ContactAttempt, task: Task, *, at: datetime, by: Viewer) -> None:
+    """It leaves only when the result can no longer be undone."""
+    link = issue_link(
+        patient_id=task.patient_id, purpose=_PURPOSE[what], task_id=task.pk if what == "questionnaire" else None,
+        expires_at=at + _LASTS, by=by,
+    )  # fmt: skip
+    params = {"discharge_date": timezone.localdate(task.discharged_at or at)} if what == "questionnaire" else {}
+    queue_message(
+        key=_after_key(attempt, what), patient_id=task.patient_id, channel="sms", template_code=AFTER_CALL[what],
+        params=params, task_id=task.pk if what == "questionnaire" else None, link_id=link.pk,
+        not_before=at + tasks.UNDO_WITHIN + timedelta(seconds=2), at=at, by=by,
+    )  # fmt: skip
+
+
+def _after_key(attempt: ContactAttempt, what: str) -> str:
+    return f"after-call:{attempt.pk}:{what}"
+
+
+@action
+def take_back_call(*, attempt: ContactAttempt, at: datetime, by: Viewer) -> Task:
+    """Undo of a result: the task stands as before, and what was to be sent after the call is held back."""
+    task = tasks.undo_attempt(attempt=attempt, at=at, by=by)
+    hold_back(keys=[_after_key(attempt, what) for what in AFTER_CALL], reason="withdrawn", at=at, by=by)
+    return task
 
 
 def _answers_to_complete(task: Task, at: datetime, by: Viewer) -> QuestionnaireResponse | None:

@@ -9,8 +9,9 @@ from django import forms
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
+from careloop.accounts.models import Practitioner
 from careloop.patients.actions import SCOPES
-from careloop.patients.models import Consent, Risk
+from careloop.patients.models import Consent, Patient, Risk
 from careloop.patients.reads import PatientFilter
 from careloop.patients.rules.codes import RELATION_WORDS
 
@@ -64,6 +65,25 @@ class RelativeForm(forms.Form):
     )
     may_answer = forms.BooleanField(required=False)
     may_receive = forms.BooleanField(required=False)
+
+
+class GrantForm(forms.Form):
+    """Who may see a record that is not theirs, why, and for how long."""
+
+    HOURS = (4, 24, 72, 168)
+    person = forms.ModelChoiceField(label=_("Colleague"), queryset=Practitioner.objects.none())
+    reason = forms.CharField(label=_("Reason"), max_length=300)
+    hours = forms.TypedChoiceField(label=_("For how long"), coerce=int, choices=[(h, h) for h in HOURS])
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["person"].queryset = Practitioner.objects.filter(is_active=True)  # type: ignore[attr-defined]
+
+
+class SensitivityForm(forms.Form):
+    """Open to the care team, or to nobody without the right to sensitive records."""
+
+    sensitivity = forms.ChoiceField(choices=Patient.Sensitivity.choices)
 
 
 class ConsentForm(forms.Form):

@@ -14,11 +14,15 @@ from careloop.kernel.svg import LineChart, line_chart
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Observation
 from careloop.plans.reads.pages import Node, patient_cards
+from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.reads import responses_of
 from careloop.tasks.models import Task
 from careloop.tasks.reads import in_hand, outcome_label, reason_text
 from careloop.tasks.rules import OUTCOMES
 from careloop.workbench.reads import people, questions
+from careloop.workbench.reads.goals import pressure_goal
+from careloop.workbench.reads.p360 import usual_zone
+from careloop.workbench.rules import Goal, pressure_band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class Pressure:
     newest: str
     at: datetime
     high: bool
+    goal: str  # as written, "" when the usual zone is drawn
 
 
 def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
@@ -48,7 +53,9 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
         "is_taken": held and task.claimed_by_id != viewer.practitioner_id,
         "together": in_hand(viewer=viewer, at=at).filter(patient_id=task.patient_id).exclude(pk=task.pk).count(),
         "medicines": people.medicines(task.patient_id, viewer=viewer),
-        "pressure": pressure(people.blood_pressure(task.patient_id, viewer=viewer)),
+        "pressure": pressure(
+            people.blood_pressure(task.patient_id, viewer=viewer), pressure_goal(task.patient_id, viewer=viewer)
+        ),
         "history": people.attempts(task.patient_id, viewer=viewer),
         "outcome_words": {code: outcome_label(code) for code in OUTCOMES},
         "form": form,
@@ -56,6 +63,7 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
         "advice": questions.advice(form),
         "responses": responses_of(task.patient_id, viewer=viewer)[:5],
         "stamp": stamp(task),
+        "titles": titles_in(get_language() or "zh-hans"),
     }
 
 
@@ -81,8 +89,8 @@ def stamp(task: Task) -> str:
     return f"{task.updated_at.timestamp():.6f}-{task.patient.updated_at.timestamp():.6f}"
 
 
-def pressure(readings: Sequence[Observation]) -> Pressure | None:
-    """Systolic and diastolic by day, newest last; None when nothing was measured."""
+def pressure(readings: Sequence[Observation], goal: Goal | None = None) -> Pressure | None:
+    """Systolic and diastolic by day, newest last, over the zone of the patient's goal; None when nothing was measured."""
     by_moment: dict[datetime, dict[str, float]] = {}
     for reading in readings:
         if reading.value_number is not None:
@@ -95,8 +103,21 @@ def pressure(readings: Sequence[Observation]) -> Pressure | None:
     systolic, diastolic = (newest.get(code) for code in people.BLOOD_PRESSURE)
     labels = [f"{timezone.localtime(moment):%d}" for moment in moments]
     return Pressure(
-        chart=line_chart(labels, [("", upper), ("", lower)], width=258, height=84),
+        chart=line_chart(
+            labels, [("", upper), ("", lower)], width=258, height=84, band=pressure_band(goal, default=usual_zone())
+        ),
         newest="/".join(f"{value:g}" if value is not None else "–" for value in (systolic, diastolic)),
         at=moments[-1],
-        high=any(reading.effective_at == moments[-1] and reading.interpretation in ("H", "HH") for reading in readings),
+        goal=goal.written() if goal else "",
+        high=_is_high(systolic, diastolic, goal)
+        or any(reading.effective_at == moments[-1] and reading.interpretation in ("H", "HH") for reading in readings),
+    )
+
+
+def _is_high(systolic: float | None, diastolic: float | None, goal: Goal | None) -> bool:
+    """Above the patient's own goal: `<130/80` is missed by 130 or by 80."""
+    if goal is None:
+        return False
+    return any(
+        value is not None and value >= limit for value, limit in zip((systolic, diastolic), goal.below, strict=True)
     )

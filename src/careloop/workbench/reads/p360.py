@@ -36,6 +36,7 @@ from careloop.patients.models import (
 from careloop.patients.reads.contact import dial_list, trust_of
 from careloop.patients.rules.masking import mask_identity_number, mask_phone
 from careloop.tasks.models import Task
+from careloop.workbench.reads.goals import pressure_goal
 from careloop.workbench.reads.people import age, discharge_text
 from careloop.workbench.rules import (
     Measurement,
@@ -46,6 +47,7 @@ from careloop.workbench.rules import (
     draw_trend,
     latest_readings,
     parse_measurements,
+    pressure_band,
 )
 
 VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
@@ -289,16 +291,14 @@ def blood_pressure_trend(
         [(_("Systolic"), _by_day(parts, "systolic")), (_("Diastolic"), _by_day(parts, "diastolic"))],
         first=today - timedelta(days=days),
         last=today,
-        band=_target(),
+        band=pressure_band(pressure_goal(patient.pk, viewer=viewer), default=usual_zone()),
         events=events,
     )
 
 
-def _target() -> tuple[float, float] | None:
-    """From the lower limit of the lower value to the upper limit of the upper one."""
+def usual_zone() -> tuple[float, float]:
+    """From the lower limit of the lower value to the upper limit of the upper one, for who has no goal of their own."""
     limits = next(m.normal for m in measurements() if m.code == "blood-pressure")
-    if not {"systolic", "diastolic"} <= limits.keys():
-        return None
     return float(limits["diastolic"][0]), float(limits["systolic"][1])
 
 
@@ -381,7 +381,15 @@ def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     """Relatives with what they may do."""
     rows = RelatedPerson.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("created_at", "pk")
     return [
-        {"id": row.pk, "name": row.name, "relation": relation_label(row.relation), "rights": _rights(row)}
+        {
+            "id": row.pk,
+            "name": row.name,
+            "relation": relation_label(row.relation),
+            "code": row.relation,
+            "rights": _rights(row),
+            "may_answer": row.may_answer,
+            "may_receive": row.may_receive,
+        }
         for row in rows
     ]
 

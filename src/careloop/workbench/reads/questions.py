@@ -14,6 +14,7 @@ from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import FormView
 from careloop.questionnaires.rules import Form
 from careloop.tasks.models import Task
+from careloop.tasks.rules import outcome_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,18 @@ def questionnaire_of(task: Task) -> Questionnaire | None:
     if not task.questionnaire_url:
         return None
     return Questionnaire.objects.filter(url=task.questionnaire_url, status=Questionnaire.Status.ACTIVE).first()
+
+
+def after_call(task: Task, outcome: str = "") -> frozenset[str]:
+    """What may be sent after a call with this result; without a result, what may be offered at all.
+
+    The questions go out only while they wait for answers, and nothing goes to a number that is somebody else's or dead.
+    """
+    known = outcome_of(outcome)
+    if outcome and (known is None or known.number_failed or known.effect not in ("complete", "promise", "retry")):
+        return frozenset()
+    asks = task.questionnaire_url and (known is None or known.effect != "complete")
+    return frozenset({"plan", "measurement"} | ({"questionnaire"} if asks else set()))
 
 
 def response_of(task: Task, *, viewer: Viewer) -> QuestionnaireResponse | None:

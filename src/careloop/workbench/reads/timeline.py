@@ -14,6 +14,7 @@ from careloop.alerts.models import Alert
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
+from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads.wording import outcome_label
@@ -63,7 +64,9 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
     rows = ContactAttempt.objects.visible_to(viewer).filter(patient=patient, undone_at=None)
     if before is not None:
         rows = rows.filter(started_at__lt=before)
+    titles = titles_in(get_language() or "zh-hans")
     for row in rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]:
+        step = titles.step(row.task.plan_title, row.task.step_title)
         outcome = outcome_of(row.outcome)
         reached = outcome is not None and outcome.reached
         who = row.by_practitioner.name if row.by_practitioner else ""
@@ -71,7 +74,7 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
             at=row.started_at,
             kind="follow-up",
             icon="phone-call" if reached else "phone-off",
-            title=" · ".join(part for part in (_("Phone follow-up"), row.task.step_title) if part),
+            title=" · ".join(part for part in (_("Phone follow-up"), step) if part),
             text=" ".join(part for part in (who, row.note) if part),
             tag=("ok" if reached else "none", outcome_label(row.outcome)),
         )
@@ -83,14 +86,16 @@ def _closed_tasks(patient: Patient, viewer: Viewer, before: datetime | None) -> 
     rows = rows.filter(contact_attempts__isnull=True)
     if before is not None:
         rows = rows.filter(ended_at__lt=before)
+    titles = titles_in(get_language() or "zh-hans")
     for row in rows.order_by("-ended_at", "pk")[: LIMIT + 1]:
+        step = titles.step(row.plan_title, row.step_title)
         done = row.status == Task.Status.COMPLETED
         yield Entry(
             at=row.ended_at or row.updated_at,
             kind="follow-up",
             icon="forms" if row.outcome == "answered-online" else "clipboard-check" if done else "circle-x",
-            title=" · ".join(part for part in (row.get_kind_display(), row.step_title) if part),
-            text=row.plan_title,
+            title=" · ".join(part for part in (row.get_kind_display(), step) if part),
+            text=titles.plan(row.plan_title),
             tag=("ok", outcome_label(row.outcome)) if done else ("none", _("Closed")),
         )
 

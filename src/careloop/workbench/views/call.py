@@ -15,15 +15,18 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts import access as alerts_access
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
+from careloop.messaging import access as messaging_access
 from careloop.patients import access as patients_access
 from careloop.patients import actions as patients_actions
 from careloop.patients.models import ContactPoint
+from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires import access as questionnaires_access
 from careloop.questionnaires.rules.attachments import MOST_BYTES
 from careloop.tasks import access, actions, rules
@@ -85,6 +88,7 @@ def finish(request: PageRequest, task_id: UUID) -> HttpResponse:
     done = call_actions.finish_call(
         task=task, contact_point_id=data["contact_point"], outcome=data["outcome"], note=data["note"], at=at,
         started_at=at - timedelta(seconds=data["seconds"] or 0), promised_at=form.promise(at=at), by=request.viewer,
+        send=request.POST.getlist("send") if request.viewer.can(messaging_access.SEND) else (),
     )  # fmt: skip
     following = actions.claim_next(at=at, by=request.viewer, after=task.pk)
     return _handed_out(request, following, undo_toast(task, done.attempt))
@@ -113,7 +117,11 @@ def fragment(request: PageRequest, task_id: UUID) -> HttpResponse:
 def plan(request: PageRequest, task_id: UUID) -> HttpResponse:
     """The steps of the plan around this one, as dots."""
     task = task_of(request, task_id)
-    context = {"task": task, "nodes": reads.plan_nodes(task, viewer=request.viewer, at=timezone.now())}
+    context = {
+        "task": task,
+        "titles": titles_in(get_language() or "zh-hans"),
+        "nodes": reads.plan_nodes(task, viewer=request.viewer, at=timezone.now()),
+    }
     return render(request, "workbench/_plan_nodes.html", context)
 
 
@@ -241,4 +249,15 @@ def _context(request: PageRequest, task: Task) -> dict[str, Any]:
         "not_reached": [(code, tasks_reads.outcome_label(code)) for code in rules.NOT_REACHED],
         "more": [(code, tasks_reads.outcome_label(code)) for code in rules.MORE],
         "may_edit_contact": request.viewer.can(patients_access.EDIT_CONTACT),
+        "after": _after(task) if request.viewer.can(messaging_access.SEND) else [],
     }
+
+
+def _after(task: Task) -> list[tuple[str, str, str]]:
+    """(code, words, key) of what can be sent when the call is over."""
+    offered = questions.after_call(task)
+    words = {
+        "questionnaire": (_("Questions by SMS"), "M"), "plan": (_("Plan by SMS"), "P"),
+        "measurement": (_("Reminder to measure"), "B"),
+    }  # fmt: skip
+    return [(code, label, key) for code, (label, key) in words.items() if code in offered]

@@ -24,6 +24,7 @@ from careloop.patients.rules.masking import mask_phone
 from careloop.patients.rules.phones import plain_number
 from careloop.workbench.forms.patient import ConsentForm, NumberForm, RelativeForm, TrendForm
 from careloop.workbench.reads import p360, timeline
+from careloop.workbench.views.record_changes import special_context
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("overview", gettext_lazy("Overview")),
@@ -191,9 +192,8 @@ def _family(request: PageRequest, record: p360.Record, at: datetime) -> dict[str
         "contacts": p360.contacts(record.patient.pk, viewer=request.viewer, at=at),
         "family": p360.family(record.patient, viewer=request.viewer),
         "consents": p360.consents(record.patient, viewer=request.viewer),
-        "grants": p360.grants(record.patient, viewer=request.viewer),
         "relations": p360.RELATIONS,
-    }
+    } | special_context(request, record.patient)
 
 
 CONTENTS: dict[str, tuple[str, Callable[[PageRequest, p360.Record, datetime], dict[str, Any]]]] = {

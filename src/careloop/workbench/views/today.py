@@ -10,16 +10,19 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import list_seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Risk
+from careloop.plans.reads.titles import titles_in
 from careloop.tasks import access, actions
 from careloop.tasks import reads as tasks_reads
 from careloop.tasks.models import ContactAttempt, SavedFilter, Task
 from careloop.tasks.rules import NOT_REACHED
+from careloop.workbench import actions as call_actions
 from careloop.workbench.forms.today import AttemptForm, FilterForm, ListForm
 from careloop.workbench.reads import people
 from careloop.workbench.reads import today as reads
@@ -83,7 +86,7 @@ def record(request: PageRequest, task_id: UUID) -> HttpResponse:
 def undo(request: PageRequest, attempt_id: UUID) -> HttpResponse:
     """Take the last result back. The toast's button; the page then asks for the list or the patient again."""
     attempt = get_or_404(ContactAttempt.objects.visible_to(request.viewer), pk=attempt_id)
-    task = actions.undo_attempt(attempt=attempt, at=timezone.now(), by=request.viewer)
+    task = call_actions.take_back_call(attempt=attempt, at=timezone.now(), by=request.viewer)
     events = {"worklist": {}, "reopened": {"task": str(task.pk)}, "toast": {"text": _("Taken back.")}}
     return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
 
@@ -132,10 +135,12 @@ def _list(request: PageRequest) -> dict[str, Any]:
     list_seen(what="worklist", ids=[row.patient_id for row in found.rows], by=viewer)
     chips = form.chips()
     departments, plans = reads.choices(viewer=viewer, at=at)
+    titles = titles_in(get_language() or "zh-hans")
     saved = SavedFilter.objects.filter(practitioner_id=viewer.practitioner_id).order_by("name")  # type: ignore[misc]  # None finds nothing, which is right
     return {
         "departments": [(str(pk), name) for pk, name in departments],
-        "plans": [(plan, plan) for plan in plans],
+        "plans": [(plan, titles.plan(plan)) for plan in plans],
+        "titles": titles,
         "risks": Risk.choices,
         "saved": [(one, urlencode(one.query)) for one in saved],
         "query": query,

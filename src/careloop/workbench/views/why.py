@@ -6,9 +6,11 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Patient
+from careloop.plans.reads.titles import titles_in
 from careloop.tasks import access
 from careloop.tasks import reads as tasks_reads
 from careloop.workbench.forms.today import WhyForm
@@ -30,6 +32,7 @@ def why(request: PageRequest) -> HttpResponse:
     states = tasks_reads.state_counts(viewer=viewer, at=at)
     context = {
         "words": words,
+        "titles": titles_in(get_language() or "zh-hans"),
         "found": found,
         "patient": patient,
         "items": [(item, tasks_reads.why_label(item.why), _facts(item)) for item in items],
