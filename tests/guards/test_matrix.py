@@ -171,7 +171,9 @@ def planned(cast: Cast) -> dict[str, UUID | str]:
     review = workbench.confirm_discharge(encounter=stay, definition=None, at=now, by=cast.as_zhao)
     with seeding():
         relative = RelatedPerson.objects.create(patient=cast.zhang, name="Zhou Min")
-        document = DocumentReference.objects.create(patient=cast.zhang, key="d1", title="Summary", text="text")
+        document = DocumentReference.objects.create(
+            patient=cast.zhang, key="d1", title="Summary", content_type="application/pdf", content=b"%PDF-1.4"
+        )
     return {
         "care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code,
         "draft_id": draft.pk, "replay_id": replay.pk,
@@ -263,7 +265,7 @@ def test_a_nurse_of_another_department_finds_nothing(world: World) -> None:
 
 def test_nor_does_one_with_every_role_there(world: World) -> None:
     """With all the permissions there are the answer is 404, so not even the existence of the record is told."""
-    li = give(world.cast.li, "ward-doctor", "department-supervisor", "hospital-inspector")
+    li = give(world.cast.li, "ward-doctor", "department-supervisor", "hospital-inspector", "sensitive-records")
     assert wrong(world, world.cast.client(li), PATIENT_DOORS, {404}) == []
 
 
