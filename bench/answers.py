@@ -1,0 +1,78 @@
+"""A filled form exactly as the product stores it: made by the product's own actions in a transaction that is undone."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from typing import Any
+
+Facts = tuple[tuple[str, str, object], ...]
+
+
+class _Undo(Exception):
+    """Ends the transaction of the sample."""
+
+
+def sample(form: Any, *, at: datetime) -> tuple[dict[str, Any], Facts]:
+    """The stored answers of one response, and its facts as (link, code, number)."""
+    from django.db import transaction  # noqa: PLC0415  (Django is set up by now)
+
+    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
+
+    by = Viewer.system("bench")
+    kept: list[tuple[dict[str, Any], Facts]] = []
+    try:
+        with transaction.atomic():
+            kept.append(_fill(form, at=at, by=by))
+            raise _Undo
+    except _Undo:
+        return kept[0]
+
+
+def _fill(form: Any, *, at: datetime, by: Any) -> tuple[dict[str, Any], Facts]:
+    from careloop.patients.actions import upsert_patient  # noqa: PLC0415
+    from careloop.patients.rules import IdentifierData, PersonData  # noqa: PLC0415
+    from careloop.questionnaires.actions import complete_response, start_response  # noqa: PLC0415
+    from careloop.questionnaires.models import AnswerFact  # noqa: PLC0415
+
+    person = PersonData(identifiers=(IdentifierData(value="BSAMPLE", authority="HIS"),), name="样本")
+    patient = upsert_patient(person=person, source="bench", at=at, by=by)
+    response = start_response(questionnaire=form, patient_id=patient.pk, task_id=None, mode="phone", at=at, by=by)
+    answer_all(response, at=at, by=by)
+    response = complete_response(response=response, at=at, by=by)
+    rows = AnswerFact.objects.unscoped("the sample's own").filter(response=response).order_by("link_id")
+    facts = tuple((row.link_id, row.code, row.number) for row in rows)
+    return response.answers, facts
+
+
+def answer_all(response: Any, *, at: datetime, by: Any) -> None:
+    """Answer every question that is asked, and those that the answers bring up, as somebody who is well would."""
+    from careloop.questionnaires.actions import save_answer  # noqa: PLC0415
+    from careloop.questionnaires.reads import form_view  # noqa: PLC0415
+
+    dice = random.Random(1)
+    done: set[str] = set()
+    while True:
+        view = form_view(response.questionnaire, response=response, at=at, findings=())
+        waiting = [q for screen in view.screens if screen.enabled for q in screen.questions if q.link_id not in done]
+        if not waiting:
+            return
+        for question in waiting:
+            done.add(question.link_id)
+            value = answer(question, dice)
+            if value is not None:
+                response = save_answer(
+                    response=response, link_id=question.link_id, value=value, source="phone", at=at, by=by
+                )
+
+
+def answer(question: Any, dice: random.Random) -> str | None:
+    """What an invented patient says to this question; None to free text."""
+    from careloop.simulation.answering import choose, number  # noqa: PLC0415
+
+    codes = [option.code for option in question.options]
+    if codes:
+        return choose(question.link_id, codes, worse=False, random=dice)
+    if question.type in {"integer", "decimal", "quantity"}:
+        return f"{number(question.link_id, worse=False, random=dice, decimals=int(question.type == 'decimal')):g}"
+    return None

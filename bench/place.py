@@ -1,0 +1,57 @@
+"""Where a measurement happens: a database of its own on an embedded server, and the environment Django needs there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+os.environ.setdefault("CARELOOP_MODE", "demo")
+os.environ.setdefault("CARELOOP_DATA_DIR", str(ROOT / ".data" / "bench"))
+os.environ.setdefault("CARELOOP_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
+
+from careloop.config import env  # noqa: E402  (the path to the product stands two lines above)
+from careloop.kernel import postgres  # noqa: E402
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Addresses of the database: the application's role, the owner of the tables, and the server's superuser, who may
+    switch triggers and key checks off while rows are copied in.
+    """
+
+    name: str
+    app: str
+    owner: str
+    superuser: str
+
+
+@contextmanager
+def place(name: str, *, keep: bool) -> Iterator[Place]:
+    """A database of this name, with fsync on (durability is part of every unit). Dropped at the end unless kept."""
+    import psycopg  # noqa: PLC0415  (only here)
+
+    cluster = postgres.cluster(env.load().data_dir)
+    mine = postgres.start(cluster)
+    postgres.ensure_database(cluster)
+    here = Place(
+        name, cluster.url(postgres.APP, name), cluster.url(postgres.OWNER, name), cluster.url(postgres.SUPERUSER, name)
+    )
+    try:
+        with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
+            if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                server.execute(f'CREATE DATABASE "{name}"')
+        os.environ["CARELOOP_DATABASE_URL"], os.environ["CARELOOP_DATABASE_OWNER_URL"] = here.app, here.owner
+        yield here
+    finally:
+        if not keep:
+            with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
+                server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        if mine:
+            postgres.stop(cluster)

@@ -1,0 +1,256 @@
+"""The product as its users meet it: its own server processes, settings and middleware, driven from outside."""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urljoin
+
+import aiohttp
+
+from bench import world as w
+from bench.place import Place
+
+PASSWORD = "Bench-2026-only"
+READY_SECONDS = 90.0
+Client = Callable[[int], Awaitable[bool]]
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+LOADED = re.compile(r'hx-get="([^"]+)" hx-trigger="load')
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the running product listens, and the ids of its processes by name."""
+
+    staff: str
+    portal: str
+    hl7: int
+    pids: dict[str, int]
+
+    @property
+    def web(self) -> tuple[int, ...]:
+        return (self.pids["web"],)
+
+
+@contextmanager
+def running(here: Place, logs: Path) -> Iterator[Doors]:
+    """Staff site, patient portal, HL7 gateway and worker, started by the same commands a hospital uses."""
+    from careloop.kernel.supervisor import Process, Supervisor  # noqa: PLC0415
+
+    logs.mkdir(parents=True, exist_ok=True)
+    ports = {name: _free_port() for name in ("web", "portal", "hl7")}
+    environment = {
+        "CARELOOP_DATABASE_URL": here.app, "CARELOOP_DATABASE_OWNER_URL": here.owner, "CARELOOP_LOG_LEVEL": "ERROR",
+        "CARELOOP_WEB_PORT": str(ports["web"]), "CARELOOP_PORTAL_PORT": str(ports["portal"]),
+        "CARELOOP_HL7_PORT": str(ports["hl7"]), "CARELOOP_PUBLIC_URL": f"http://127.0.0.1:{ports['portal']}",
+        "CARELOOP_IDLE_MINUTES": "600", 
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent / "src"),
+    }  # fmt: skip
+    wanted = {"web": ("web",), "portal": ("portal",), "hl7": ("hl7", "listen"), "worker": ("worker",)}
+    processes = [Process(name, arguments, environment, logs / f"{name}.log") for name, arguments in wanted.items()]
+    run = Supervisor(processes)
+    try:
+        run.start()
+        for name, port in ports.items():
+            _wait(port, f"{name} does not listen; see {logs}")
+        pids = {process.name: process.running.pid for process in processes if process.running}
+        doors = Doors(f"http://127.0.0.1:{ports['web']}", f"http://127.0.0.1:{ports['portal']}", ports["hl7"], pids)
+        for address in (f"{doors.staff}/login/", f"{doors.portal}/"):
+            _answers(address, logs)
+        yield doors
+    finally:
+        run.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(port: int, complaint: str) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if time.monotonic() > until:
+            sys.exit(complaint)
+        time.sleep(0.1)
+
+
+def _answers(address: str, logs: Path) -> None:
+    try:
+        urllib.request.urlopen(address, timeout=30).close()
+    except urllib.error.HTTPError as answer:
+        if answer.code >= 500:
+            sys.exit(f"{address} answers {answer.code}; see {logs}")
+
+
+# --- signed-in people
+
+
+SESSIONS: list[aiohttp.ClientSession] = []
+"""Every browser of this run, to be closed at its end."""
+
+
+async def close_sessions() -> None:
+    """Close all browsers."""
+    while SESSIONS:
+        await SESSIONS.pop().close()
+
+
+async def sign_in(doors: Doors, username: str, first: str = "/today/list/") -> aiohttp.ClientSession:
+    """A browser with one kept connection, signed in by the login page; `first` is where it goes then."""
+    session = aiohttp.ClientSession(
+        cookie_jar=aiohttp.CookieJar(unsafe=True), connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=300)
+    )
+    SESSIONS.append(session)
+    async with session.get(f"{doors.staff}/login/") as page:
+        token = TOKEN.search(await page.text())
+    assert token, "the login page has no form"
+    form = {"csrfmiddlewaretoken": token[1], "username": username, "password": PASSWORD, "next": first}
+    async with session.post(f"{doors.staff}/login/", data=form, headers={"Origin": doors.staff}) as answer:
+        if "/login/" in str(answer.url) or answer.status >= 400:
+            raise RuntimeError(f"{username} could not sign in: {answer.status} {answer.url}")
+    return session
+
+
+def nurse(number: int) -> tuple[str, str]:
+    """Username and department id of the n-th client's nurse: each in another department."""
+    department = number % w.DEPARTMENTS
+    return f"b{department}n0", w.departments()[department]
+
+
+async def due_list(doors: Doors, number: int, *, as_json: bool) -> Client:
+    """W2: 'due today and overdue' of the nurse's department, fifty rows with the exact count."""
+    username, department = nurse(number)
+    session = await sign_in(doors, username)
+    address = (
+        f"{doors.staff}/tasks/api/due/?department={department}&limit=50" if as_json
+        else f"{doors.staff}/today/list/?department={department}"
+    )  # fmt: skip
+
+    async def one(_number: int) -> bool:
+        async with session.get(address, headers={} if as_json else {"HX-Request": "true"}) as answer:
+            body = await answer.read()
+            return answer.status == 200 and (b'"tasks":[' in body if as_json else b"data-row" in body)
+
+    return one
+
+
+async def patient_pages(doors: Doors, number: int, ids: dict[int, list[str]]) -> Client:
+    """W4: the patient's page and the parts it loads by itself, of the nurse's own department."""
+    username, _ = nurse(number)
+    session, mine = await sign_in(doors, username), ids[number % w.DEPARTMENTS]
+
+    async def one(turn: int) -> bool:
+        patient = mine[turn % len(mine)]
+        address = f"{doors.staff}/patients/{patient}/"
+        async with session.get(address) as answer:
+            text, good = await answer.text(), answer.status == 200
+        for part in LOADED.findall(text):
+            async with session.get(
+                urljoin(address, part.replace("&amp;", "&")), headers={"HX-Request": "true"}
+            ) as answer:
+                await answer.read()
+                good &= answer.status in {200, 204}
+        return good and patient in text
+
+    return one
+
+
+async def dashboard(doors: Doors, _number: int) -> Client:
+    """W5: the hospital's month, forty departments side by side."""
+    session = await sign_in(doors, "binspector", "/reports/")
+
+    async def one(_turn: int) -> bool:
+        async with session.get(f"{doors.staff}/reports/") as answer:
+            return answer.status == 200 and b"B40" in await answer.read()
+
+    return one
+
+
+# --- W3: a patient answers on the phone
+
+
+def patient_answers(links: Sequence[tuple[str, str]]) -> Client:
+    """The n-th link opened, the second factor given, every question answered, the end reached: one unit."""
+    from careloop.simulation.phone import answer_link  # noqa: PLC0415
+
+    async def one(turn: int) -> bool:
+        import asyncio  # noqa: PLC0415
+
+        address, last4 = links[turn]
+        end, _requests = await asyncio.to_thread(
+            answer_link, address, last4=last4, worse=False, random=random.Random(turn)
+        )
+        return end == "done"
+
+    return one
+
+
+def issue_links(doors: Doors, tasks: Sequence[tuple[str, str, str]], *, expires_at: datetime) -> list[tuple[str, str]]:
+    """A link for each task, as the messages would carry it, with the last four digits it will be asked for."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
+    from careloop.patients.actions import issue_link  # noqa: PLC0415
+    from careloop.patients.models import ContactPoint  # noqa: PLC0415
+    from careloop.patients.rules import link_token  # noqa: PLC0415
+
+    by = Viewer.system("bench")
+    found = []
+    for task, patient, _department in tasks:
+        link = issue_link(patient_id=patient, purpose="questionnaire", task_id=task, expires_at=expires_at, by=by)  # type: ignore[arg-type]  # ids as text
+        last4 = ContactPoint.objects.unscoped("bench").filter(patient_id=patient).values_list("last4", flat=True)[0]
+        token = link_token(link.pk, settings.SECRET_KEY)
+        found.append((f"{doors.portal}/q/{token}", last4))
+    return found
+
+
+# --- W1: discharges over the socket
+
+
+def discharge_message(number: int, run: str, at: datetime) -> bytes:
+    """A03 with patient, telephone, stay, attending doctor and two diagnoses, as hospital systems send it."""
+    stamp, place = f"{at:%Y%m%d%H%M%S}", f"B{number % w.DEPARTMENTS + 1}"
+    code, text = w.DIAGNOSES[number % len(w.DIAGNOSES)]
+    name = w.name_of(number)[0]
+    segments = (
+        f"MSH|^~\\&|HIS|BENCH|CARELOOP|BENCH|{stamp}||ADT^A03^ADT_A03|{run}{number}|P|2.4|||||CHN|UNICODE UTF-8",
+        f"EVN|A03|{stamp}",
+        f"PID|1||{run}{number}^^^HIS^MR||{name}||19560412|F|||浙江省杭州市||170{number:08d}",
+        f"PV1|1|I|{place}^01^12^BENCH||||D1^主任|||||||||||I|V{run}{number}|||||||||||||||||01|||||||||{stamp}",
+        f"DG1|1||{code}^{text}^ICD-10|{text}|{stamp}|A",
+        "DG1|2||I10^高血压病^ICD-10|高血压病||A",
+    )
+    return "\r".join(segments).encode() + b"\r"
+
+
+def hl7_lines(
+    doors: Doors, run: str, at: datetime, sent: dict[str, float], clients: int
+) -> list[Callable[[int], bool]]:
+    """One connection for each client; a unit here is the acknowledgement, the rows are waited for by the caller."""
+    from careloop.simulation.wire import Line  # noqa: PLC0415
+
+    def client(_n: int) -> Callable[[int], bool]:
+        line = Line("127.0.0.1", doors.hl7)
+
+        def one(number: int) -> bool:
+            sent[f"{run}{number}"] = time.time()
+            return line.send(discharge_message(number, run, at)) == "AA"
+
+        return one
+
+    return [client(n) for n in range(clients)]

@@ -1,0 +1,50 @@
+"""The table: product beside limit, and what a unit costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.measuring import Sample
+
+
+def row(name: str, what: str, target: str, product: Sample, floor: Sample, alone: Sample) -> dict[str, Any]:
+    """One workload: eight clients for both sides, one client for the product's own answer time."""
+    return {
+        "name": name, "what": what, "target": target, **product.row(),
+        "alone_p50_ms": round(alone.percentile(0.5), 2), "alone_p95_ms": round(alone.percentile(0.95), 2),
+        "limit_per_second": round(floor.per_second, 1), "limit_p50_ms": round(floor.percentile(0.5), 2),
+        "limit_database_cpu_ms": floor.row()["database_cpu_ms"],
+        "ratio": round(product.per_second / floor.per_second, 3) if floor.per_second else 0.0,
+        "wrong": product.wrong + floor.wrong,
+    }  # fmt: skip
+
+
+HEAD = (
+    "| workload | /s | p50 | p95 | p99 ms | alone p50/p95 | CPU ms app + db | limit /s | product ÷ limit | target | wrong |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def line(r: Mapping[str, Any]) -> str:
+    """One line of the table."""
+    return (
+        f"| {r['name']}: {r['what']} | {r['per_second']:,} | {r['p50_ms']} | {r['p95_ms']} | {r['p99_ms']}"
+        f" | {r['alone_p50_ms']}/{r['alone_p95_ms']} | {r['app_cpu_ms']} + {r['database_cpu_ms']}"
+        f" | {r['limit_per_second']:,} | {r['ratio']} | {r['target']} | {r['wrong']} |"
+    )
+
+
+def table(outcome: Mapping[str, Any]) -> str:
+    """The whole report as Markdown."""
+    lines = [
+        f"\n{outcome['tasks']:,} follow-ups · {outcome['when']} · {outcome['machine']} · {outcome['seconds']} s in all\n",
+        HEAD, *(line(r) for r in outcome["rows"]),
+    ]  # fmt: skip
+    sizes = outcome["sizes"]
+    lines.append(
+        f"\nDisk: {sizes['bytes'] / 1e6:,.0f} MB in all, {sizes['per_task']:,.0f} B a follow-up, {sizes['per_discharge']:,.0f} B a discharge"
+    )
+    lines += [f"  {name:<40} {size / 1e6:>9,.1f} MB" for name, size in sizes["tables"].items()]
+    lines.append("Memory: " + ", ".join(f"{name} {mb} MB" for name, mb in sizes.get("memory", {}).items()))
+    return "\n".join(lines)
