@@ -56,11 +56,13 @@ class AlertEscalated(Event):
     alert_id: UUID
     level: int
     role: str
+    to_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyPhoneRung(Event):
     alert_id: UUID
+    to_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

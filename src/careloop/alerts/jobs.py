@@ -27,6 +27,42 @@ def judge_response(*, event: dict[str, Any]) -> None:
     set_risk(patient_id=UUID(event["patient_id"]), risk=worst, reason=reason, at=at, by=by)
 
 
+@job()
+def text_new_owner(*, event: dict[str, Any]) -> None:
+    """An urgent alert was raised or handed over: its owner's telephone says so."""
+    to_id = event.get("owner_id") or event.get("to_id")
+    if to_id:
+        by, alert_id = Viewer.system("alerts.text_new_owner"), UUID(event["alert_id"])
+        actions.text_owner(alert_id=alert_id, to_id=UUID(to_id), key=f"owner:{to_id}", at=timezone.now(), by=by)
+
+
+@job()
+def text_escalation(*, event: dict[str, Any]) -> None:
+    """An alert climbed: whoever it climbed to is told by message."""
+    if event.get("to_id"):
+        actions.text_escalation(
+            alert_id=UUID(event["alert_id"]), to_id=UUID(event["to_id"]), level=event["level"], role=event["role"],
+            at=timezone.now(), by=Viewer.system("alerts.text_escalation"),
+        )  # fmt: skip
+
+
+@job()
+def text_duty_phone(*, event: dict[str, Any]) -> None:
+    """Nobody took a critical alert in its first minutes: the duty phone rings."""
+    if event.get("to_id"):
+        actions.text_duty_phone(
+            alert_id=UUID(event["alert_id"]), to_id=UUID(event["to_id"]), at=timezone.now(),
+            by=Viewer.system("alerts.text_duty_phone"),
+        )  # fmt: skip
+
+
+@job()
+def tell_of_emergency_access(*, event: dict[str, Any]) -> None:
+    """A record was opened in an emergency: whoever answers for the patient's departments is told."""
+    by = Viewer.system("alerts.tell_of_emergency_access")
+    actions.tell_of_emergency_access(grant_id=UUID(event["grant_id"]), at=timezone.now(), by=by)
+
+
 @periodic("* * * * *")
 def escalate_due(timestamp: int) -> None:
     """Every minute: what was not accepted or closed in time goes up. Each alert has its own transaction."""

@@ -97,7 +97,7 @@ def database(url: str) -> dict[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-            "tcp_user_timeout": 5000, **query,
+            "tcp_user_timeout": 5000, "server_side_binding": True, "prepare_threshold": 3, **query,
         },
     }  # fmt: skip
 

@@ -20,10 +20,11 @@ from careloop.alerts.actions.handling import (
     undo,
 )
 from careloop.alerts.actions.raising import Finding, NoSuchAnswers, Origin, raise_alerts, raise_findings
+from careloop.alerts.actions.telling import tell_of_emergency_access, text_duty_phone, text_escalation, text_owner
 
 __all__ = [
     "ASK_TO_MEASURE", "HANDLED", "LATE", "AlertIsClosed", "AlertNotYours", "AlertTaken", "ClosingNeedsAction", "Finding", "NoSuchAnswers",
     "NobodyToHandOverTo", "NotYourDepartment", "NothingToUndo", "Origin", "UnknownChoice", "accept", "act", "close",
     "end_absence", "end_duty", "escalate", "hand_over", "mark_seen", "raise_alerts", "raise_findings", "set_absence",
-    "set_duty", "undo",
+    "set_duty", "tell_of_emergency_access", "text_duty_phone", "text_escalation", "text_owner", "undo",
 ]  # fmt: skip

@@ -68,7 +68,10 @@ def _tell_late(alert: Alert, people: Sequence[rules.Candidate], at: datetime, by
     if head is not None:
         notify(alert, head, Notice.Why.ESCALATION, at)
     record(
-        AlertEscalated(alert_id=alert.pk, patient_id=alert.patient_id, level=alert.escalation_level, role=LATE), by=by
+        AlertEscalated(
+            alert_id=alert.pk, patient_id=alert.patient_id, level=alert.escalation_level, role=LATE, to_id=head
+        ),
+        by=by,
     )
 
 
@@ -78,7 +81,7 @@ def _ring_duty_phone(alert: Alert, people: Sequence[rules.Candidate], at: dateti
     log(alert, AlertAction.Kind.DUTY_PHONE, at, by, to_id=on_duty)
     if on_duty is not None:
         notify(alert, on_duty, Notice.Why.DUTY_PHONE, at)
-    record(DutyPhoneRung(alert_id=alert.pk, patient_id=alert.patient_id), by=by)
+    record(DutyPhoneRung(alert_id=alert.pk, patient_id=alert.patient_id, to_id=on_duty), by=by)
 
 
 def _climb(alert: Alert, role: str, level: int, people: Sequence[rules.Candidate], at: datetime, by: Viewer) -> None:
@@ -89,4 +92,4 @@ def _climb(alert: Alert, role: str, level: int, people: Sequence[rules.Candidate
     log(alert, AlertAction.Kind.ESCALATED, at, by, code=role, to_id=told)
     if told is not None:
         notify(alert, told, Notice.Why.ESCALATION, at)
-    record(AlertEscalated(alert_id=alert.pk, patient_id=alert.patient_id, level=level, role=role), by=by)
+    record(AlertEscalated(alert_id=alert.pk, patient_id=alert.patient_id, level=level, role=role, to_id=told), by=by)
