@@ -28,7 +28,8 @@ class Env:
         "Signs sessions and patient links; at least 50 random characters. Made and kept in the data directory outside production.",
     )
     database_url: str = _setting(
-        "", "postgresql://… of a PostgreSQL ≥ 16. Empty: an embedded server in the data directory."
+        "",
+        "postgresql://… of a PostgreSQL ≥ 16 (?prepare=off behind an old pooler). Empty: an embedded server in the data directory.",
     )
     database_owner_url: str = _setting(
         "", "Address of the role that owns the tables, for migrate. Empty: same as database_url."
@@ -117,7 +118,8 @@ class Env:
         "manual: the nurse dials on a desk phone. tel: the number opens in the computer's own telephone program.",
     )
     letter_envelope: str = _setting(
-        "dl-window", "Envelope of letters: a code of docs/operate/letters.md, or the path of a JSON file with its measures."
+        "dl-window",
+        "Envelope of letters: a code of docs/operate/letters.md, or the path of a JSON file with its measures.",
     )
     letter_shift_mm: str = _setting(
         "0,0", "Moves letters on the paper, right and down in millimetres, when the printer prints off its place."

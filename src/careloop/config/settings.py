@@ -86,6 +86,7 @@ def database(url: str) -> dict[str, object]:
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ImproperlyConfigured("CARELOOP_DATABASE_URL must be a postgresql:// address")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    prepared = query.pop("prepare", "on") != "off"  # off: behind a pooler that does not know prepared statements
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -97,7 +98,7 @@ def database(url: str) -> dict[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 3, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-            "tcp_user_timeout": 5000, "server_side_binding": True, "prepare_threshold": 3, **query,
+            "tcp_user_timeout": 5000, "server_side_binding": True, "prepare_threshold": 3 if prepared else None, **query,
         },
     }  # fmt: skip
 

@@ -83,7 +83,7 @@ def test_the_duty_phone_is_the_number_of_the_duty_list(cast):
         valid_from=NOW - timedelta(days=1), valid_to=None, at=NOW, by=cast.viewer(cast.qian),
     )  # fmt: skip
     actions.text_duty_phone(alert_id=alert.pk, to_id=cast.zhao.pk, at=later(6), by=BY)
-    assert told("sms").get().address == "13800000009"
+    assert told("sms").get().address == "+8613800000009"
 
 
 def test_nobody_is_rung_for_a_closed_alert(cast):

@@ -140,3 +140,11 @@ def test_log_lines_cannot_be_forged():
     assert "\n" not in line
     assert "\x1b" not in line
     assert json.loads(line)["level"] == "INFO"
+
+
+@pytest.mark.parametrize(("address", "threshold"), [("postgresql:///x", 3), ("postgresql:///x?prepare=off", None)])
+def test_statements_are_prepared_unless_the_address_says_not(address, threshold):
+    options = database(address)["OPTIONS"]
+    assert options["prepare_threshold"] == threshold
+    assert options["server_side_binding"] is True
+    assert "prepare" not in options  # the driver would refuse a word it does not know
