@@ -60,6 +60,7 @@ NOT_ABOUT_A_PATIENT = {
     "alerts/absences/": "duty lists",
     "today/filters/": "one's own saved filters",
     "hooks/": "gateways; every call is signed",
+    "follow-up/": "conditions, not persons; members are asked again with the viewer's scope (cohorts/tests/test_scope.py)",
     "batches/": "one's own background work; what it shows of patients is asked again with the viewer's scope",
 }
 # What a stranger gets besides 404. Emergency access is for strangers, but asks for a reason; the patient who comes next is

@@ -24,7 +24,7 @@ from careloop.batches.events import (
     BatchStopped,
 )
 from careloop.batches.models import Batch, BatchFile, BatchFilePart, BatchItem
-from careloop.batches.rules import KEPT, Item, Settled, end_state, parts
+from careloop.batches.rules import KEPT, Item, Settled, Skip, end_state, parts
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -168,6 +168,8 @@ def _settle_one(kind: reads.BatchKind, batch: Batch, row: BatchItem, at: datetim
         # One broken row must not keep four hundred others waiting. The class alone is logged: a message may hold data.
         logger.error("batch %s, row %s failed: %s", batch.pk, row.number, type(error).__name__)
         return Settled(row.key, BatchItem.State.FAILED, f"error-{type(error).__name__}"[:60])
+    if isinstance(result, Skip):
+        return Settled(row.key, BatchItem.State.SKIPPED, result.reason)
     return Settled(row.key, BatchItem.State.DONE, "", result or {})
 
 

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from careloop.accounts.models import Practitioner
 from careloop.accounts.reads import viewer_for
 from careloop.batches.models import Batch, BatchFile, BatchFilePart, BatchItem
-from careloop.batches.rules import UNDOABLE, Item
+from careloop.batches.rules import UNDOABLE, Item, Skip
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 
@@ -26,12 +26,13 @@ class Work(Protocol):
     """Does one row, by calling one action of the room whose work it is.
 
     Gives back what an undo must know (ids and codes). A `Refused` passes the row over with its code as the reason;
-    any other exception marks the row as failed and the batch goes on. Both undo what the row had begun to write.
+    any other exception marks the row as failed and the batch goes on. Both take back what the row had begun to write;
+    giving back a `Skip` passes it over and keeps that.
     """
 
     def __call__(
         self, *, item: Item, batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
-    ) -> Mapping[str, object] | None: ...
+    ) -> Mapping[str, object] | Skip | None: ...
 
 
 class Finish(Protocol):

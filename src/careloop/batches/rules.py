@@ -22,6 +22,13 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """What a worker gives back when it passed a row over and what it wrote about that shall stay (a refusal takes it back)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What became of one row: done, skipped or failed, with the code of the reason and what an undo must know."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+import careloop.cohorts.jobs as cohorts_jobs
 import careloop.plans.jobs as plans_jobs
 from careloop.batches.reads import BatchKind
 from careloop.letters import jobs as letters
@@ -24,5 +25,46 @@ BATCH_KINDS: dict[str, BatchKind] = {
     "letters.post": BatchKind(
         label=_("Posting letters"), work=letters.post_one, describe=letters.describe_patients,
         permission="letters.print",
+    ),
+    "cohorts.enrol-topic": BatchKind(
+        label=_("Special topic: enrol"), work=cohorts_jobs.enrol_topic_member, permission="cohorts.start-topic",
+        describe=cohorts_jobs.describe_patients,
+    ),
+    "cohorts.export": BatchKind(label=_("List as a file"), work=cohorts_jobs.make_list, permission="cohorts.export", chunk=1),
+    "cohorts.assign": BatchKind(
+        label=_("Assign tasks"), work=cohorts_jobs.assign, permission="tasks.distribute", chunk=50,
+        describe=cohorts_jobs.describe_tasks, undo="cohorts.unassign",
+    ),
+    "cohorts.unassign": BatchKind(
+        label=_("Assign tasks: undo"), work=cohorts_jobs.unassign, permission="tasks.distribute", chunk=50,
+        describe=cohorts_jobs.describe_tasks,
+    ),
+    "cohorts.close": BatchKind(
+        label=_("Close tasks"), work=cohorts_jobs.close, permission="tasks.work", chunk=50,
+        describe=cohorts_jobs.describe_tasks, undo="cohorts.reopen",
+    ),
+    "cohorts.reopen": BatchKind(
+        label=_("Close tasks: undo"), work=cohorts_jobs.reopen, permission="tasks.work", chunk=50,
+        describe=cohorts_jobs.describe_tasks,
+    ),
+    "cohorts.send": BatchKind(
+        label=_("Send a message"), work=cohorts_jobs.send, permission="messaging.send",
+        describe=cohorts_jobs.describe_patients,
+    ),
+    "cohorts.enrol": BatchKind(
+        label=_("Start a plan"), work=cohorts_jobs.enrol, permission="plans.personalise", chunk=10,
+        describe=cohorts_jobs.describe_patients, undo="cohorts.unenrol",
+    ),
+    "cohorts.unenrol": BatchKind(
+        label=_("Start a plan: undo"), work=cohorts_jobs.unenrol, permission="plans.personalise", chunk=10,
+        describe=cohorts_jobs.describe_patients,
+    ),
+    "cohorts.tag": BatchKind(
+        label=_("Put a tag on"), work=cohorts_jobs.tag, permission="cohorts.view", chunk=50,
+        describe=cohorts_jobs.describe_patients, undo="cohorts.untag",
+    ),
+    "cohorts.untag": BatchKind(
+        label=_("Put a tag on: undo"), work=cohorts_jobs.untag, permission="cohorts.view", chunk=50,
+        describe=cohorts_jobs.describe_patients,
     ),
 }  # fmt: skip

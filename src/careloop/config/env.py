@@ -113,6 +113,10 @@ class Env:
     password_profile: str = _setting(
         "dengbao", "dengbao: ≥10 characters, 3 classes, 90 days, last 5. asvs: ≥15 characters, no rotation."
     )
+    cohort_limit: int = _setting(
+        20_000,
+        "Most patients or tasks that one piece of work in bulk, one special topic or one exported list may have.",
+    )
     dialler: str = _setting(
         "manual",
         "manual: the nurse dials on a desk phone. tel: the number opens in the computer's own telephone program.",

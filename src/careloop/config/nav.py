@@ -27,6 +27,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("workbench:patients", "users", _("Patients"), "patients.view"),
             ("workbench:discharges", "door-exit", _("Discharged today"), "plans.personalise"),
+            ("cohorts:ways", "filter-search", _("Four ways in"), "cohorts.view"),
             ("plans:list", "route", _("Follow-up plans"), "plans.view"),
             ("plans:decisions", "list-check", _("Enrolment decisions"), "patients.view"),
             ("publichealth:list", "building-community", _("Public health"), "publichealth.view"),

@@ -10,6 +10,7 @@ import careloop.appointments.events as appointments
 import careloop.audit.events as audit
 import careloop.batches.events as batches
 import careloop.batches.jobs as batches_jobs
+import careloop.cohorts.events as cohorts
 import careloop.integration.events as integration
 import careloop.integration.jobs as integration_jobs
 import careloop.letters.events as letters
@@ -130,6 +131,17 @@ REACTIONS = {
     rosters.ShiftChanged: (),
     rosters.LeaveChanged: (rosters_jobs.give_to_others,),
     rosters.WorkDistributed: (),
+    cohorts.CohortAsked: (),
+    cohorts.CohortSaved: (),
+    cohorts.CohortArchived: (),
+    cohorts.TopicStarted: (),
+    cohorts.TopicMemberEnrolled: (),
+    cohorts.TopicMemberExcluded: (),
+    cohorts.TopicClosed: (),
+    cohorts.SelectionMade: (),
+    cohorts.ListExported: (),
+    cohorts.PatientTagged: (),
+    cohorts.PatientUntagged: (),
     reports.RollupFolded: (),
     reports.RollupChecked: (),
     reports.DrilledDown: (),

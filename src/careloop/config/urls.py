@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("careloop.workbench.urls")),
     path("", include("careloop.alerts.urls")),
     path("batches/", include("careloop.batches.urls")),
+    path("follow-up/", include("careloop.cohorts.urls")),
     path("tasks/", include("careloop.tasks.urls")),
     path("rosters/", include("careloop.rosters.urls")),
     path("plans/", include("careloop.plans.urls")),

@@ -68,6 +68,31 @@ def not_sealed(viewer: Viewer, path: str = "patient", *, before: str = "") -> Q:
     return ~Q(Exists(seals.filter(since__gte=OuterRef(before)) if before else seals))
 
 
+def patient_scope_as_set(viewer: Viewer) -> Q:
+    """The same patients as patient_scope(viewer, ""), said as sets instead of row by row: for counting a whole hospital.
+
+    A list of twenty lines wants twenty look-ups; a count over a million patients wants each set read once.
+    """
+    if viewer.patient_id:
+        return Q(pk=viewer.patient_id)
+    if not viewer.is_staff:
+        return Q(pk__in=[])
+    grants = AccessGrant.objects.unscoped("this is the scope itself").filter(
+        practitioner_id=_person(viewer), valid_from__lte=Now(), valid_to__gt=Now()
+    )
+    granted = Q(pk__in=grants.values("patient_id"))
+    normal = Q() if viewer.may_see_sensitive else Q(sensitivity=Patient.Sensitivity.NORMAL)
+    if viewer.hospital_wide:
+        return normal | granted if normal else Q()
+    mine = CareRelationship.objects.unscoped("this is the scope itself")
+    if viewer.own_only:
+        mine = mine.filter(practitioner_id=_person(viewer))
+    else:
+        mine = mine.filter(department_id__in=viewer.departments)
+    reachable = Q(pk__in=mine.order_by().values("patient_id").union(grants.order_by().values("patient_id"), all=True))
+    return reachable & (normal | granted) if normal else reachable
+
+
 def _relationships(viewer: Viewer, pk: str) -> models.QuerySet[CareRelationship]:
     mine = CareRelationship.objects.unscoped("this is the scope itself").filter(**_row_by_row(pk))
     if viewer.own_only:

@@ -24,6 +24,7 @@ from careloop.tasks.actions.ladder import (
 )
 from careloop.tasks.actions.losing import LOST_REASONS, LadderNotExhausted, LossNeedsReason, lose_patient
 from careloop.tasks.actions.opening import note_message, open_early
+from careloop.tasks.actions.reopening import NotClosedLikeThis, reopen_task
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities
 from careloop.tasks.rules import TaskRequest
@@ -38,6 +39,7 @@ __all__ = [
     "LadderNotExhausted",
     "LadderTooEarly",
     "LossNeedsReason",
+    "NotClosedLikeThis",
     "PromiseNeedsTime",
     "TaskNeedsReason",
     "TaskNotOpen",
@@ -65,6 +67,7 @@ __all__ = [
     "refresh_priorities",
     "release_claims",
     "remove_filter",
+    "reopen_task",
     "request_tasks",
     "save_filter",
     "snooze_task",

@@ -1,0 +1,211 @@
+"""Work in bulk (Part 12): rows are chosen, previewed with counts and exclusions, then done one by one in the background.
+
+Each `…_one` does one row, in the requester's rights, through the action of the room that owns it, so that every row leaves
+the same fact as if it had been done by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from careloop.audit.record import record
+from careloop.batches.actions import start_batch
+from careloop.batches.models import Batch
+from careloop.batches.rules import Item
+from careloop.cohorts.actions.topics import PlanDatesOver
+from careloop.cohorts.events import SelectionMade
+from careloop.cohorts.models import Selection
+from careloop.cohorts.reads import bulk as reads
+from careloop.cohorts.reads.topics import place_of
+from careloop.cohorts.rules.bulk import CLOSE_REASONS, WORKS
+from careloop.kernel.actions import action
+from careloop.kernel.errors import Refused
+from careloop.kernel.viewer import Viewer
+from careloop.messaging import actions as messaging
+from careloop.messaging.models import Communication
+from careloop.patients.models import Patient
+from careloop.patients.reads import contact_refusal
+from careloop.plans import actions as plans
+from careloop.plans.actions.enrolment import NotDischarged
+from careloop.plans.models import CarePlan, PlanDefinition
+from careloop.tasks import actions as tasks
+from careloop.tasks.models import Task
+
+
+class SelectionEmpty(Refused):
+    """Nothing is chosen."""
+
+    code = "selection-empty"
+    message = _("Nothing is chosen. Tick rows, or choose all that match.")
+
+
+class SelectionTooLarge(Refused):
+    """More rows than one piece of work may have (CARELOOP_COHORT_LIMIT)."""
+
+    code = "selection-too-large"
+    message = _("These are too many rows for one piece of work. Narrow the list.")
+
+
+class UnknownBulkWork(Refused):
+    """The work does not exist, does not fit these rows, or a value for it is missing."""
+
+    code = "bulk-unknown"
+    message = _("This work cannot be done with these rows. Check what you chose.")
+
+
+class TaskChangedSince(Refused):
+    """It was changed after the work in bulk; taking that back would destroy the later change."""
+
+    code = "task-changed-since"
+    message = _("It was changed again afterwards; the later change stays.")
+
+
+class CannotClose(Refused):
+    """A reason that is not in the list for work in bulk."""
+
+    code = "bulk-close-reason"
+    message = _("Choose one of the reasons.")
+
+
+class NotSent(Refused):
+    """The message may not or cannot be sent to this patient."""
+
+    code = "bulk-not-sent"
+    message = _("No message may or can be sent to this patient: no usable number, no consent, or the channel is off.")
+
+
+@action
+def select_rows(*, subject: str, ids: Sequence[UUID], came_from: str, by: Viewer) -> Selection:
+    """Keep what was chosen. Refused: nothing, or more than the setting allows."""
+    wanted = list(dict.fromkeys(ids))
+    limit = settings.ENV.cohort_limit
+    if not wanted or by.practitioner_id is None:
+        raise SelectionEmpty
+    if len(wanted) > limit:
+        raise SelectionTooLarge(
+            gettext("These are more than %(limit)s rows; that is the most for one piece of work. Narrow the list.")
+            % {"limit": f"{limit:,}"}
+        )
+    selection = Selection.objects.create(
+        owner_id=by.practitioner_id, subject=subject, ids=[str(one) for one in wanted], came_from=came_from
+    )
+    record(SelectionMade(selection_id=selection.pk, subject=subject, rows=len(wanted)), by=by)
+    return selection
+
+
+@action
+def start_bulk(
+    *, selection_id: UUID, verb: str, values: Mapping[str, str], title: str, at: datetime, by: Viewer
+) -> Batch:
+    """Begin the work that was previewed; the same selection and work with the same values again is the same batch.
+
+    Refused: a work that does not fit, a missing or unusable value, nobody left after the exclusions.
+    """
+    selection = Selection.objects.get(pk=selection_id, owner_id=by.practitioner_id)
+    work = WORKS.get(verb)
+    if work is None or not by.can(work.permission) or (work.subject == "task" and selection.subject != "task"):
+        raise UnknownBulkWork
+    if verb == "close" and values.get("reason") not in CLOSE_REASONS:
+        raise CannotClose
+    if not reads.are_usable(verb, values, viewer=by, at=at):
+        raise UnknownBulkWork
+    preview = reads.preview(selection, verb, values, viewer=by)
+    told = "|".join(f"{name}={values[name]}" for name in sorted(values))
+    return start_batch(
+        kind=work.kind, title=title, key=f"bulk:{selection.pk}:{verb}:{told}"[:200],
+        items=[Item(str(pk), pk) for pk in preview.included], parameters=dict(values), at=at, by=by,
+    )  # fmt: skip
+
+
+# --- one row each
+
+
+@action
+def assign_one(*, task_id: UUID, owner_id: UUID | None, at: datetime, by: Viewer) -> str:
+    """Give one open task to a person. Gives back who had it, as text; empty: nobody."""
+    task = Task.objects.visible_to(by).open().select_for_update(of=("self",), no_key=True).filter(pk=task_id).first()
+    if task is None:
+        raise tasks.TaskNotOpen
+    tasks.assign_tasks(task_ids=[task_id], owner_id=owner_id, at=at, by=by, why="in-bulk")
+    return str(task.owner_id or "")
+
+
+@action
+def unassign_one(*, task_id: UUID, given_to: UUID | None, before: UUID | None, at: datetime, by: Viewer) -> None:
+    """Give it back to who had it before. Refused: it is over, or was given on meanwhile."""
+    task = Task.objects.visible_to(by).open().select_for_update(of=("self",), no_key=True).filter(pk=task_id).first()
+    if task is None or task.owner_id != given_to:
+        raise TaskChangedSince
+    tasks.assign_tasks(task_ids=[task_id], owner_id=before, at=at, by=by, why="bulk-undone")
+
+
+@action
+def close_one(*, task_id: UUID, reason: str, at: datetime, by: Viewer) -> None:
+    """Close one open task without doing it. Refused: it is over, or somebody has the patient in hand."""
+    if reason not in CLOSE_REASONS:
+        raise CannotClose
+    task = Task.objects.visible_to(by).open().filter(pk=task_id).first()
+    if task is None:
+        raise tasks.TaskNotOpen
+    if task.claimed_by_id not in (None, by.practitioner_id) and task.claimed_until and task.claimed_until > at:
+        raise tasks.TaskTaken
+    tasks.close_tasks(task_ids=[task_id], reason=reason, at=at, by=by)
+
+
+@action
+def reopen_one(*, task_id: UUID, reason: str, at: datetime, by: Viewer) -> None:
+    """Open it again. Refused: it was opened, done or closed for another reason meanwhile."""
+    tasks.reopen_task(task_id=task_id, closed_reason=reason, at=at, by=by)
+
+
+@action
+def send_one(*, patient_id: UUID, template_id: UUID, batch_id: UUID, at: datetime, by: Viewer) -> UUID:
+    """Write one message down for the sender. Refused: the patient may not be contacted so, or there is no usable number."""
+    template = next((one for one in reads.templates() if one.pk == template_id), None)
+    if template is None:
+        raise UnknownBulkWork
+    if not Patient.objects.visible_to(by).filter(pk=patient_id).exists():
+        raise NotSent
+    if contact_refusal(patient_id, channel=template.channel, by=by):
+        raise NotSent
+    message = messaging.queue_message(
+        key=f"bulk:{batch_id}:{patient_id}", patient_id=patient_id, channel=template.channel, template_code=template.code,
+        params=reads.message_params(patient_id), at=at, by=by,
+    )  # fmt: skip
+    if message.state == Communication.State.SUPPRESSED:
+        raise NotSent
+    return message.pk
+
+
+@action
+def enrol_one(*, patient_id: UUID, plan_url: str, at: datetime, by: Viewer) -> UUID:
+    """Start one plan for the last discharge. Refused as by hand: no discharge, running already, not to be contacted."""
+    if not Patient.objects.visible_to(by).filter(pk=patient_id).exists():
+        raise NotDischarged
+    place = place_of(patient_id)
+    if place is None or place.encounter is None:
+        raise NotDischarged
+    definition = PlanDefinition.objects.active().filter(url=plan_url).first()
+    if definition is None:
+        raise UnknownBulkWork
+    plan = plans.start_care_plan(encounter=place.encounter, definition=definition, at=at, by=by)
+    plan.refresh_from_db(fields=["ended_at"])
+    if plan.ended_at is not None:
+        raise PlanDatesOver
+    return plan.pk
+
+
+@action
+def unenrol_one(*, care_plan_id: UUID, at: datetime, by: Viewer) -> None:
+    """End the plan again. Refused: somebody has spoken to the patient for it; then it must be ended by hand, with a reason."""
+    plan = CarePlan.objects.visible_to(by).running().filter(pk=care_plan_id).first()
+    worked = Task.objects.unscoped("of the plan just found").filter(care_plan_id=care_plan_id)
+    if plan is None or worked.exclude(attempts=0, status=Task.Status.REQUESTED).exists():
+        raise TaskChangedSince
+    plans.end_care_plan(care_plan=plan, reason="bulk-undone", at=at, by=by)

@@ -1,0 +1,108 @@
+"""What the background does with one row of each kind of work in bulk (config/batches.py). Each calls one action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.urls import NoReverseMatch, reverse
+
+from careloop.batches.rules import Item, Skip
+from careloop.cohorts import actions
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
+from careloop.tasks.models import Task
+
+Parameters = Mapping[str, object]
+
+
+def enrol_topic_member(
+    *, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer
+) -> Mapping[str, object] | Skip | None:
+    """One patient of a special topic. Who cannot be followed up any more stays in the topic with the reason."""
+    topic_id = UUID(str(parameters["topic"]))
+    why = actions.enrol_member(topic_id=topic_id, patient_id=_subject(item), at=at, by=by)
+    return Skip(f"excluded-{why}") if why else None
+
+
+def make_list(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:
+    """The one row of an export: the whole list."""
+    return {"rows": actions.make_list(export_id=_subject(item), batch_id=batch_id, at=at, by=by)}
+
+
+def assign(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:
+    """Keeps who had it before, for the undo."""
+    before = actions.assign_one(task_id=_subject(item), owner_id=_id(parameters["owner"]), at=at, by=by)
+    return {"before": before}
+
+
+def unassign(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    actions.unassign_one(
+        task_id=_subject(item), given_to=_id(parameters["owner"]), before=_id(item.data["before"]), at=at, by=by
+    )
+
+
+def close(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    actions.close_one(task_id=_subject(item), reason=str(parameters["reason"]), at=at, by=by)
+
+
+def reopen(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    actions.reopen_one(task_id=_subject(item), reason=str(parameters["reason"]), at=at, by=by)
+
+
+def send(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:
+    message = actions.send_one(
+        patient_id=_subject(item), template_id=UUID(str(parameters["template"])), batch_id=batch_id, at=at, by=by
+    )
+    return {"communication": str(message)}
+
+
+def enrol(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:
+    plan = actions.enrol_one(patient_id=_subject(item), plan_url=str(parameters["plan"]), at=at, by=by)
+    return {"care_plan": str(plan)}
+
+
+def unenrol(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    actions.unenrol_one(care_plan_id=UUID(str(item.data["care_plan"])), at=at, by=by)
+
+
+def tag(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Skip | None:
+    new = actions.tag_patient(patient_id=_subject(item), tag=str(parameters["tag"]), by=by)
+    return None if new else Skip("tagged")
+
+
+def untag(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Skip | None:
+    gone = actions.untag_patient(patient_id=_subject(item), tag=str(parameters["tag"]), by=by)
+    return None if gone else Skip("not-tagged")
+
+
+def describe_patients(*, subject_ids: Sequence[UUID], viewer: Viewer) -> dict[UUID, tuple[str, str]]:
+    """Names and addresses of patients whom the viewer still may see."""
+    rows = Patient.objects.visible_to(viewer).filter(pk__in=subject_ids).values_list("pk", "name")
+    return {pk: (name, _patient_page(pk)) for pk, name in rows}
+
+
+def describe_tasks(*, subject_ids: Sequence[UUID], viewer: Viewer) -> dict[UUID, tuple[str, str]]:
+    """Tasks in words: the patient and what it was for."""
+    rows = Task.objects.visible_to(viewer).filter(pk__in=subject_ids).select_related("patient")
+    return {
+        t.pk: (f"{t.patient.name} · {t.plan_title} {t.step_title}".strip(" ·"), _patient_page(t.patient_id))
+        for t in rows
+    }
+
+
+def _patient_page(patient_id: UUID) -> str:
+    try:
+        return reverse("workbench:patient", args=[patient_id])
+    except NoReverseMatch:  # a site without the workbench has no such page
+        return ""
+
+
+def _subject(item: Item) -> UUID:
+    assert item.subject_id is not None
+    return item.subject_id
+
+
+def _id(text: object) -> UUID | None:
+    return UUID(str(text)) if text else None

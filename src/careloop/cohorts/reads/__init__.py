@@ -1,0 +1,1 @@
+"""Questions over cohorts, topics and lists."""

@@ -1,0 +1,120 @@
+"""What work in bulk would do, before it does it: how many rows, who is left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from careloop.accounts.models import Practitioner
+from careloop.cohorts.models import PatientTag, Selection
+from careloop.cohorts.reads.exclusions import Purpose, sort_members
+from careloop.cohorts.reads.topics import staff_choices
+from careloop.cohorts.rules.bulk import FREE_PARAMS, WORKS
+from careloop.kernel.viewer import Viewer
+from careloop.messaging.models import MessageTemplate
+from careloop.messaging.rules.requests import Value
+from careloop.messaging.rules.wording import placeholders
+from careloop.patients.models import Encounter, Patient
+from careloop.plans.models import PlanDefinition
+from careloop.tasks.models import Task
+
+REASONS = (
+    "not-visible", "not-open", "taken", "same-owner", "died", "refused", "in-hospital", "transferred",
+    "already-in-plan", "no-stay", "no-number", "tagged",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Rows that would be done, and the others by reason. included + excluded = chosen (after tasks became patients)."""
+
+    included: tuple[UUID, ...]
+    excluded: Mapping[UUID, str]
+
+    @property
+    def counts(self) -> list[tuple[str, int]]:
+        found = Counter(self.excluded.values())
+        return [(reason, found[reason]) for reason in REASONS if found[reason]]
+
+
+def preview(selection: Selection, verb: str, values: Mapping[str, str], *, viewer: Viewer) -> Preview:
+    """Each chosen row once: in, or out with one reason. Nothing is written."""
+    ids = selection.uuids()
+    if WORKS[verb].subject == "task":
+        return _tasks(ids, verb, values, viewer)
+    return _patients(_to_patients(selection, ids, viewer), verb, values, viewer)
+
+
+def _to_patients(selection: Selection, ids: Sequence[UUID], viewer: Viewer) -> list[UUID]:
+    """Tasks chosen, patients meant: each patient once. A task out of scope leads to nobody."""
+    if selection.subject != Selection.Subject.TASK:
+        return list(ids)
+    rows = Task.objects.visible_to(viewer).filter(pk__in=ids).order_by("pk").values_list("patient_id", flat=True)
+    return list(dict.fromkeys(rows))
+
+
+def _tasks(ids: Sequence[UUID], verb: str, values: Mapping[str, str], viewer: Viewer) -> Preview:
+    rows = {t.pk: t for t in Task.objects.visible_to(viewer).filter(pk__in=ids).only("status", "owner_id")}
+    excluded: dict[UUID, str] = {}
+    for pk in ids:
+        task = rows.get(pk)
+        if task is None:
+            excluded[pk] = "not-visible"
+        elif task.status != Task.Status.REQUESTED:
+            excluded[pk] = "not-open"
+        elif verb == "assign" and str(task.owner_id or "") == values.get("owner", ""):
+            excluded[pk] = "same-owner"
+    return Preview(tuple(pk for pk in ids if pk not in excluded), excluded)
+
+
+def _patients(ids: Sequence[UUID], verb: str, values: Mapping[str, str], viewer: Viewer) -> Preview:
+    seen = set(Patient.objects.visible_to(viewer).filter(pk__in=ids).values_list("pk", flat=True))
+    excluded: dict[UUID, str] = {pk: "not-visible" for pk in ids if pk not in seen}
+    visible = [pk for pk in ids if pk in seen]
+    if verb == "tag":
+        rows = PatientTag.objects.visible_to(viewer).filter(patient_id__in=visible, tag=values.get("tag", ""))
+        excluded |= dict.fromkeys(rows.values_list("patient_id", flat=True), "tagged")
+    else:
+        found = sort_members(visible, Purpose(plan_url=values.get("plan", "")))
+        wanted = ("died", "refused", "no-number") if verb == "send" else None
+        excluded |= {pk: why for pk, why in found.excluded.items() if wanted is None or why in wanted}
+    return Preview(tuple(pk for pk in visible if pk not in excluded), excluded)
+
+
+def are_usable(verb: str, values: Mapping[str, str], *, viewer: Viewer, at: datetime) -> bool:
+    """Whether the values that the work needs exist and may be used."""
+    if verb == "assign":
+        return values.get("owner", "") in {"", *(str(one.pk) for one in staff_choices(viewer, at=at))}
+    if verb == "send":
+        return any(str(one.pk) == values.get("template") for one in templates())
+    if verb == "enrol":
+        return PlanDefinition.objects.active().filter(url=values.get("plan", "")).exists()
+    return verb == "close" or bool(values.get("tag", "").strip())
+
+
+def templates() -> list[MessageTemplate]:
+    """Texts that can go to many: approved, and without anything that belongs to one task or one patient's link."""
+    approved = MessageTemplate.objects.filter(state=MessageTemplate.State.APPROVED).order_by("code", "channel")
+    return [one for one in approved if _is_general(one)]
+
+
+def _is_general(template: MessageTemplate) -> bool:
+    used = {name for text in template.texts.values() for name in placeholders(text)}
+    return used <= FREE_PARAMS and template.category != MessageTemplate.Category.ONE_TIME_CODE
+
+
+def message_params(patient_id: UUID) -> dict[str, Value]:
+    """What a general text may say of the patient: the last discharge. Messaging adds the greeting and the hospital."""
+    stays = Encounter.objects.unscoped("the patient the message is for").filter(
+        patient_id=patient_id, status=Encounter.Status.FINISHED
+    )
+    left = stays.order_by("-discharged_at", "-pk").values_list("discharged_at", flat=True).first()
+    return {"discharge_date": left} if left else {}
+
+
+def people(viewer: Viewer, *, at: datetime) -> list[Practitioner]:
+    """To whom tasks may be given."""
+    return staff_choices(viewer, at=at)

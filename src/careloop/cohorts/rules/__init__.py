@@ -1,0 +1,1 @@
+"""What a cohort is: conditions, who is left out and why, columns of lists. Pure functions."""
