@@ -31,6 +31,8 @@ from careloop.patients.rules import IdentifierData, PersonData
 from careloop.plans import actions as plans
 from careloop.plans.models import CarePlan
 from careloop.plans.tests.factories import Scene
+from careloop.publichealth import actions as publichealth
+from careloop.publichealth.tests.factories import publish_all as publish_programmes
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Attachment
 from careloop.tasks import actions as tasks
@@ -60,6 +62,8 @@ NOT_ABOUT_A_PATIENT = {
     "alerts/absences/": "duty lists",
     "today/filters/": "one's own saved filters",
     "hooks/": "gateways; every call is signed",
+    "public-health/opinion-tables/": "rules for everybody",
+    "public-health/indicators/": "indicator names; the lists behind them are tried in publichealth/tests",
     "follow-up/": "conditions, not persons; members are asked again with the viewer's scope (cohorts/tests/test_scope.py)",
     "batches/": "one's own background work; what it shows of patients is asked again with the viewer's scope",
 }
@@ -127,6 +131,7 @@ def world(cast: Cast) -> Iterator[World]:
         world.ids |= planned(cast)
         world.ids |= written_to(cast)
         world.ids |= identified(cast)
+        world.ids |= managed(cast)
         world.ids |= on_paper(cast)
         world.ids["alert_id"] = raise_findings(
             origin=Origin(
@@ -210,6 +215,16 @@ def on_paper(cast: Cast) -> dict[str, UUID | str]:
         patient=cast.zhang, period_from=day, period_to=day, assessment="稳定", advice="", at=now, by=cast.as_zhao
     )
     return {"letter_id": letter.pk, "report_id": report.pk}
+
+
+def managed(cast: Cast) -> dict[str, UUID | str]:
+    """A programme that runs."""
+    publish_programmes()
+    episode = publichealth.register_patient(
+        patient=cast.zhang, programme="hypertension", department_id=cast.cardiology.pk, started_on=timezone.localdate(),
+        noticed_at=None, at=timezone.now(), by=SYSTEM,
+    )  # fmt: skip
+    return {"episode_id": episode.pk}
 
 
 def identified(cast: Cast) -> dict[str, UUID | str]:

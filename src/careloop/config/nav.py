@@ -47,7 +47,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("reports:hospital", "chart-bar", _("Hospital dashboard"), "reports.hospital"),
             ("reports:department", "building-hospital", _("Department dashboard"), "reports.department"),
-            ("publichealth:indicators", "gauge", _("Public health indicators"), "publichealth.numbers"),
+            ("publichealth:indicators", "chart-line", _("Public health indicators"), "publichealth.numbers"),
         ),
     ),
     (

@@ -42,6 +42,7 @@ FRAGMENTS: tuple[tuple[str, str, str], ...] = (
     ("alerts", "alerts:patient_banner", "alerts.view"),
     ("plan", "plans:patient_card", "plans.view"),
     ("questionnaires", "questionnaires:patient_responses", "questionnaires.view"),
+    ("programmes", "publichealth:patient_programmes", "publichealth.view"),
     ("messages", "messaging:patient_messages", "messaging.view"),
     ("follow-up", "tasks:patient_followups", "tasks.view"),
 )
