@@ -87,7 +87,7 @@ def facts(viewer: Viewer, programme: rules.Programme, period: rules.Period) -> l
 def _managed(viewer: Viewer, programme: rules.Programme, period: rules.Period) -> list[Fact]:
     rows = _episodes(viewer, programme, period).annotate(
         seen=_count(programme, period, face_to_face=True),
-        visits=_count(programme, period, face_to_face=False),
+        in_period=_count(programme, period, face_to_face=False),
         any_visits=Count("visits", filter=Q(visits__status="current")),
         last_in_target=Subquery(_last(period).values("in_target")[:1]),
         closing_in_target=Subquery(_last(period, role="closing").exclude(class_code="mdr").values("in_target")[:1]),
@@ -135,7 +135,7 @@ def _fact(row: Any, programme: rules.Programme, period: rules.Period) -> Fact:
         "managed": True,
         "elderly": True,
         "standard": row.seen >= needed,
-        "assessed": row.visits > 0,
+        "assessed": row.in_period > 0,
         "in_target": bool(row.last_in_target),
         "notified": noticed,
         "visited": noticed and row.any_visits > 0,
@@ -183,7 +183,7 @@ def _clocks(viewer: Viewer, programme: rules.Programme, period: rules.Period) ->
 
 def sheet(programme: rules.Programme, rows: Sequence[Fact]) -> Sheet:
     """Count them: by department, and all together in a second count that must agree."""
-    names = dict(Organization.objects.values_list("pk", "name"))
+    names: dict[UUID | None, str] = dict(Organization.objects.values_list("pk", "name"))
     by_department: dict[UUID | None, list[Fact]] = {}
     for fact in rows:
         by_department.setdefault(fact.department_id, []).append(fact)

@@ -54,7 +54,8 @@ def counts(viewer: Viewer, *, today: date) -> dict[str, dict[str, int]]:
     """How many patients are in each state, by programme: one statement for the whole page."""
     wanted = {state: Count("pk", filter=_narrowed(state, today)) for state in STATES}
     rows = EpisodeOfCare.objects.visible_to(viewer).values("programme").annotate(**wanted).order_by("programme")
-    return {row["programme"]: {state: row[state] for state in STATES} for row in rows}
+    found: list[dict[str, Any]] = list(rows)
+    return {row["programme"]: {state: row[state] for state in STATES} for row in found}
 
 
 def episodes(viewer: Viewer, *, programme: str, state: str, today: date) -> QuerySet[EpisodeOfCare]:

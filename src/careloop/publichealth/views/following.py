@@ -21,6 +21,7 @@ from careloop.publichealth.forms import ENDING_LABELS, EndManagementForm, Regist
 from careloop.publichealth.models import EpisodeOfCare
 from careloop.publichealth.reads import packs, pages
 from careloop.questionnaires.reads import patient_number
+from careloop.tasks.models import Task
 
 PAGE = 50
 
@@ -218,6 +219,7 @@ def _department(request: PageRequest, patient: Patient) -> UUID | None:
 @page(access.VIEW)
 def why(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Why this task is on the list: the visit, the rule, its version and source."""
+    get_or_404(Task.objects.visible_to(request.viewer), pk=task_id)
     clock = pages.clock_of_task(task_id, request.viewer)
     if clock is None:
         return HttpResponse(status=204)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.urls import reverse
@@ -73,7 +74,7 @@ def indicators(request: PageRequest) -> HttpResponse:
         "roles": role_words(),
         "query": _query(programme, period),
         "years": [
-            {"url": f"?{urlencode({'programme': programme.code, 'year': year})}", "label": str(year), "active": year == period.first.year, "count": None}
+            {"url": f"?{_query(programme, rules.year_of(str(year), today=today))}", "label": str(year), "active": year == period.first.year, "count": None}
             for year in range(today.year, today.year - 4, -1)
         ],
         "tabs": [
@@ -107,7 +108,7 @@ def indicator_list(request: PageRequest, programme: str, code: str, part: str) -
         rows = [fact for fact in rows if str(fact.department_id) == department]
     shown = rows[:LISTED]
     people = reads.patients_of(shown, request.viewer)
-    names = dict(Organization.objects.values_list("pk", "name"))
+    names: dict[UUID | None, str] = dict(Organization.objects.values_list("pk", "name"))
     list_seen(what="publichealth.indicator", ids=[fact.patient_id for fact in shown], by=request.viewer)
     context = {
         "title": f"{pages.say(rule.title)} · {pages.say(indicator.names)}",

@@ -137,7 +137,7 @@ def _table_context(request: PageRequest, found: rules.Table, questionnaire: Ques
     lines = wording.class_lines(form)
     reasons = [pages.say(outcome["reason"]) for outcome in found.outcomes]
     return {
-        "title": f"{_('Opinion table')} · {_title(questionnaire)}",
+        "title": _("Opinion table: %(form)s") % {"form": _title(questionnaire)},
         "questionnaire": questionnaire,
         "lines": list(zip(lines, reasons, [bool(outcome.get("else")) for outcome in found.outcomes], strict=True)),
         "source": found.source,
@@ -158,7 +158,7 @@ def new_version(request: PageRequest, table_id: UUID) -> HttpResponse:
     """Publish what was edited as a new version. `table_id` is the version, or the form, it was begun from."""
     form = TableForm(request.POST)
     if not form.is_valid():
-        return HttpResponse("; ".join(error for errors in form.errors.values() for error in errors), status=422)
+        return HttpResponse("; ".join(str(error) for errors in form.errors.values() for error in errors), status=422)
     made = actions.publish_table(
         content=form.cleaned_data["content"], department_id=form.cleaned_data["department"], at=timezone.now(),
         by=request.viewer,
