@@ -56,6 +56,8 @@ NOT_ABOUT_A_PATIENT = {
     "plans/drafts/": "plans that are being written",
     "plans/replays/": "numbers of a plan that is being written",
     "questionnaires/<uuid:questionnaire_id>/": "published forms",
+    "questionnaires/drafts/": "forms being made; the answers behind a trial are tried in questionnaires/tests",
+    "questionnaires/library/": "questions kept for other forms",
     "reports/lists/": "indicator names; the list behind them is tried in reports/tests",
     "alerts/duties/": "duty lists",
     "rosters/": "teams and people's days; the list behind a figure is scoped and tried in rosters/tests/test_views.py",

@@ -218,6 +218,7 @@ REACTIONS = {
     questionnaires.DraftStarted: (),
     questionnaires.DraftChanged: (),
     questionnaires.DraftSubmitted: (),
+    questionnaires.DraftPublished: (),
     questionnaires.DraftReturned: (),
     questionnaires.DraftDiscarded: (),
     questionnaires.FavouriteChanged: (),

@@ -92,6 +92,14 @@ class DraftSubmitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DraftPublished(Event):
+    """Another person reviewed it; it came into force as this version."""
+
+    draft_id: UUID
+    questionnaire_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DraftReturned(Event):
     """The reviewer gave it back."""
 

@@ -241,7 +241,7 @@ def _with_instances(form: Form, screens: list[ScreenView]) -> list[ScreenView]:
         before, after = screens[place - 1] if place else None, screens[place + 1] if place + 1 < len(screens) else None
         same = [one for one in (before, after) if one is not None and one.questions[0].item.group == item.group]
         count = form.counts.get(item.group, 1)
-        opens = before not in same or before.questions[0].item.instance != item.instance  # type: ignore[union-attr]
+        opens = before not in same or before.questions[0].item.instance != item.instance
         found.append(
             replace(
                 screen,

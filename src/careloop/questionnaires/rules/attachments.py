@@ -154,7 +154,8 @@ _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"c
 
 
 def _png(data: bytes) -> bytes:
-    kept, names = [data[:8]], []
+    kept: list[bytes] = [data[:8]]
+    names: list[bytes] = []
     at = 8
     while not names or names[-1] != b"IEND":
         size, name = struct.unpack(">I4s", data[at : at + 8])

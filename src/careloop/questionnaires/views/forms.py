@@ -11,7 +11,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import get_language
-from django.utils.translation import gettext as _
 
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
@@ -20,17 +19,9 @@ from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.questionnaires import access, actions, reads, rules
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.reads import previewing, wording
+from careloop.questionnaires.reads import library, previewing, wording
 
 MOST_ON_A_PHONE = 10  # questions of one sending (ux R21)
-
-
-@page(access.VIEW)
-def questionnaire_list(request: PageRequest) -> HttpResponse:
-    """Every form with its versions: what is in force, from where, checked or not."""
-    rows = list(Questionnaire.objects.order_by("name", "-published_at", "pk"))
-    context = {"title": _("Questionnaires"), "rows": rows, "in_force": sum(row.status == "active" for row in rows)}
-    return render(request, "questionnaires/list.html", context)
 
 
 @page(access.VIEW)
@@ -40,6 +31,8 @@ def version(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
     form = reads.form_of(questionnaire)
     at = timezone.now()
     context = {
+        "may_design": request.viewer.can(access.DESIGN),
+        "is_locked": library.is_scale(questionnaire.url),
         "title": questionnaire.title if get_language() != "en" else questionnaire.title_en or questionnaire.title,
         "questionnaire": questionnaire,
         "screens": reads.preview(questionnaire, at=at),
