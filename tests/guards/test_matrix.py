@@ -35,6 +35,8 @@ from careloop.publichealth import actions as publichealth
 from careloop.publichealth.tests.factories import publish_all as publish_programmes
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Attachment
+from careloop.supervision import actions as supervision
+from careloop.supervision.tests import factories
 from careloop.tasks import actions as tasks
 from careloop.tasks.models import ContactAttempt
 from careloop.tasks.tests.factories import make_patient, make_task
@@ -63,6 +65,7 @@ NOT_ABOUT_A_PATIENT = {
     "rosters/": "teams and people's days; the list behind a figure is scoped and tried in rosters/tests/test_views.py",
     "alerts/absences/": "duty lists",
     "today/filters/": "one's own saved filters",
+    "supervision/integrity/": "figures about a person; the records behind them are scoped for themselves",
     "hooks/": "gateways; every call is signed",
     "public-health/opinion-tables/": "rules for everybody",
     "public-health/indicators/": "indicator names; the lists behind them are tried in publichealth/tests",
@@ -134,6 +137,7 @@ def world(cast: Cast) -> Iterator[World]:
         world.ids |= written_to(cast)
         world.ids |= identified(cast)
         world.ids |= managed(cast)
+        world.ids |= supervised(cast)
         world.ids |= on_paper(cast)
         world.ids["alert_id"] = raise_findings(
             origin=Origin(
@@ -247,6 +251,18 @@ def identified(cast: Cast) -> dict[str, UUID | str]:
         patient_id=cast.zhang.pk, reason="unconscious in our corridor", at=now, by=cast.viewer(colleague)
     )
     return {"candidate_id": pair.pk, "merge_id": merge.pk, "grant_id": grant.pk}
+
+
+def supervised(cast: Cast) -> dict[str, UUID | str]:
+    """A record that was drawn and is to be asked again blind by supervisor Qian, and something to put right."""
+    factories.record_of(cast, patient=cast.zhang)
+    sample = factories.draw(cast)
+    row = factories.rows(sample)[0]
+    raised = supervision.raise_finding(
+        key="matrix", response=row.response, department_id=cast.cardiology.pk, code="other", severity="minor",
+        note="test", at=timezone.now(), by=cast.viewer(cast.qian),
+    )  # fmt: skip
+    return {"sample_id": sample.pk, "record_id": row.pk, "finding_id": raised.pk, "practitioner_id": cast.wang.pk}
 
 
 def give(person: Practitioner, *roles: str) -> Practitioner:

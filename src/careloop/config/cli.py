@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "demo-gateway": ("demo SMS gateway with a phone-like inbox --port N", "careloop.simulation.gateway.command:main"),
     "rulepack": ("national rule pack: check [FILE] | publish FILE", "careloop.config.rulepack:main"),
+    "integrity-study": (
+        "measures the integrity indicators: catch rate and false alarms [--seed N]",
+        "careloop.simulation.integrity:main",
+    ),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.

@@ -31,6 +31,8 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
             ("plans:list", "route", _("Follow-up plans"), "plans.view"),
             ("plans:decisions", "list-check", _("Enrolment decisions"), "patients.view"),
             ("publichealth:list", "building-community", _("Public health"), "publichealth.view"),
+            ("supervision:home", "zoom-check", _("QA re-check"), "supervision.view"),
+            ("supervision:findings", "clipboard-check", _("Rectification"), "supervision.own"),
         ),
     ),
     (
@@ -48,6 +50,8 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
             ("reports:hospital", "chart-bar", _("Hospital dashboard"), "reports.hospital"),
             ("reports:department", "building-hospital", _("Department dashboard"), "reports.department"),
             ("publichealth:indicators", "chart-line", _("Public health indicators"), "publichealth.numbers"),
+            ("publichealth:indicators", "gauge", _("Public health indicators"), "publichealth.numbers"),
+            ("supervision:integrity", "shield-check", _("Integrity indicators"), "supervision.view-integrity"),
         ),
     ),
     (

@@ -27,6 +27,7 @@ import careloop.reports.events as reports
 import careloop.rosters.events as rosters
 import careloop.rosters.jobs as rosters_jobs
 import careloop.supervision.events as supervision
+import careloop.supervision.jobs as supervision_jobs
 import careloop.tasks.events as tasks
 import careloop.tasks.jobs as tasks_jobs
 import careloop.workbench.events as workbench
@@ -238,7 +239,7 @@ REACTIONS = {
     questionnaires.ResponseAmended: (alerts_jobs.judge_response, publichealth_jobs.take_up_response),
     questionnaires.ResponseEnteredInError: (publichealth_jobs.withdraw_visit,),
     supervision.SampleDrawn: (),
-    supervision.SampleDecided: (),
+    supervision.SampleDecided: (supervision_jobs.widen_after_decision,),
     supervision.CheckHandedOver: (),
     supervision.ReCheckBegun: (),
     supervision.ReCheckSubmitted: (),

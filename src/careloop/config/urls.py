@@ -20,6 +20,7 @@ urlpatterns = [
     path("reports/", include("careloop.reports.urls")),
     path("questionnaires/", include("careloop.questionnaires.urls")),
     path("public-health/", include("careloop.publichealth.urls")),
+    path("supervision/", include("careloop.supervision.urls")),
     path("messages/", include("careloop.messaging.urls")),
     path("letters/", include("careloop.letters.urls")),
     path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),

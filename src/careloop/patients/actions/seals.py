@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
@@ -29,8 +31,10 @@ def seal_records(*, patients: Mapping[str, UUID], practitioner_id: UUID, at: dat
 
 @action
 def lift_seal(*, why: str, because: str, at: datetime, by: Viewer) -> int:
-    """Open what was closed for this reason. Again: nothing."""
-    running = BlindSeal.objects.unscoped("found by what it is for").filter(why=why, lifted_at=None)
+    """Open what was closed for this reason, to whomever (`why` or `why:…`). Again: nothing."""
+    running = BlindSeal.objects.unscoped("found by what it is for").filter(
+        Q(why=why) | Q(why__startswith=f"{why}:"), lifted_at=None
+    )
     found = list(running.select_for_update(no_key=True).order_by("pk"))
     running.filter(pk__in=[seal.pk for seal in found]).update(lifted_at=at, lifted_because=because[:40])
     for seal in found:

@@ -1,0 +1,1 @@
+"""Reading for supervision: records, samples, agreement, findings, indicators."""
