@@ -140,6 +140,11 @@ class SampledRecord(PatientRow):
         return (mine | supervised(viewer)) & _normal_only(viewer)
 
     @property
+    def seal(self) -> str:
+        """What the blind seal of this record is for."""
+        return f"re-check:{self.pk}"
+
+    @property
     def hides_first_answers(self) -> bool:
         """Whether the first answers must not be shown to anybody who checks: asked blind and not yet submitted."""
         return self.is_blind and self.status == self.Status.WAITING

@@ -18,10 +18,10 @@ from careloop.patients.actions import lift_seal, reveal_contact_point
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.supervision import access, events, rules
-from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample, seal_of, wanted_again
+from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample
 from careloop.supervision.models import AnswerPair, Sample, SampledRecord
 from careloop.supervision.reads import checks, content
-from careloop.supervision.reads.samples import population
+from careloop.supervision.reads.samples import population, wanted_again
 from careloop.tasks import actions as tasks
 from careloop.tasks import rules as task_rules
 from careloop.tasks.models import Task
@@ -179,7 +179,7 @@ def submit_re_check(
         task=_task(locked), contact_point_id=contact_point_id, outcome="reached-patient", started_at=started_at, at=at,
         by=_at_the_telephone(by),
     )  # fmt: skip
-    lift_seal(why=seal_of(locked), because="submitted", at=at, by=by)
+    lift_seal(why=locked.seal, because="submitted", at=at, by=by)
     locked.status, locked.submitted_at = Status.COMPARING, at
     pairs = _compare(locked, second, at)
     record(
@@ -264,7 +264,7 @@ def give_up_blindness(*, row: SampledRecord, reason: str, at: datetime, by: View
     if len(reason.strip()) < 5:
         raise ReasonForUnblinding
     _drop_call(locked, "blindness-given-up", at, by)
-    lift_seal(why=seal_of(locked), because="given-up", at=at, by=by)
+    lift_seal(why=locked.seal, because="given-up", at=at, by=by)
     locked.is_blind, locked.unblinded_at, locked.unblinded_because = False, at, reason.strip()[:200]
     locked.save()
     record(events.BlindnessGivenUp(record_id=locked.pk, patient_id=locked.patient_id, reason="stated"), by=by)
@@ -312,7 +312,7 @@ def stop_trying(*, row: SampledRecord, at: datetime, by: Viewer) -> SampledRecor
 
 def _not_reached(row: SampledRecord, outcome: str, at: datetime, by: Viewer) -> None:
     _drop_call(row, outcome, at, by)
-    lift_seal(why=seal_of(row), because="not-reached", at=at, by=by)
+    lift_seal(why=row.seal, because="not-reached", at=at, by=by)
     row.status, row.settled_at = Status.NOT_REACHED, at
     row.save()
     record(events.PatientNotReachedAgain(record_id=row.pk, patient_id=row.patient_id, outcome=outcome), by=by)

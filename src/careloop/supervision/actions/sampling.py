@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -20,8 +19,7 @@ from careloop.patients.actions import lift_seal, seal_records
 from careloop.supervision import access, events, rules
 from careloop.supervision.models import Sample, SampledRecord
 from careloop.supervision.reads import content
-from careloop.supervision.reads.records import Period
-from careloop.supervision.reads.samples import Population, Wanted, departments_below, population
+from careloop.supervision.reads.samples import Population, Wanted, asked_json, departments_below, population
 
 
 class OwnRecords(Refused):
@@ -220,35 +218,9 @@ def _seal(sample: Sample, at: datetime, by: Viewer) -> None:
     blind = SampledRecord.objects.unscoped("just drawn").filter(sample=sample, is_blind=True)
     by_checker: dict[UUID, dict[str, UUID]] = {}
     for row in blind.order_by("order"):
-        by_checker.setdefault(row.checker_id, {})[seal_of(row)] = row.patient_id
+        by_checker.setdefault(row.checker_id, {})[row.seal] = row.patient_id
     for checker, patients in by_checker.items():
         seal_records(patients=patients, practitioner_id=checker, at=at, by=by)
-
-
-def seal_of(row: SampledRecord) -> str:
-    return f"re-check:{row.pk}"
-
-
-def asked_json(wanted: Wanted, size: int | None, percent: float | None, blind_percent: float) -> dict[str, Any]:
-    """What was asked for, so that it can be shown and, when the sample is widened, asked for again."""
-    return {
-        "size": size, "percent": percent, "blind_percent": blind_percent, "strata": list(wanted.strata),
-        "author": str(wanted.author_id or ""), "form": wanted.url, "mode": wanted.mode,
-    }  # fmt: skip
-
-
-def wanted_again(sample: Sample) -> Wanted:
-    """The selection of a stored sample."""
-    author = sample.asked.get("author")
-    return Wanted(
-        department_id=sample.department_id, period=Period(first=_day(sample.period_from), last=_day(sample.period_to)),
-        strata=tuple(sample.asked.get("strata", ())), author_id=UUID(author) if author else None,
-        url=sample.asked.get("form", ""), mode=sample.asked.get("mode", ""),
-    )  # fmt: skip
-
-
-def _day(value: date | str) -> date:
-    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 @action
@@ -265,10 +237,10 @@ def hand_over_check(*, row: SampledRecord, to_id: UUID, at: datetime, by: Viewer
     if to_id == locked.checker_id:
         return locked
     if locked.is_blind:
-        lift_seal(why=seal_of(locked), because="handed-over", at=at, by=by)
+        lift_seal(why=locked.seal, because="handed-over", at=at, by=by)
         locked.checker_id = to_id
         seal_records(
-            patients={f"{seal_of(locked)}:{to_id.hex[:12]}": locked.patient_id}, practitioner_id=to_id, at=at, by=by
+            patients={f"{locked.seal}:{to_id.hex[:12]}": locked.patient_id}, practitioner_id=to_id, at=at, by=by
         )
     locked.checker_id = to_id
     locked.save(update_fields=["checker", "updated_at"])

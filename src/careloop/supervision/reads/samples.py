@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 from uuid import UUID
 
 from careloop.accounts.models import Organization, Practitioner
@@ -129,6 +131,28 @@ def _stratum(one: Found, strata: tuple[str, ...], names: dict[UUID, str]) -> str
         "mode": one.response.mode,
     }
     return " / ".join(told[name] for name in strata)[:300]
+
+
+def asked_json(wanted: Wanted, size: int | None, percent: float | None, blind_percent: float) -> dict[str, Any]:
+    """What was asked for, so that it can be shown and, when the sample is widened, asked for again."""
+    return {
+        "size": size, "percent": percent, "blind_percent": blind_percent, "strata": list(wanted.strata),
+        "author": str(wanted.author_id or ""), "form": wanted.url, "mode": wanted.mode,
+    }  # fmt: skip
+
+
+def wanted_again(sample: Sample) -> Wanted:
+    """The selection of a stored sample."""
+    author = sample.asked.get("author")
+    return Wanted(
+        department_id=sample.department_id, period=Period(first=_day(sample.period_from), last=_day(sample.period_to)),
+        strata=tuple(sample.asked.get("strata", ())), author_id=UUID(author) if author else None,
+        url=sample.asked.get("form", ""), mode=sample.asked.get("mode", ""),
+    )  # fmt: skip
+
+
+def _day(value: date | str) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
 
 
 @dataclass(frozen=True, slots=True)
