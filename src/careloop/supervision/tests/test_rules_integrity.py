@@ -108,7 +108,7 @@ def test_readings_that_gather_just_under_the_limit():
 
 def test_colleagues_with_the_same_share_are_the_yardstick():
     """Well-treated patients: nine of ten readings near the limit lie under it, at the colleagues' as well."""
-    treated = pressures(*([135.0] * 31), *([143.0] * 9))
+    treated = pressures(*([135.0] * 33), *([143.0] * 7))
     assert found(treated, "just-under", Peers(under=50, in_band=100)).fires
     assert not found(treated, "just-under", Peers(under=75, in_band=100)).fires
 
@@ -150,7 +150,7 @@ def test_a_small_department_has_no_yardstick():
 
 
 def test_second_looks_that_say_otherwise():
-    looks = ["serious"] * 4 + ["agrees"] * 4
+    looks = ["serious"] * 5 + ["agrees"] * 3
     told = [record(n, second_look=looks[n] if n < len(looks) else "") for n in range(40)]
     assert found(told, "contradicted").fires
     assert found(told, "contradicted").out_of == 8
