@@ -28,7 +28,7 @@ class SampleForm(forms.Form):
 
     department = forms.ChoiceField(label=_("Department"), required=False)
     period_from = forms.DateField(label=_("Completed from"), widget=DAY)
-    period_to = forms.DateField(label=_("to"), widget=DAY)
+    period_to = forms.DateField(label=_("Completed until"), widget=DAY)
     author = forms.ChoiceField(label=_("Records of"), required=False)
     form = forms.ChoiceField(label=_("Questionnaire"), required=False)
     mode = forms.ChoiceField(label=_("How it was asked"), required=False)

@@ -29,7 +29,7 @@ def agreement(request: PageRequest) -> HttpResponse:
     form = MonthForm(request.GET)
     department = _department(request, form)
     context = {
-        "title": _("Agreement"),
+        "title": _("Agreement of answers"),
         "period": period,
         "groups": figures.agreement(viewer=request.viewer, period=period, department_id=department),
         "tabs": tabs(request, "agreement"),

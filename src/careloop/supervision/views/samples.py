@@ -44,7 +44,7 @@ def tabs(request: PageRequest, active: str) -> list[dict[str, object]]:
     """The pages of supervision that this viewer may open."""
     pages = (
         ("home", _("Samples"), access.VIEW), ("findings", _("Rectification"), access.OWN),
-        ("records", _("Records of colleagues"), access.REVIEW), ("agreement", _("Agreement"), access.VIEW),
+        ("records", _("Records of colleagues"), access.REVIEW), ("agreement", _("Agreement of answers"), access.VIEW),
         ("integrity", _("Integrity indicators"), access.INTEGRITY), ("mine", _("My indicators"), access.OWN),
     )  # fmt: skip
     return [
