@@ -128,7 +128,8 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
     from careloop.kernel.viewer import Viewer
     from careloop.messaging.reads.texts import link_address
     from careloop.patients.actions import issue_link
-    from careloop.patients.models import ContactPoint, Patient
+    from careloop.patients.models import ContactPoint, Encounter, Patient
+    from careloop.plans.models import CarePlan
     from careloop.questionnaires.models import Questionnaire
     from careloop.tasks.models import Task
 
@@ -155,6 +156,9 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
         )
         for purpose, task_id in (("questionnaire", call.pk), ("home", None))
     ]  # fmt: skip
+    running = CarePlan.objects.unscoped(why).running().values("encounter")
+    stays = Encounter.objects.unscoped(why).filter(status="finished", class_code="IMP", pk__in=running)
+    left = stays.filter(discharged_at__gt=at - timedelta(days=6)).order_by("-discharged_at", "id").first()
     form = (
         Questionnaire.objects.filter(url=call.questionnaire_url, status="active").first()
         or Questionnaire.objects.first()
@@ -166,6 +170,9 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
             "patient": f"/patients/{alert.patient_id if alert else call.patient_id}/",
             "alerts": f"/alerts/?open={alert.pk}" if alert else "/alerts/?state=closed",
             "form": f"/questionnaires/{form.pk}/" if form else "/questionnaires/",
+            "drawer": f"/discharges/?days=7&open={left.pk}" if left else "/discharges/?days=7",
+            "plan": f"/discharges/{left.pk}/print/" if left else "/discharges/?days=7",
+            "family": f"/patients/{call.patient_id}/family/",
         },
         link=link_address(links[0].pk),
         home=link_address(links[1].pk),
@@ -223,7 +230,9 @@ def photograph(executable: str, shown: Shown, *, staff: str, portal: str) -> Non
     screens = (
         ("login", "", "/login/"), ("today", "nurse", "/today/"), ("call", "nurse", shown.paths["call"]),
         ("patient", "nurse", shown.paths["patient"]), ("alerts", "nurse", shown.paths["alerts"]),
-        ("patients", "nurse", "/patients/"), ("plans", "nurse", "/plans/versions/"), ("messages", "nurse", "/messages/"),
+        ("discharges", "nurse", "/discharges/?days=7"), ("discharge-drawer", "nurse", shown.paths["drawer"]),
+        ("discharge-plan", "nurse", shown.paths["plan"]), ("family", "nurse", shown.paths["family"]),
+        ("why", "nurse", "/today/why/"), ("patients", "nurse", "/patients/"), ("plans", "nurse", "/plans/versions/"), ("messages", "nurse", "/messages/"),
         ("questionnaires", "nurse", "/questionnaires/"), ("questionnaire", "nurse", shown.paths["form"]),
         ("dashboard", "inspector", "/reports/"), ("department", "inspector", "/reports/department/"),
         ("connections", "admin", "/integration/"), ("people", "security", "/console/people/"),

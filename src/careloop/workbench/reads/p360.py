@@ -38,6 +38,7 @@ from careloop.patients.rules.masking import mask_identity_number, mask_phone
 from careloop.tasks.models import Task
 from careloop.workbench.reads.goals import pressure_goal
 from careloop.workbench.reads.people import age, discharge_text
+from careloop.workbench.reads.relations import relation_label
 from careloop.workbench.rules import (
     Measurement,
     Part,
@@ -71,26 +72,6 @@ UNIT_WORDS: dict[str, str | Promise] = {
     "Cel": "℃",
     "{score}": gettext_lazy("points"),
 }
-RELATIONS: dict[str, str | Promise] = {
-    "self": gettext_lazy("Patient"),
-    "spouse": gettext_lazy("Spouse"),
-    "son": gettext_lazy("Son"),
-    "daughter": gettext_lazy("Daughter"),
-    "child": gettext_lazy("Child"),
-    "child-in-law": gettext_lazy("Son- or daughter-in-law"),
-    "grandchild": gettext_lazy("Grandchild"),
-    "father": gettext_lazy("Father"),
-    "mother": gettext_lazy("Mother"),
-    "parent": gettext_lazy("Parent"),
-    "parent-in-law": gettext_lazy("Parent-in-law"),
-    "grandparent": gettext_lazy("Grandparent"),
-    "sibling": gettext_lazy("Brother or sister"),
-    "relative": gettext_lazy("Relative"),
-    "guardian": gettext_lazy("Guardian"),
-    "carer": gettext_lazy("Carer"),
-    "friend": gettext_lazy("Friend or neighbour"),
-    "colleague": gettext_lazy("Colleague"),
-}
 CONSENTS: dict[str, str | Promise] = {
     "contact": gettext_lazy("Any contact"),
     "contact-phone": gettext_lazy("Phone calls"),
@@ -117,11 +98,6 @@ CONFLICTS: dict[str, str | Promise] = {
     "birth-date-differs": gettext_lazy("Birth date and identity number disagree. Ask the patient."),
     "sex-differs": gettext_lazy("Sex and identity number disagree. Ask the patient."),
 }
-
-
-def relation_label(code: str) -> str:
-    """A relation in words; what the sender wrote if it is none of ours."""
-    return str(RELATIONS.get(code, code))
 
 
 CONCEPTS: dict[str, str | Promise] = {

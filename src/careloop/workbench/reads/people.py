@@ -25,6 +25,7 @@ from careloop.patients.rules.masking import mask_phone
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads import number
 from careloop.tasks.rules import best_number
+from careloop.workbench.reads.relations import relation_label
 
 DEAD = (ContactPoint.Result.EMPTY, ContactPoint.Result.WRONG)
 
@@ -46,6 +47,7 @@ class Number:
     is_best: bool
     source: str
     best_hour: int | None
+    knows: bool | None  # whether whoever answers has been told the diagnosis
 
 
 def age(birth_date: date | None, *, on: date) -> int | None:
@@ -84,12 +86,15 @@ def _number(point: ContactPoint, best: UUID | None) -> Number:
         is_best=point.pk == best,
         source=point.source,
         best_hour=point.best_hour,
+        knows=point.knows_condition,
     )
 
 
 def _whose(point: ContactPoint) -> str:
     if point.related_person is not None:
-        return " ".join(part for part in (point.related_person.relation, point.related_person.name) if part)
+        return " ".join(
+            part for part in (relation_label(point.related_person.relation), point.related_person.name) if part
+        )
     return point.owner_note or _("the patient")
 
 

@@ -217,3 +217,12 @@ def test_titles_of_replaced_versions_are_known_too(cast):
     assert known.plan(definition.title) == definition.title_en
     assert known.plan("新名称") == "New name"
     assert not CarePlan.objects.unscoped("test").exists()
+
+
+def test_who_must_not_hear_the_diagnosis_is_marked_beside_the_number(cast, task):
+    address = reverse("workbench:call", args=[task.pk])
+    client = cast.client(cast.wang)
+    assert "eye-off" not in client.get(address).content.decode().split('id="numbers"', 1)[1].split("</div></div>", 1)[0]
+    with seeding():
+        ContactPoint.objects.unscoped("test").filter(patient=task.patient).update(knows_condition=False)
+    assert "eye-off" in client.get(address).content.decode().split('id="numbers"', 1)[1]

@@ -35,8 +35,8 @@ from careloop.workbench.forms.patient import NumberForm, RelativeForm
 from careloop.workbench.models import DischargeReview
 from careloop.workbench.reads import discharges as reads
 from careloop.workbench.reads.goals import kinds
-from careloop.workbench.reads.p360 import RELATIONS
 from careloop.workbench.reads.people import medicines
+from careloop.workbench.reads.relations import RELATIONS
 from careloop.workbench.rules import GoalError, parse_goal
 
 

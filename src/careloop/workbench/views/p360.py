@@ -24,6 +24,7 @@ from careloop.patients.rules.masking import mask_phone
 from careloop.patients.rules.phones import plain_number
 from careloop.workbench.forms.patient import ConsentForm, NumberForm, RelativeForm, TrendForm
 from careloop.workbench.reads import p360, timeline
+from careloop.workbench.reads.relations import RELATIONS
 from careloop.workbench.views.record_changes import special_context
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
@@ -193,7 +194,7 @@ def _family(request: PageRequest, record: p360.Record, at: datetime) -> dict[str
         "contacts": p360.contacts(record.patient.pk, viewer=request.viewer, at=at),
         "family": p360.family(record.patient, viewer=request.viewer),
         "consents": p360.consents(record.patient, viewer=request.viewer),
-        "relations": p360.RELATIONS,
+        "relations": RELATIONS,
     } | special_context(request, record.patient)
 
 
@@ -344,7 +345,7 @@ def relative(request: PageRequest, patient_id: UUID) -> HttpResponse:
     context = {
         "patient_id": patient_id,
         "family": p360.family(found, viewer=request.viewer),
-        "relations": p360.RELATIONS,
+        "relations": RELATIONS,
         "may_edit": True,
         "error": "" if status == 200 else _("Write the name of the relative."),
     }

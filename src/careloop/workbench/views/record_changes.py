@@ -19,6 +19,7 @@ from careloop.patients import access, actions
 from careloop.patients.models import DocumentReference, Patient, RelatedPerson
 from careloop.workbench.forms.patient import GrantForm, RelativeForm, SensitivityForm
 from careloop.workbench.reads import p360
+from careloop.workbench.reads.relations import RELATIONS
 
 # What a browser may show as it is. Everything else is text, or is offered as a file.
 SHOWN_AS_IS: Final = frozenset({"application/pdf", "image/png", "image/jpeg"})
@@ -34,7 +35,7 @@ def edit_relative(request: PageRequest, patient_id: UUID, related_id: UUID) -> H
     error = ""
     if form.is_valid():
         given = form.cleaned_data
-        own_words = row.relation if row.relation not in p360.RELATIONS else ""  # the sender's word is on no list
+        own_words = row.relation if row.relation not in RELATIONS else ""  # the sender's word is on no list
         actions.set_related_person(
             patient=found, related_person_id=row.pk, name=given["name"], relation=given["relation"] or own_words,
             may_answer=given["may_answer"], may_receive=given["may_receive"], active=not request.POST.get("retire"),
@@ -45,7 +46,7 @@ def edit_relative(request: PageRequest, patient_id: UUID, related_id: UUID) -> H
     context = {
         "patient_id": patient_id,
         "family": p360.family(found, viewer=request.viewer),
-        "relations": p360.RELATIONS,
+        "relations": RELATIONS,
         "may_edit": True,
         "error": error,
     }
