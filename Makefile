@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CARELOOP := $(BIN)/careloop
 SIZE ?=
 
-.PHONY: help demo demo-reset dev test check build migrations translations screenshots format lock clean
+.PHONY: help demo demo-reset dev test check bench build migrations translations screenshots format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,8 +25,8 @@ test: $(VENV)/.installed-dev build browser ## every test, browser journeys inclu
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(VENV)/.installed-dev build ## style, types, floors, guards, translations, missing migrations
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools bench
+	$(BIN)/ruff format --check src tests tools bench
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python tools/translations.py check
@@ -43,6 +43,9 @@ migrations: $(VENV)/.installed-dev ## write migrations for changed models
 
 translations: $(VENV)/.installed-dev ## collect new screen texts into the catalogues
 	$(BIN)/python tools/translations.py extract
+
+bench: $(VENV)/.installed-dev build ## the six workloads against hand-written SQL; SIZE=1e6 follow-ups by default
+	@$(BIN)/python -m bench --size $(or $(SIZE),1e6)
 
 screenshots: $(VENV)/.installed-dev build browser ## pictures of the main screens into docs/screenshots
 	$(BIN)/python tools/screenshots.py

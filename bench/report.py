@@ -20,6 +20,15 @@ def row(name: str, what: str, target: str, product: Sample, floor: Sample, alone
     }  # fmt: skip
 
 
+def outbox_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of W6 from what `bench/outbox.py` printed."""
+    empty = row("W6", "due reminders to a loopback gateway, one sender", "≥ 5,000/s", Sample(), Sample(), Sample())
+    return empty | {
+        "units": found["messages"], "per_second": float(found["per_second"]), "app_cpu_ms": found["sender_cpu_ms_each"],
+        "wrong": int(found["doubled"]) + abs(int(found["messages"]) - int(found["reached"])),
+    }  # fmt: skip
+
+
 HEAD = (
     "| workload | /s | p50 | p95 | p99 ms | alone p50/p95 | CPU ms app + db | limit /s | product ÷ limit | target | wrong |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|"

@@ -51,7 +51,7 @@ def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str
     _hospital(now)
     told = given(now)
     everything = list(w.stays(size, seed=seed, now=now))
-    tables = list(_tables(told, size))
+    tables = _Rows(told, size).tables()
     started = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
         counts = dict(
@@ -68,14 +68,13 @@ def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str
 
 def _hospital(now: datetime) -> None:
     """Departments and staff, all with one known password, through the product's own actions; then their ids are set to those that rows name."""
-    from careloop.accounts import actions as accounts  # noqa: PLC0415  (Django is set up by now)
-    from careloop.accounts.models import Organization, Role  # noqa: PLC0415
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
-
     from django.contrib.auth.hashers import make_password  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
     from bench.product import PASSWORD  # noqa: PLC0415
+    from careloop.accounts import actions as accounts  # noqa: PLC0415  (Django is set up by now)
+    from careloop.accounts.models import Organization, Role  # noqa: PLC0415
+    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
 
     by = Viewer.system("bench")
     root = accounts.create_organization(
@@ -131,11 +130,10 @@ def _rename(table: str, old: str, new: str) -> None:
 
 def given(now: datetime) -> Given:
     """One plan, one form; the answers are those the product itself makes of a filled form (see `bench.answers`)."""
+    from bench.answers import sample  # noqa: PLC0415
     from careloop.messaging.models import MessageTemplate  # noqa: PLC0415
     from careloop.plans.models import PlanDefinition  # noqa: PLC0415
     from careloop.questionnaires.reads import current  # noqa: PLC0415
-
-    from bench.answers import sample  # noqa: PLC0415
 
     plan = PlanDefinition.objects.filter(status="active").order_by("url").first()
     form = current(FORM)
@@ -147,9 +145,14 @@ def given(now: datetime) -> Given:
     )  # fmt: skip
 
 
-def _tables(g: Given, size: w.Size) -> Iterator[Table]:
-    def patients(_stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for n in range(size.patients):
+class _Rows:
+    """The rows of every table. Each method gives one table's, in the order of its columns."""
+
+    def __init__(self, given: Given, size: w.Size) -> None:
+        self.given, self.size = given, size
+
+    def patients(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for n in range(self.size.patients):
             name, pinyin, letters = w.name_of(n)
             yield (
                 w.uid(w.PATIENT, n),
@@ -161,12 +164,8 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                 w.RISKS[n % 6],
             )
 
-    yield Table(
-        "patients.Patient", ("id", "name", "name_pinyin", "name_initials", "sex", "birth_date", "risk"), patients
-    )
-
-    def identifiers(_stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for n in range(size.patients):
+    def identifiers(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for n in range(self.size.patients):
             yield (
                 w.uid(w.IDENTIFIER, n),
                 w.uid(w.PATIENT, n),
@@ -177,12 +176,8 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                 "bench",
             )
 
-    yield Table(
-        "patients.PatientIdentifier", ("id", "patient_id", "system", "type", "value", "last4", "source"), identifiers
-    )
-
-    def numbers(_stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for n in range(size.patients):
+    def numbers(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for n in range(self.size.patients):
             value = w.phone_of(n)
             yield (
                 w.uid(w.NUMBER, n),
@@ -198,13 +193,7 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                 "bench",
             )
 
-    yield Table(
-        "patients.ContactPoint",
-        ("id", "patient_id", "system", "value", "raw", "last4", "is_mobile", "is_valid", "use", "rank", "source"),
-        numbers,
-    )
-
-    def care(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def care(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         seen: set[tuple[int, int]] = set()
         for s in stays:
             if (s.patient, s.department) not in seen:
@@ -217,9 +206,7 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                     w.instant(s.left_at),
                 )
 
-    yield Table("patients.CareRelationship", ("id", "patient_id", "department_id", "practitioner_id", "since"), care)
-
-    def encounters(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def encounters(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s in stays:
             came = w.instant(s.left_at - timedelta(days=6))
             yield (
@@ -227,14 +214,7 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                 "finished", w.departments()[s.department], f"ZY{s.number:09d}", s.nurse, came, w.instant(s.left_at), "home", 1, "bench",
             )  # fmt: skip
 
-    yield Table(
-        "patients.Encounter",
-        ("id", "patient_id", "system", "visit_number", "class_code", "status", "department_id", "admission_number", "nurse_id",
-         "admitted_at", "discharged_at", "disposition", "discharge_cycle", "source"),
-        encounters,
-    )  # fmt: skip
-
-    def conditions(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def conditions(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s in stays:
             for rank in (1, 2)[: 1 + s.number % 2]:
                 code, text = w.DIAGNOSES[(s.diagnosis + rank - 1) % len(w.DIAGNOSES)]
@@ -243,150 +223,73 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                     "ICD-10", code, code, text, "discharge", rank, w.instant(s.left_at), "t",
                 )  # fmt: skip
 
-    yield Table(
-        "patients.Condition",
-        (
-            "id",
-            "patient_id",
-            "encounter_id",
-            "system",
-            "code",
-            "code_key",
-            "text",
-            "use",
-            "rank",
-            "recorded_at",
-            "active",
-        ),
-        conditions,
-    )
-
-    def plans(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def plans(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s in stays:
-            over = s.left_at + timedelta(days=w.OFFSETS[-1] + 14) < g.now
+            over = s.left_at + timedelta(days=w.OFFSETS[-1] + 14) < self.given.now
             day = w.instant(s.left_at)[:10]
             yield (
-                w.uid(w.PLAN, s.number), w.uid(w.PATIENT, s.patient), w.uid(w.STAY, s.number), g.plan, g.plan_url, 1,
+                w.uid(w.PLAN, s.number), w.uid(w.PATIENT, s.patient), w.uid(w.STAY, s.number), self.given.plan, self.given.plan_url, 1,
                 w.departments()[s.department], "completed" if over else "active", w.instant(s.left_at),
                 w.instant(s.left_at + timedelta(days=165)) if over else r"\N", "date" if over else "", day, day,
             )  # fmt: skip
 
-    yield Table(
-        "plans.CarePlan",
-        ("id", "patient_id", "encounter_id", "definition_id", "definition_url", "cycle", "department_id", "status", "started_at",
-         "ended_at", "end_reason", "enrolled_on", "discharged_on"),
-        plans,
-    )  # fmt: skip
-
-    def decisions(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def decisions(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s in stays:
             yield (
                 w.uid(w.DECISION, s.number), w.uid(w.PATIENT, s.patient), w.uid(w.STAY, s.number), 1,
                 w.departments()[s.department], "enrolled", w.instant(s.left_at)[:10], w.instant(s.left_at), 1, 1,
             )  # fmt: skip
 
-    yield Table(
-        "plans.EnrolmentDecision",
-        (
-            "id",
-            "patient_id",
-            "encounter_id",
-            "cycle",
-            "department_id",
-            "outcome",
-            "discharged_on",
-            "decided_at",
-            "times_decided",
-            "plans",
-        ),
-        decisions,
-    )
-
-    def tasks(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for s, k, task in _each_task(stays, g.now):
-            late = max(0, (g.now - task.due).days) if task.status == "requested" else 0
+    def tasks(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for s, k, task in _each_task(stays, self.given.now):
+            late = max(0, (self.given.now - task.due).days) if task.status == "requested" else 0
             yield (
                 w.uid(w.TASK, s.number * 8 + k), w.uid(w.PATIENT, s.patient), w.departments()[s.department], f"b:{s.number}:{k}",
-                "follow-up", task.status, s.nurse, w.uid(w.STAY, s.number), w.uid(w.PLAN, s.number), f"step-{k}", FORM, g.plan_title,
+                "follow-up", task.status, s.nurse, w.uid(w.STAY, s.number), w.uid(w.PLAN, s.number), f"step-{k}", FORM, self.given.plan_title,
                 f"第{w.OFFSETS[k]}天随访", w.DIAGNOSES[s.diagnosis][1], w.RISKS[s.patient % 6], w.instant(s.left_at), 40 * late,
                 w.reasons(late), w.instant(task.due - timedelta(days=1)), w.instant(task.due), w.instant(task.due + timedelta(days=7)),
                 task.outcome, task.reason, w.instant(task.ended) if task.ended else r"\N", s.nurse if task.ended else r"\N",
                 int(task.called), task.outcome if task.called else "", "sent" if task.messaged else "",
             )  # fmt: skip
 
-    yield Table(
-        "tasks.Task",
-        ("id", "patient_id", "department_id", "key", "kind", "status", "owner_id", "encounter_id", "care_plan_id", "step_code",
-         "questionnaire_url", "plan_title", "step_title", "diagnosis_text", "risk", "discharged_at", "priority", "priority_reasons",
-         "available_at", "due_at", "window_ends_at", "outcome", "closed_reason", "ended_at", "ended_by_id", "attempts",
-         "last_outcome", "message_state"),
-        tasks,
-    )  # fmt: skip
-
-    def calls(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for s, k, task in _each_task(stays, g.now):
+    def calls(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for s, k, task in _each_task(stays, self.given.now):
             if task.called:
                 yield (
                     w.uid(w.CALL, s.number * 8 + k), w.uid(w.PATIENT, s.patient), w.uid(w.TASK, s.number * 8 + k),
                     w.uid(w.NUMBER, s.patient), task.outcome or "no-answer", s.nurse, w.instant(task.ended or task.due),
                 )  # fmt: skip
 
-    yield Table(
-        "tasks.ContactAttempt",
-        ("id", "patient_id", "task_id", "contact_point_id", "outcome", "by_practitioner_id", "started_at"),
-        calls,
-    )
-
-    def responses(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for s, k, task in _each_task(stays, g.now):
+    def responses(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for s, k, task in _each_task(stays, self.given.now):
             if task.answered:
                 ended = w.instant(task.ended)
                 yield (
-                    w.uid(w.ANSWERS, s.number * 8 + k), w.uid(w.PATIENT, s.patient), g.form, g.canonical,
-                    w.uid(w.TASK, s.number * 8 + k), "completed", "phone", g.answers, ended, ended, s.nurse,
+                    w.uid(w.ANSWERS, s.number * 8 + k), w.uid(w.PATIENT, s.patient), self.given.form, self.given.canonical,
+                    w.uid(w.TASK, s.number * 8 + k), "completed", "phone", self.given.answers, ended, ended, s.nurse,
                 )  # fmt: skip
 
-    yield Table(
-        "questionnaires.QuestionnaireResponse",
-        ("id", "patient_id", "questionnaire_id", "canonical", "task_id", "status", "mode", "answers", "started_at", "authored_at",
-         "author_id"),
-        responses,
-    )  # fmt: skip
-
-    def facts(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        per = len(g.facts)
-        for s, k, task in _each_task(stays, g.now):
+    def facts(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        per = len(self.given.facts)
+        for s, k, task in _each_task(stays, self.given.now):
             if task.answered:
-                for n, (link, code, number) in enumerate(g.facts):
+                for n, (link, code, number) in enumerate(self.given.facts):
                     yield (
                         w.uid(w.FACT, (s.number * 8 + k) * per + n), w.uid(w.PATIENT, s.patient), w.uid(w.ANSWERS, s.number * 8 + k),
                         FORM, link, code, r"\N" if number is None else number, w.instant(task.ended),
                     )  # fmt: skip
 
-    yield Table(
-        "questionnaires.AnswerFact",
-        ("id", "patient_id", "response_id", "questionnaire_url", "link_id", "code", "number", "answered_at"),
-        facts,
-    )
-
-    def messages(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        for s, k, task in _each_task(stays, g.now):
+    def messages(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+        for s, k, task in _each_task(stays, self.given.now):
             if task.messaged:
                 sent = w.instant(task.due)
                 yield (
-                    w.uid(w.MESSAGE, s.number * 8 + k), w.uid(w.PATIENT, s.patient), f"b:{s.number}:{k}:sms", "sms", g.template,
+                    w.uid(w.MESSAGE, s.number * 8 + k), w.uid(w.PATIENT, s.patient), f"b:{s.number}:{k}:sms", "sms", self.given.template,
                     "follow-up-link", "care", w.uid(w.NUMBER, s.patient), w.phone_of(s.patient), w.uid(w.TASK, s.number * 8 + k),
                     "delivered", sent, sent, 1, sent, sent, sent, "system:plans",
                 )  # fmt: skip
 
-    yield Table(
-        "messaging.Communication",
-        ("id", "patient_id", "key", "channel", "template_id", "template_code", "category", "contact_point_id", "address", "task_id",
-         "state", "requested_at", "not_before", "attempts", "sent_at", "delivered_at", "ended_at", "requested_by"),
-        messages,
-    )  # fmt: skip
-
-    def audit(stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
+    def audit(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s in stays:
             for n in range(w.AUDITED_PER_DISCHARGE):
                 at = w.instant(s.left_at + timedelta(hours=n))
@@ -399,7 +302,200 @@ def _tables(g: Given, size: w.Size) -> Iterator[Table]:
                     "{}",
                 )
 
-    yield Table("audit.AuditEvent", ("at", "actor", "name", "patient_id", "outcome", "payload"), audit)
+    def tables(self) -> list[Table]:
+        """What is filled, parents before children."""
+        return [
+            Table(
+                "patients.Patient",
+                ("id", "name", "name_pinyin", "name_initials", "sex", "birth_date", "risk"),
+                self.patients,
+            ),
+            Table(
+                "patients.PatientIdentifier",
+                ("id", "patient_id", "system", "type", "value", "last4", "source"),
+                self.identifiers,
+            ),
+            Table(
+                "patients.ContactPoint",
+                (
+                    "id",
+                    "patient_id",
+                    "system",
+                    "value",
+                    "raw",
+                    "last4",
+                    "is_mobile",
+                    "is_valid",
+                    "use",
+                    "rank",
+                    "source",
+                ),
+                self.numbers,
+            ),
+            Table(
+                "patients.CareRelationship",
+                ("id", "patient_id", "department_id", "practitioner_id", "since"),
+                self.care,
+            ),
+            Table(
+                "patients.Encounter",
+                (
+                    "id",
+                    "patient_id",
+                    "system",
+                    "visit_number",
+                    "class_code",
+                    "status",
+                    "department_id",
+                    "admission_number",
+                    "nurse_id",
+                    "admitted_at",
+                    "discharged_at",
+                    "disposition",
+                    "discharge_cycle",
+                    "source",
+                ),
+                self.encounters,
+            ),
+            Table(
+                "patients.Condition",
+                (
+                    "id",
+                    "patient_id",
+                    "encounter_id",
+                    "system",
+                    "code",
+                    "code_key",
+                    "text",
+                    "use",
+                    "rank",
+                    "recorded_at",
+                    "active",
+                ),
+                self.conditions,
+            ),
+            Table(
+                "plans.CarePlan",
+                (
+                    "id",
+                    "patient_id",
+                    "encounter_id",
+                    "definition_id",
+                    "definition_url",
+                    "cycle",
+                    "department_id",
+                    "status",
+                    "started_at",
+                    "ended_at",
+                    "end_reason",
+                    "enrolled_on",
+                    "discharged_on",
+                ),
+                self.plans,
+            ),
+            Table(
+                "plans.EnrolmentDecision",
+                (
+                    "id",
+                    "patient_id",
+                    "encounter_id",
+                    "cycle",
+                    "department_id",
+                    "outcome",
+                    "discharged_on",
+                    "decided_at",
+                    "times_decided",
+                    "plans",
+                ),
+                self.decisions,
+            ),
+            Table(
+                "tasks.Task",
+                (
+                    "id",
+                    "patient_id",
+                    "department_id",
+                    "key",
+                    "kind",
+                    "status",
+                    "owner_id",
+                    "encounter_id",
+                    "care_plan_id",
+                    "step_code",
+                    "questionnaire_url",
+                    "plan_title",
+                    "step_title",
+                    "diagnosis_text",
+                    "risk",
+                    "discharged_at",
+                    "priority",
+                    "priority_reasons",
+                    "available_at",
+                    "due_at",
+                    "window_ends_at",
+                    "outcome",
+                    "closed_reason",
+                    "ended_at",
+                    "ended_by_id",
+                    "attempts",
+                    "last_outcome",
+                    "message_state",
+                ),
+                self.tasks,
+            ),
+            Table(
+                "tasks.ContactAttempt",
+                ("id", "patient_id", "task_id", "contact_point_id", "outcome", "by_practitioner_id", "started_at"),
+                self.calls,
+            ),
+            Table(
+                "questionnaires.QuestionnaireResponse",
+                (
+                    "id",
+                    "patient_id",
+                    "questionnaire_id",
+                    "canonical",
+                    "task_id",
+                    "status",
+                    "mode",
+                    "answers",
+                    "started_at",
+                    "authored_at",
+                    "author_id",
+                ),
+                self.responses,
+            ),
+            Table(
+                "questionnaires.AnswerFact",
+                ("id", "patient_id", "response_id", "questionnaire_url", "link_id", "code", "number", "answered_at"),
+                self.facts,
+            ),
+            Table(
+                "messaging.Communication",
+                (
+                    "id",
+                    "patient_id",
+                    "key",
+                    "channel",
+                    "template_id",
+                    "template_code",
+                    "category",
+                    "contact_point_id",
+                    "address",
+                    "task_id",
+                    "state",
+                    "requested_at",
+                    "not_before",
+                    "attempts",
+                    "sent_at",
+                    "delivered_at",
+                    "ended_at",
+                    "requested_by",
+                ),
+                self.messages,
+            ),
+            Table("audit.AuditEvent", ("at", "actor", "name", "patient_id", "outcome", "payload"), self.audit),
+        ]
 
 
 @dataclass(frozen=True, slots=True)

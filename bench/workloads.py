@@ -1,0 +1,159 @@
+"""The workloads on one running product: each gives the lines of the report it measured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import psycopg
+
+from bench import limit, measuring, product, report, seeding
+from bench import world as w
+from bench.measuring import Sample, Watched
+from bench.place import Place
+
+CLIENTS, TURNS = 8, 2
+ANSWERED_EACH_SIDE = 200
+"""Questionnaires answered page by page; each is about twenty requests."""
+Row = dict[str, Any]
+
+
+class Bench:
+    """One running product, its database, and how long a turn lasts."""
+
+    def __init__(
+        self, here: Place, doors: product.Doors, seconds: float, loop: asyncio.AbstractEventLoop, postmaster: int
+    ) -> None:
+        self.here, self.doors, self.seconds, self.loop = here, doors, seconds, loop
+        self.database_alone = Watched((), postmaster)
+
+    def watched(self, *names: str) -> Watched:
+        """The named processes of the product and the database."""
+        return Watched(tuple(self.doors.pids[name] for name in names), self.database_alone.postmaster)
+
+    def clients(self, make: Callable[[int], Awaitable[product.Client]]) -> list[product.Client]:
+        """Eight signed-in browsers."""
+        return [self.loop.run_until_complete(make(n)) for n in range(CLIENTS)]
+
+    def against(
+        self, name: str, what: str, target: str, clients: Sequence[product.Client], limits: Sequence[limit.Client]
+    ) -> Row:
+        """One line: product and limit in turn at eight clients, then the product alone at one."""
+        web = self.watched("web")
+        ours, floor = measuring.interleaved(
+            TURNS,
+            lambda: measuring.in_tasks(clients, seconds=self.seconds, watched=web),
+            lambda: measuring.in_threads(limits, seconds=self.seconds / 2, watched=self.database_alone),
+        )
+        alone = measuring.in_tasks(clients[:1], seconds=self.seconds / 2, watched=web)
+        return report.row(name, what, target, ours, floor, alone)
+
+    def w2(self) -> list[Row]:
+        """The due list, as JSON and as the page's fragment."""
+        limits = [limit.due_lists(self.here.owner) for _ in range(CLIENTS)]
+        as_json = self.clients(partial(product.due_list, self.doors, as_json=True))
+        as_html = self.clients(partial(product.due_list, self.doors, as_json=False))
+        return [
+            self.against("W2 JSON", "due list, 50 rows, exact count", "≥ 700/s, p50 ≤ 3 ms", as_json, limits),
+            self.against("W2 HTML", "the same as the page's fragment", "≥ 300/s, p95 ≤ 40 ms", as_html, limits),
+        ]
+
+    def w4(self) -> list[Row]:
+        """Everything about one patient."""
+        ids = {n: patients_of(self.here, w.departments()[n]) for n in range(CLIENTS)}
+        limits = [limit.patients(self.here.owner, ids[n]) for n in range(CLIENTS)]
+        clients = self.clients(partial(product.patient_pages, self.doors, ids=ids))
+        return [self.against("W4", "patient 360 with its fragments", "≥ 450/s, p50 ≤ 5 ms", clients, limits)]
+
+    def w5(self) -> list[Row]:
+        """The month of the hospital; void unless the roll-up equals the recount."""
+        limits = [limit.months(self.here.owner) for _ in range(CLIENTS)]
+        clients = self.clients(partial(product.dashboard, self.doors))
+        row = self.against("W5", "hospital dashboard, 40 departments", "≤ 3 ms, exact", clients, limits)
+        row["wrong"] += not rollup_is_exact()
+        return [row]
+
+    def w3(self) -> list[Row]:
+        """Patients answer a whole form on the phone, page by page; the limit writes the same answers at once."""
+        given = seeding.given(datetime.now(UTC))
+        tasks = open_tasks(self.here, 4 * ANSWERED_EACH_SIDE)
+        ours, theirs = tasks[:ANSWERED_EACH_SIDE], tasks[ANSWERED_EACH_SIDE:]
+        links = product.issue_links(self.doors, ours, expires_at=datetime.now(UTC) + timedelta(days=7))
+        form = (given.form, given.canonical, given.answers)
+        limits = [limit.answers(self.here.owner, theirs, form, len(given.facts)) for _ in range(CLIENTS)]
+        client = product.patient_answers(links)
+        mine = measuring.counted_tasks(client, CLIENTS, len(links), self.watched("portal"))
+        floor = measuring.counted_threads(limits, len(theirs), self.database_alone)
+        what = f"questionnaire of {len(given.facts)} answers on the phone, page by page"
+        return [report.row("W3", what, "≥ 700/s, p95 ≤ 20 ms", mine, floor, Sample())]
+
+    def w1(self) -> list[Row]:
+        """Discharges over the socket: until acknowledged, and until plan and task are there."""
+        run, sent, count = f"W{int(time.time()) % 100000}x", {}, max(100, int(self.seconds * 40))
+        lines = product.hl7_lines(self.doors, run, datetime.now(UTC), sent, CLIENTS)
+        both = self.watched("hl7", "worker")
+        app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
+        stored = measuring.counted_threads(lines, count, self.database_alone)
+        made = wait_for_tasks(self.here, run, count)
+        whole = Sample(
+            units=len(made), seconds=time.perf_counter() - started, times=[(at - sent[key]) * 1000 for key, at in made.items()],
+            app_cpu=both.app_seconds() - app, database_cpu=both.database_seconds() - database,
+            wrong=stored.wrong + count - len(made),
+        )  # fmt: skip
+        limits = [limit.discharges(self.here.owner) for _ in range(CLIENTS)]
+        floor = measuring.in_threads(limits, seconds=self.seconds, watched=self.database_alone)
+        return [
+            report.row("W1 ACK", "A03 over MLLP until stored and acknowledged", "", stored, floor, Sample()),
+            report.row(
+                "W1a", "A03 over MLLP until plan and task exist", "≥ 700/s, p95 ≤ 20 ms", whole, floor, Sample()
+            ),
+        ]
+
+
+def patients_of(here: Place, department: str) -> list[str]:
+    """Some patients of a department."""
+    sql = "SELECT DISTINCT patient_id FROM tasks_task WHERE department_id = %s LIMIT 300"
+    return [str(row[0]) for row in ask(here, sql, department)]
+
+
+def open_tasks(here: Place, count: int) -> list[tuple[str, str, str]]:
+    """Open tasks with a form, one for each patient: (task, patient, department)."""
+    sql = (
+        "SELECT DISTINCT ON (patient_id) id, patient_id, department_id FROM tasks_task WHERE status = 'requested'"
+        " AND available_at <= now() AND questionnaire_url <> '' AND key LIKE 'b:%%' ORDER BY patient_id, due_at LIMIT %s"
+    )
+    return [(str(a), str(b), str(c)) for a, b, c in ask(here, sql, count)]
+
+
+def wait_for_tasks(here: Place, run: str, count: int, *, seconds: float = 240.0) -> dict[str, float]:
+    """Message → when the first task of its plan was written (seconds of the clock). Waits until all are there."""
+    sql = (
+        "SELECT e.visit_number, extract(epoch FROM min(t.created_at)) FROM patients_encounter e"
+        " JOIN tasks_task t ON t.encounter_id = e.id WHERE e.visit_number LIKE %s GROUP BY 1"
+    )
+    until = time.monotonic() + seconds
+    while True:
+        rows = ask(here, sql, f"V{run}%")
+        if len(rows) >= count or time.monotonic() > until:
+            return {str(visit)[1:]: float(str(at)) for visit, at in rows}
+        time.sleep(0.2)
+
+
+def ask(here: Place, sql: str, *values: object) -> list[tuple[object, ...]]:
+    """One question to the database, outside the product."""
+    with psycopg.connect(here.owner) as database:
+        return database.execute(sql, values).fetchall()
+
+
+def rollup_is_exact() -> bool:
+    """The stored months equal the recount from the rows: the product's own check finds no difference."""
+    from django.utils import timezone  # noqa: PLC0415  (Django is set up by now)
+
+    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
+    from careloop.reports.actions import check_rollup  # noqa: PLC0415
+
+    return check_rollup(at=timezone.now(), by=Viewer.system("bench")).differing == 0
