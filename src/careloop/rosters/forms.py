@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -25,7 +27,7 @@ class TeamForm(forms.Form):
     organization = forms.UUIDField(label=_("Kept by"))
     departments = forms.TypedMultipleChoiceField(coerce=str, required=False, label=_("Follows up"))
 
-    def __init__(self, data: object, departments: list[tuple[str, str]]) -> None:
+    def __init__(self, data: Mapping[str, Any] | None, departments: list[tuple[str, str]]) -> None:
         super().__init__(data)
         self.fields["departments"].choices = departments  # type: ignore[attr-defined]
 

@@ -49,10 +49,10 @@ def workload(request: PageRequest) -> HttpResponse:
         "names": {row.practitioner_id: row.name for row in rows},
         "first": first,
         "last": last,
-        "runs": Distribution.objects.select_related("asked_by").order_by("-ran_at", "-pk")[:5],
+        "runs": list(Distribution.objects.select_related("asked_by").order_by("-ran_at", "-pk")[:5]),
         "may_keep": request.viewer.can(access.KEEP),
     }
-    return render(request, "rosters/workload.html", {**context, "runs": list(context["runs"])})
+    return render(request, "rosters/workload.html", context)
 
 
 def _own_people(people: list[reads.Colleague], viewer: Viewer) -> list[reads.Colleague]:

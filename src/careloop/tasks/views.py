@@ -79,7 +79,7 @@ def _unreachable(request: PageRequest, refused: Any = None) -> HttpResponse:
 
 
 def _address(kept: dict[str, str], offset: int) -> str:
-    return f"{reverse('tasks:unreachable')}?{urlencode({**kept, 'offset': offset})}"
+    return f"{reverse('tasks:unreachable')}?{urlencode({**kept, 'offset': str(offset)})}"
 
 
 @page(access.WORK, methods=("POST",))

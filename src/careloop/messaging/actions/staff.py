@@ -150,7 +150,7 @@ def _settle(row: StaffMessage, state: str, reason: str, at: datetime, by: Viewer
 @action
 def read_staff_messages(*, at: datetime, by: Viewer) -> int:
     """The viewer has read what is in the own inbox."""
-    mine = StaffMessage.objects.filter(recipient_id=by.practitioner_id, way=Way.INBOX, read_at__isnull=True)  # type: ignore[misc]  # None finds nothing, which is right
+    mine = StaffMessage.objects.filter(recipient_id=by.practitioner_id, way=Way.INBOX, read_at__isnull=True)
     count = mine.update(read_at=at)
     if count:
         record(StaffMessagesRead(count=count), by=by)

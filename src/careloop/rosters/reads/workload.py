@@ -122,7 +122,7 @@ ORDER BY n.day DESC, COALESCE(team.name, home.name, ''), p.name, n.practitioner_
 def nurse_days(*, people: Iterable[UUID], first: date, last: date) -> list[DayRow]:
     """Every nurse-day of these people in a period, newest first."""
     begin, until = _span(first, last)
-    params = {
+    params: dict[str, Any] = {
         "first": first, "last": last, "begin": begin, "until": until, "people": list(people),
         "zone": timezone.get_current_timezone_name(),
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from careloop.tasks.reads.explaining import Explained, explain_patient
 from careloop.tasks.reads.facts import WeighedTask, facts, number, numbers_of, still_open, tries_of
 from careloop.tasks.reads.ladder import ladder_in_force, reach_of, shipped_content, version_in_force, versions
-from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, waiting
+from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, same_call, waiting
 from careloop.tasks.reads.unreachable import PAGE as UNREACHABLE_PAGE
 from careloop.tasks.reads.unreachable import STEPS, Unreachable, UnreachableQuery, unreachable, unreachable_tasks
 from careloop.tasks.reads.wording import (
@@ -19,6 +19,7 @@ from careloop.tasks.reads.wording import (
 from careloop.tasks.reads.worklist import TABS, Counts, ListQuery, Row, WorkList, narrowing, state_counts, work_list
 
 __all__ = [
+    "same_call",
     "UNREACHABLE_PAGE",
     "Counts",
     "Explained",

@@ -11,6 +11,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
 
 PROMISE_SOON = timedelta(minutes=30)
+ONE_CALL = timedelta(hours=1)  # what was finished so shortly ago belongs to the call that is going on
 
 
 def waiting(tasks: TaskQuerySet, *, at: datetime) -> TaskQuerySet:
@@ -44,6 +45,19 @@ def free_for(*, viewer: Viewer, at: datetime, narrowed: Q | None = None) -> Task
     held = held_by_others(viewer=viewer, at=at).filter(patient_id=OuterRef("patient_id"))
     candidates = waiting(Task.objects.visible_to(viewer), at=at).filter(free, for_me, narrowed or Q())
     return in_list_order(candidates.filter(~Exists(held)).select_related("patient"), at=at)
+
+
+def same_call(task: Task, *, viewer: Viewer, at: datetime) -> list[Task]:
+    """All that one call with this patient does (pain 16): this task, what else is due, what was finished just now.
+
+    In the order in which it comes up; the finished first, so that nothing seems lost.
+    """
+    asleep = Q(snoozed_until__gt=at) | Q(promised_at__gt=at + PROMISE_SOON)
+    now = Q(status=Task.Status.REQUESTED, kind__in=QUEUE_KINDS, available_at__lte=at) & ~asleep
+    done = Q(status=Task.Status.COMPLETED, ended_by=viewer.practitioner_id, ended_at__gt=at - ONE_CALL)
+    mine = Task.objects.visible_to(viewer).filter(now | done | Q(pk=task.pk), patient_id=task.patient_id)
+    open_last = Case(When(status=Task.Status.REQUESTED, then=Value(1)), default=Value(0), output_field=IntegerField())
+    return list(mine.select_related("department").order_by(open_last, "ended_at", "-priority", "due_at", "pk")[:12])
 
 
 def rest_of_patient(*, viewer: Viewer, at: datetime, after: UUID) -> TaskQuerySet:

@@ -33,6 +33,7 @@ class ListQuery:
     risk: str = ""
     discharged_from: date | None = None
     discharged_to: date | None = None
+    merged: bool = False  # one row per patient: all of a patient's work of today is one call (pain 16)
     offset: int = 0
     limit: int = PAGE
 
@@ -69,6 +70,7 @@ class Row:
     best_hour: int | None
     section: int
     late_days: int
+    also: tuple[tuple[str, str], ...] = ()  # plan and step of what else the same call does
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +132,17 @@ counts AS (
         count(*) FILTER (WHERE message_state IN ('sent', 'opened') OR (in_done AND outcome = 'answered-online'))
     FROM tabs
 ),
+{merging}
 page AS (
     SELECT tabs.*, row_number() OVER (ORDER BY {order}) AS place
-    FROM tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+    FROM {rows} AS tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
 )
 SELECT counts.*, page.id, page.patient_id, p.name, p.sex, p.birth_date, page.risk, page.self_report, d.name,
     page.diagnosis_text, page.plan_title, page.step_title, page.kind, page.due_at, page.promised_at,
     page.snoozed_until, page.attempts, page.last_outcome, page.message_state, page.priority, page.status,
     page.outcome, page.ended_at,
     CASE WHEN page.claimed_until > %(at)s THEN page.claimed_by_id END, COALESCE(doctor.name, ''), before.ended_at,
-    reach.best_hour, page.section
+    reach.best_hour, page.section, {also}
 FROM counts
 LEFT JOIN page ON true
 LEFT JOIN patients_patient p ON p.id = page.patient_id
@@ -158,6 +161,19 @@ LEFT JOIN LATERAL (
 ) reach ON true
 ORDER BY page.place
 """
+
+# Of each patient the first row stands for all; `also` lists the steps of the same call in the list's own order.
+_MERGING = """
+ranked AS (
+    SELECT * FROM (
+        SELECT tabs.*, row_number() OVER (PARTITION BY patient_id ORDER BY {order}) AS nth FROM tabs WHERE in_{tab}
+    ) AS numbered WHERE nth = 1
+),
+calls AS (
+    SELECT patient_id AS whose, array_agg(ARRAY[plan_title::text, step_title::text] ORDER BY {order}) AS steps
+    FROM tabs WHERE in_{tab} GROUP BY patient_id HAVING count(*) > 1
+),"""
+_STEPS = "(SELECT calls.steps FROM calls WHERE calls.whose = page.patient_id)"
 
 _COLUMNS = (
     "id", "patient_id", "department_id", "encounter_id", "risk", "self_report", "diagnosis_text", "plan_title",
@@ -180,7 +196,11 @@ def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     """The rows of one tab and the counts of all, as this viewer may see them, in one statement."""
     base, base_params = _base(query, viewer, at)
     order = _ORDERS.get(query.tab, _BY_PRIORITY)
-    sql = _LIST.format(base=base, tab=query.tab, order=order)
+    merged = query.merged and query.tab != "done"
+    sql = _LIST.format(
+        base=base, tab=query.tab, order=order, rows="ranked" if merged else "tabs",
+        merging=_MERGING.format(order=order, tab=query.tab) if merged else "", also=_STEPS if merged else "NULL::text[][]",
+    )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(*_positional(sql, base_params, _params(query, at)))
         found = cursor.fetchall()
@@ -262,7 +282,7 @@ def _row(line: tuple[Any, ...], at: datetime) -> Row:
     (
         task_id, patient_id, name, sex, birth_date, risk, self_report, department, diagnosis, plan, step, kind, due_at,
         promised_at, snoozed_until, attempts, last_outcome, message_state, priority, status, outcome, ended_at,
-        claimed_by, doctor, last_done_at, best_hour, section,
+        claimed_by, doctor, last_done_at, best_hour, section, steps,
     ) = line  # fmt: skip
     return Row(
         task_id=task_id, patient_id=patient_id, name=name, sex=sex, birth_date=birth_date, risk=risk,
@@ -270,7 +290,7 @@ def _row(line: tuple[Any, ...], at: datetime) -> Row:
         due_at=due_at, promised_at=promised_at, snoozed_until=snoozed_until, attempts=attempts,
         last_outcome=last_outcome, message_state=message_state, priority=priority, status=status, outcome=outcome,
         ended_at=ended_at, claimed_by=claimed_by, doctor=doctor, last_done_at=last_done_at, best_hour=best_hour,
-        section=section, late_days=rules.days_overdue(due_at=due_at, at=timezone.localtime(at)),
+        section=section, also=tuple((plan, step) for plan, step in steps[1:]) if steps else (), late_days=rules.days_overdue(due_at=due_at, at=timezone.localtime(at)),
     )  # fmt: skip
 
 

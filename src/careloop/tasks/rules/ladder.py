@@ -191,7 +191,7 @@ def decide(
         return _end(rung, at, ladder, reason="tried-enough")
     if rung is not None and rung.do in ("letter", "visit"):
         until = _within_hours(at + timedelta(days=rung.days), ladder)
-        return Decision(move=rung.do, not_before=until, send_message=rung.message, reason=rung.do)  # type: ignore[arg-type]  # "call" and the ends are excluded above
+        return Decision(move=rung.do, not_before=until, send_message=rung.message, reason=rung.do)
     return _try_again(outcome, numbers, tries, at, ladder, rung, favourite)
 
 

@@ -216,3 +216,85 @@ def test_unknown_numbers_of_a_stranger(cast):
     assert reads.numbers_of(cast.zhang.pk, viewer=cast.as_li) == []
     (number,) = reads.numbers_of(cast.zhang.pk, viewer=SYSTEM)
     assert (number.owner, number.dead) == ("self", False)
+
+
+# --- one call for all of a patient's work (pain 16) -----------------------------------------------------------------------
+
+
+def merged(cast, tab="todo", **chips):
+    return reads.work_list(reads.ListQuery(tab=tab, merged=True, **chips), viewer=cast.as_wang, at=NOW)
+
+
+def test_a_patient_with_three_plans_is_one_row_that_names_all_and_nothing_is_lost(cast):
+    patient = make_patient(cast)
+    first = make_task(cast, patient, priority=9, plan_title="PCI", step_title="Day 7")
+    make_task(cast, patient, priority=5, plan_title="Diabetes", step_title="Month 1")
+    make_task(cast, patient, priority=1, plan_title="", step_title="Wound")
+    other = make_task(cast, make_patient(cast), priority=3)
+    found = merged(cast)
+    assert [row.task_id for row in found.rows] == [first.pk, other.pk]
+    assert found.rows[0].also == (("Diabetes", "Month 1"), ("", "Wound"))
+    assert found.rows[1].also == ()
+    assert (found.counts.todo, found.counts.patients) == (4, 2)  # the counts stay counts of follow-ups
+    assert sum(1 + len(row.also) for row in found.rows) == found.counts.todo
+
+
+def test_pages_are_pages_of_patients(cast):
+    for _n in range(3):
+        patient = make_patient(cast)
+        make_task(cast, patient)
+        make_task(cast, patient)
+    first = merged(cast, limit=2)
+    second = merged(cast, limit=2, offset=2)
+    assert (len(first.rows), first.more, len(second.rows), second.more) == (2, True, 1, False)
+    assert len({row.patient_id for row in first.rows + second.rows}) == 3
+
+
+def test_what_is_done_is_listed_one_by_one(cast):
+    patient = make_patient(cast)
+    for _n in range(2):
+        actions.complete_task(task=make_task(cast, patient), outcome="reached-patient", at=NOW, by=cast.as_wang)
+    assert len(merged(cast, tab="done").rows) == 2
+
+
+@pytest.mark.parametrize("tab", ["todo", "overdue", "promised", "unreached", "abnormal"])
+def test_merged_and_unmerged_lists_hold_the_same_patients(cast, tab):
+    for n in range(3):
+        patient = make_patient(cast)
+        make_task(cast, patient, promised_at=NOW, last_outcome="busy", self_report="high", attempts=n)
+        make_task(cast, patient, due_at=NOW - 3 * DAY, available_at=NOW - 5 * DAY)
+    plain = reads.work_list(reads.ListQuery(tab=tab), viewer=cast.as_wang, at=NOW)
+    together = merged(cast, tab=tab)
+    assert {row.patient_id for row in plain.rows} == {row.patient_id for row in together.rows}
+    assert len(plain.rows) == sum(1 + len(row.also) for row in together.rows)
+    assert plain.counts == together.counts
+
+
+def test_one_call_shows_what_it_did_and_what_is_left(cast):
+    patient = make_patient(cast)
+    done, here, left = (make_task(cast, patient, priority=p) for p in (9, 5, 1))
+    make_task(cast, patient, snoozed_until=NOW + DAY)
+    make_task(cast, patient, available_at=NOW + DAY, due_at=NOW + 2 * DAY)
+    make_task(cast, make_patient(cast))
+    actions.claim_task(task=done, at=NOW, by=cast.as_wang)
+    actions.complete_task(task=done, outcome="reached-patient", at=NOW, by=cast.as_wang)
+    shown = reads.same_call(here, viewer=cast.as_wang, at=NOW)
+    assert [one.pk for one in shown] == [done.pk, here.pk, left.pk]
+    later = reads.same_call(here, viewer=cast.as_wang, at=NOW + timedelta(hours=2))
+    assert done.pk not in {one.pk for one in later}
+
+
+def test_finishing_each_closes_each_and_the_states_still_add_up(cast):
+    patient = make_patient(cast)
+    tasks = [make_task(cast, patient) for _n in range(3)]
+    before = sum(reads.state_counts(viewer=cast.as_wang, at=NOW).values())
+    task = actions.claim_next(at=NOW, by=cast.as_wang)
+    finished = []
+    while task is not None:
+        actions.complete_task(task=task, outcome="reached-patient", at=NOW, by=cast.as_wang)
+        finished.append(task.pk)
+        task = actions.claim_next(at=NOW, by=cast.as_wang, after=task.pk)
+    assert set(finished) == {one.pk for one in tasks}
+    counts = reads.state_counts(viewer=cast.as_wang, at=NOW)
+    assert (counts["done"], counts["due"]) == (3, 0)
+    assert sum(counts.values()) == before

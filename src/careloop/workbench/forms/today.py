@@ -39,6 +39,7 @@ class ListForm(forms.Form):
             plan=value["plan"] or "",
             risk=value["risk"] or "",
             discharged_from=_days_ago(value["discharged"], at),
+            merged=True,
             offset=value["offset"] or 0,
         )
 

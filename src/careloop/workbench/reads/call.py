@@ -17,7 +17,7 @@ from careloop.plans.reads.pages import Node, patient_cards
 from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.reads import responses_of
 from careloop.tasks.models import Task
-from careloop.tasks.reads import in_hand, outcome_label, reason_text
+from careloop.tasks.reads import outcome_label, reason_text, same_call
 from careloop.tasks.rules import OUTCOMES
 from careloop.workbench.reads import people, questions
 from careloop.workbench.reads.goals import pressure_goal
@@ -51,7 +51,7 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
         "reasons": [reason_text(reason) for reason in task.priority_reasons],
         "is_mine": held and task.claimed_by_id == viewer.practitioner_id,
         "is_taken": held and task.claimed_by_id != viewer.practitioner_id,
-        "together": in_hand(viewer=viewer, at=at).filter(patient_id=task.patient_id).exclude(pk=task.pk).count(),
+        "same_call": same_call(task, viewer=viewer, at=at),
         "medicines": people.medicines(task.patient_id, viewer=viewer),
         "pressure": pressure(
             people.blood_pressure(task.patient_id, viewer=viewer), pressure_goal(task.patient_id, viewer=viewer)

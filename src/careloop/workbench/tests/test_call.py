@@ -13,7 +13,7 @@ from careloop.patients.models import ContactPoint
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks import actions
 from careloop.tasks.models import ContactAttempt
-from careloop.tasks.tests.factories import make_patient
+from careloop.tasks.tests.factories import make_patient, make_task
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now, page
 
@@ -288,3 +288,23 @@ def test_the_plan_beside_the_call(cast):
     client = cast.client(cast.wang)
     assert page(client, "call-plan", task.pk).status_code == 200
     assert page(cast.client(cast.li), "call-plan", task.pk).status_code == 404
+
+
+def test_one_call_shows_every_step_of_the_patient_and_leads_to_each(cast):
+    now = timezone.now()
+    times = {"available_at": now - timedelta(days=1), "due_at": now + timedelta(hours=1)}
+    patient = make_patient(cast)
+    first, second = (make_task(cast, patient, priority=p, **times) for p in (9, 1))
+    client = cast.client(cast.wang)
+    client.post(reverse("workbench:open", args=[first.pk]))
+    page = client.get(reverse("workbench:call", args=[first.pk])).content.decode()
+    assert f'data-same-call="{first.pk}"' in page
+    assert f'data-same-call="{second.pk}"' in page
+    assert reverse("workbench:call", args=[second.pk]) in page
+    assert 'data-together="1"' in page
+    assert (
+        "data-result-bar" in client.get(reverse("workbench:call", args=[second.pk])).content.decode()
+    )  # still in hand
+    listed = client.get(reverse("workbench:today")).content.decode()
+    assert 'data-also="1"' in listed
+    assert f'data-task="{second.pk}"' not in listed
