@@ -8,11 +8,10 @@ from careloop.kernel.actions import action
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.plans.actions.endings import CarePlanClosed, _end_plans, _go_on
-from careloop.plans.actions.enrolment import PlanRunsAlready, start_care_plan
+from careloop.plans.actions.enrolment import DECLINED, PlanRunsAlready, start_care_plan
 from careloop.plans.models import CarePlan, PlanDefinition
 from careloop.plans.reads.locking import hold_patients
 
-DECLINED = "no-follow-up"
 CHOSEN_OTHERWISE = "chosen-otherwise"
 
 

@@ -29,6 +29,7 @@ from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.enrolment import BEATEN, Choice, Match, Outcome, choose
 
 BY_HAND = "started-by-hand"
+DECLINED = "no-follow-up"  # a person said at discharge that nobody needs to call
 LATEST_DAYS = 365
 
 
@@ -128,8 +129,9 @@ def _judge(
     wanted = {plan.url: definitions[plan.url] for plan in choice.taken}
     department = stay.encounter.department or root
     assert department is not None
+    is_declined = any(plan.end_reason == DECLINED for plan in mine)  # codes that come late overrule no person
     for url, definition in wanted.items():
-        if all(plan.definition_url != url for plan in mine):
+        if not is_declined and all(plan.definition_url != url for plan in mine):
             work.starting.append(_new_plan(stay, definition, department, _reasons(choice, url), at=at))
     # The discharge came again before the job after its cancelling ran: that job then finds a finished stay.
     work.ending["discharge-cancelled"] += [

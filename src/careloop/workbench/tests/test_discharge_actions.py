@@ -119,6 +119,13 @@ def test_declining_ends_the_plan_and_closes_its_tasks(cast, stay):
     assert not tasks_of(plan, status="requested")
 
 
+def test_codes_that_come_late_do_not_overrule_a_refusal(cast, stay):
+    decline(cast, stay)
+    Scene(cast).diagnose(stay, "I50.9")
+    plans.enrol_discharges(encounter_ids=[stay.pk], at=timezone.now(), by=cast.as_sun)
+    assert not CarePlan.objects.unscoped("test").running().filter(encounter=stay).exists()
+
+
 def test_undoing_a_refusal_plans_the_same_contacts_again(cast, stay):
     plan = plan_of(stay)
     before = [(task.step_code, task.occurrence, task.due_at) for task in tasks_of(plan, status="requested")]
