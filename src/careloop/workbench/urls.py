@@ -2,13 +2,26 @@
 
 from django.urls import path
 
-from careloop.workbench.views import call, discharges, duplicates, home, p360, patients, record_changes, today, why
+from careloop.workbench.views import (
+    call,
+    choosing,
+    discharges,
+    duplicates,
+    home,
+    p360,
+    patients,
+    record_changes,
+    today,
+    why,
+)
 
 app_name = "workbench"
 urlpatterns = [
     path("", home.home, name="home"),
     path("today/", today.today, name="today"),
     path("today/list/", today.worklist, name="worklist"),
+    path("today/choose/", choosing.tasks, name="choose-tasks"),
+    path("patients/choose/", choosing.patients, name="choose-patients"),
     path("today/filters/", today.keep_filter, name="keep-filter"),
     path("today/filters/<uuid:filter_id>/drop/", today.drop_filter, name="drop-filter"),
     path("today/why/", why.why, name="why"),

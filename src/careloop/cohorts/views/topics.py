@@ -33,7 +33,7 @@ def start(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     cohort = get_or_404(Cohort.objects.of(request.viewer), pk=cohort_id)
     at = timezone.now()
     staff = {str(one.pk): one.name for one in topics.staff_choices(request.viewer, at=at)}
-    form = TopicForm(request.POST or None, staff=staff)
+    form = TopicForm(request.POST or None, staff=staff, auto_id="f-%s")
     if request.method == "POST" and form.is_valid():
         told = form.cleaned_data
         by_plan = told["what"] == "plan"
