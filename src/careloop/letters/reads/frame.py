@@ -18,6 +18,7 @@ from careloop.patients.models import Condition, Encounter, Patient
 from careloop.questionnaires.reads import patient_number
 
 Block = dict[str, Any]
+SHARES = [1.15, 1, 1.15, 1.35]  # of the four values in the table at the top
 
 
 def sheet(
@@ -85,17 +86,17 @@ def person_block(
     rows = [
         [
             _cell(_("Name"), patient.name), _cell(_("Sex"), str(patient.get_sex_display())),
-            _cell(_("Age"), age_words(patient, on=timezone.localdate(at))), _cell(_("Record number"), number or "–"),
+            _cell(_("Age"), age_words(patient, on=timezone.localdate(at))), _cell(_("Record no."), number or "–"),
         ],
         [
             _cell(_("Department"), site.department_name(where) or "–"),
-            _cell(_("Doctor in charge"), stay.attending.name if stay and stay.attending else "–"),
-            _cell(_("Discharged on"), day_full(stay.discharged_at) if stay and stay.discharged_at else "–"),
-            _cell(_("Which follow-up"), point or "–"),
+            _cell(_("Attending"), stay.attending.name if stay and stay.attending else "–"),
+            _cell(_("Discharge day"), day_full(stay.discharged_at) if stay and stay.discharged_at else "–"),
+            _cell(_("Contact point"), point or "–"),
         ],
         [_cell(_("Diagnosis"), diagnosis_text(patient, stay, viewer=viewer) or "–", span=7)],
     ]  # fmt: skip
-    return {"kind": "facts", "columns": 8, "rows": rows}
+    return {"kind": "facts", "columns": 8, "shares": SHARES, "rows": rows}
 
 
 def diagnosis_text(patient: Patient, stay: Encounter | None, *, viewer: Viewer) -> str:

@@ -112,7 +112,7 @@ def _letter(
     return {
         "lang": language,
         "hospital": values.get("hospital", ""),
-        "sender": " ".join(part for part in (_("Follow-up"), values.get("phone", "")) if part),
+        "sender": " ".join(part for part in (_("Follow-up service"), values.get("phone", "")) if part),
         "address_lines": list(block.lines),
         "address_size": block.size,
         "code_line": shown(code),

@@ -94,11 +94,19 @@ def _step(node: Node, plan: CarePlan, *, today: date) -> dict[str, str]:
     day = max(node.day, today)  # what is overdue is done now
     weekday = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))[day.weekday()]
     return {
-        "day": f"{day_words(day, site.language())} {weekday}",
+        "day": f"{weekday} {_short(day, today)}" if site.language() == "en" else f"{_short(day, today)} {weekday}",
         "title": node.title,
         "note": step.text.in_language(site.language()) if step and step.text else "",
         "how": how_words(step),
     }
+
+
+def _short(day: date, today: date) -> str:
+    """11月24日; with the year only when it is another one."""
+    words = day_words(day, site.language())
+    if day.year != today.year:
+        return words
+    return words.removeprefix(f"{day.year}年").removesuffix(f" {day.year}")
 
 
 def how_words(step: Step | None) -> str:

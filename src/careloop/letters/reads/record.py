@@ -66,7 +66,7 @@ def record_sheet(subject: Subject, *, viewer: Viewer, at: datetime) -> dict[str,
         blocks += _answers(subject.response, at=at)
     elif subject.task is not None and subject.task.questionnaire_url:
         blocks += _empty_form(subject.task.questionnaire_url, at=at)
-    blocks += [frame.heading(_("What was done")), *_measures(subject, attempts, viewer=viewer), _signatures()]
+    blocks += [frame.heading(_("Measures taken")), *_measures(subject, attempts, viewer=viewer), _signatures()]
     return frame.sheet(
         heading=_("Record of a follow-up after discharge"), blocks=blocks, viewer=viewer, at=at,
         number=record_number(subject),
@@ -82,16 +82,16 @@ def blank_sheet(
         person = _person(subject, stay, subject.task.department if subject.task else None, viewer, at)
     else:
         person = _empty_person()
-    ways = "   ".join(f"□ {words}" for words in (_("Phone"), _("Clinic"), _("Home visit"), _("Letter")))
+    ways = "   ".join(f"□\u00a0{words}" for words in (_("Phone"), _("Clinic"), _("Home visit"), _("Letter")))
     blocks = [
         person,
         frame.heading(_("The contact")),
         {"kind": "facts", "columns": 4, "rows": [
             [{"label": _("How"), "value": ways}, {"label": _("Date and time"), "value": " "}],
-            [{"label": _("Who answered"), "value": f"□ {_('Patient')}   □ {_('Relative')}"}, {"label": _("Followed up by"), "value": " "}],
+            [{"label": _("Who answered"), "value": f"□ {_('Patient')}   □ {_('Relative or carer')}"}, {"label": _("Followed up by"), "value": " "}],
         ]},
         *_form_to_fill(questionnaire, at=at),
-        frame.heading(_("What was done")),
+        frame.heading(_("Measures taken")),
         {"kind": "lines", "count": 3},
         _signatures(),
     ]  # fmt: skip
@@ -122,10 +122,10 @@ def _empty_person() -> frame.Block:
         return [{"label": label, "value": " " * 12} for label in labels]
 
     return {
-        "kind": "facts", "columns": 8,
+        "kind": "facts", "columns": 8, "shares": frame.SHARES,
         "rows": [
-            row(_("Name"), _("Sex"), _("Age"), _("Record number")),
-            row(_("Department"), _("Doctor in charge"), _("Discharged on"), _("Which follow-up")),
+            row(_("Name"), _("Sex"), _("Age"), _("Record no.")),
+            row(_("Department"), _("Attending"), _("Discharge day"), _("Contact point")),
             [{"label": _("Diagnosis"), "value": " ", "span": 7}],
         ],
     }  # fmt: skip
@@ -149,7 +149,7 @@ def _contact(subject: Subject, attempts: Sequence[ContactAttempt]) -> list[frame
         {"label": _("Time"), "value": _when(subject, decisive)},
         {"label": _("Followed up by"), "value": _who(subject, decisive)},
     ]
-    blocks: list[frame.Block] = [{"kind": "facts", "columns": 6, "rows": [row]}]
+    blocks: list[frame.Block] = [{"kind": "facts", "columns": 6, "shares": [1.25, 2, 0.8], "rows": [row]}]
     earlier = [a for a in attempts if a is not decisive]
     if earlier:
         lines = [
@@ -216,7 +216,7 @@ def _answers(response: QuestionnaireResponse, *, at: datetime) -> list[frame.Blo
             answer = {"text": _said(question), "strong": bool(question.alerts)}
             source = question.source_label or (str(response.get_mode_display()) if question.display else "")
             rows.append([number, question.text, answer, source])
-    heads = (_("No."), _("Question"), _("Answer"), _("Where from"))
+    heads = (_("No."), _("Question"), _("Answer"), _("Given by"))
     columns = [{"head": head, "width": width} for head, width in zip(heads, QUESTION_COLUMNS, strict=True)]
     title = _("Questions: %(title)s v%(version)s") % {"title": view.title, "version": view.version}
     blocks = [frame.heading(title), {"kind": "table", "columns": columns, "rows": rows}]
@@ -270,9 +270,10 @@ def _form_to_fill(questionnaire: Questionnaire, *, at: datetime) -> list[frame.B
 def _boxes(question: forms.QuestionView) -> str:
     """Boxes to tick, or a line to write on with its unit."""
     if question.options:
-        return "   ".join(f"□ {option.text}" for option in question.options)
-    extra = f"   □ {_('Not measured')}" if question.item.may_be_not_measured else ""
-    return f"______________ {question.unit}{extra}"
+        return "   ".join(f"□\u00a0{option.text}" for option in question.options)
+    extra = f"   □\u00a0{_('Not measured')}" if question.item.may_be_not_measured else ""
+    line = "_" * (14 if question.type in {"integer", "decimal", "quantity"} else 44)
+    return f"{line} {question.unit}{extra}"
 
 
 # ---- what followed ------------------------------------------------------------------------------------------------

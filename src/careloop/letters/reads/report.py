@@ -244,7 +244,7 @@ def _answered(patient: Patient, *, first: date, last: date, viewer: Viewer) -> l
     lines = [_answer_line(row) for row in newest.values()]
     if not lines:
         return []
-    heads = ((_("Form"), "1fr"), (_("On"), "30mm"), (_("Result"), "90mm"))
+    heads = ((_("Form"), "1fr"), (_("On"), "30mm"), (_("What they say"), "90mm"))
     columns = [{"head": head, "width": width} for head, width in heads]
     return [frame.heading(_("Answers")), {"kind": "table", "columns": columns, "rows": lines}]
 

@@ -25,11 +25,11 @@ class Series:
 
 
 def trend_svg(series: Sequence[Series], *, first: date, last: date, limits: Sequence[float] = ()) -> str | None:
-    """Lines between two days, with the target as thin lines. None when fewer than two values lie there."""
+    """Lines between two days, with the target as thin lines. None when no line has two values there."""
     shown = [Series(s.name, tuple(sorted(p for p in s.points if first <= p[0] <= last))) for s in series]
     shown = [s for s in shown if s.points]
     values = [value for s in shown for _day, value in s.points]
-    if len(values) < 2 or last <= first:
+    if last <= first or max((len(s.points) for s in shown), default=0) < 2:
         return None
     low, high = min([*values, *limits]), max([*values, *limits])
     steps = nice_steps(low - 1, high + 1) if low == high else nice_steps(low, high)
