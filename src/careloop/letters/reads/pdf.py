@@ -61,7 +61,7 @@ def known_characters() -> frozenset[int]:
 
 
 def _compile(source: str, data: Mapping[str, Any], kind: Any, ppi: float | None = None) -> bytes | list[bytes]:
-    text = json.dumps({**data, "more_fonts": _more_families()}, ensure_ascii=False)
+    text = json.dumps(glyphs.printable({**data, "more_fonts": _more_families()}), ensure_ascii=False)
     inputs = {"data": glyphs.with_geta(text, known_characters())}
     made = _compiler().compile(input=str(PAPER / f"{source}.typ"), format=kind, ppi=ppi, sys_inputs=inputs)
     if made is None:

@@ -132,7 +132,7 @@ def parse_envelopes(text: str) -> dict[str, Envelope]:
         data = json.loads(text)
     except ValueError as fault:
         raise BadEnvelope(f"this is not JSON: {fault}") from None
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not isinstance(data.get("envelopes", []), list):
         raise BadEnvelope("an envelope is an object with width, height, folds and window")
     found = [parse_envelope(raw) for raw in data.get("envelopes", [data])]
     return {envelope.code: envelope for envelope in found}

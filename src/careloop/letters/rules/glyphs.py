@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
+CONTROLS = {
+    n: None
+    for n in (*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x202A, 0x202B, 0x202D, 0x202E, 0xFEFF)
+}
 GETA = "〓"  # what printers put where a character is missing
 
 
@@ -47,7 +52,7 @@ def _segments(font: bytes, table: int) -> Iterator[int]:
 
 def missing(text: str, known: frozenset[int]) -> str:
     """The characters of a text that no font draws, each once. Line ends and joiners need no picture."""
-    return "".join(dict.fromkeys(c for c in text if ord(c) not in known and c not in "\n\t\r\u200d\ufe0e\ufe0f"))
+    return "".join(c for c in dict.fromkeys(text) if ord(c) not in known and c not in "\n\t\r\u200d\ufe0e\ufe0f")
 
 
 def with_geta(text: str, known: frozenset[int]) -> str:
@@ -56,3 +61,12 @@ def with_geta(text: str, known: frozenset[int]) -> str:
     for character in lacking:
         text = text.replace(character, f"{GETA}(U+{ord(character):04X})")
     return text
+
+
+def printable(value: Any) -> Any:
+    """The same data without control and direction characters, which no paper shows and some would turn the text round."""
+    if isinstance(value, str):
+        return value.translate(CONTROLS)
+    if isinstance(value, dict):
+        return {key: printable(inner) for key, inner in value.items()}
+    return [printable(inner) for inner in value] if isinstance(value, list | tuple) else value
