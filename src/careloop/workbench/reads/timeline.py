@@ -73,8 +73,10 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         yield Entry(
             at=row.started_at,
             kind="follow-up",
-            icon="phone-call" if reached else "phone-off",
-            title=" · ".join(part for part in (_("Phone follow-up"), step) if part),
+            icon="mail" if row.channel == "letter" else "phone-call" if reached else "phone-off",
+            title=" · ".join(
+                part for part in (_("Letter") if row.channel == "letter" else _("Phone follow-up"), step) if part
+            ),
             text=" ".join(part for part in (who, row.note) if part),
             tag=("ok" if reached else "none", outcome_label(row.outcome)),
         )
@@ -166,7 +168,7 @@ def _messages(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         rows = rows.filter(requested_at__lt=before)
     chinese = (get_language() or "zh").startswith("zh")
     for row in rows.select_related("template").order_by("-requested_at", "pk")[: LIMIT + 1]:
-        titles = row.template.title if row.template else {}
+        titles = row.template.title if row.template else row.params.get("titles", {})  # a letter brings its own
         bad = row.state in (Communication.State.FAILED, Communication.State.UNKNOWN)
         yield Entry(
             at=row.sent_at or row.requested_at,
