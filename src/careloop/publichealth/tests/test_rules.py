@@ -421,3 +421,34 @@ def test_too_many_cases_are_sampled_the_same_way_each_time():
     form = FORMS[Q + "severe-mental-disorder-national"]
     outcomes = form.classification["outcomes"][:3]
     assert rules.examine(form, outcomes) == rules.examine(form, outcomes)
+
+
+# --- contradictory and impossible answers ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "refused"),
+    [
+        ("hypertension-national", {"sbp": 80, "dbp": 90}, {"sbp"}),
+        ("hypertension-national", {"sbp": 400, "dbp": 90}, {"sbp"}),
+        ("hypertension-national", {"symptoms": ["none", "headache"]}, {"symptoms"}),
+        ("diabetes-national", {"fpg": "0.1"}, {"fpg"}),
+        ("severe-mental-disorder-national", {**SMD, "risk": "0", "act-suicide": 1}, {"risk"}),
+        ("severe-mental-disorder-national", {**SMD, "risk": "2", "act-self-harm": 2}, {"risk"}),
+        ("severe-mental-disorder-national", {**SMD, "risk": "0", "symptom-level": "florid"}, {"symptom-level"}),
+        ("severe-mental-disorder-national", {**SMD, "risk": "6"}, {"risk"}),
+        ("tuberculosis-closing-national", {"doses-due": 180, "doses-taken": 181}, {"doses-taken"}),
+        ("tuberculosis-closing-national", {"visits-due": 2, "visits-done": 3}, {"visits-done"}),
+        ("tuberculosis-closing-national", {"doses-due": 0}, {"doses-due"}),
+        ("tuberculosis-follow-up-national", {"month": 0}, {"month"}),
+    ],
+)
+def test_contradictory_and_impossible_values_are_refused_at_the_form(name, answers, refused):
+    found = questionnaires.faults(FORMS[Q + name], answers, complete=False)
+    touched = {fault.link_id for fault in found} | {item for fault in found for item in fault.items}
+    assert refused <= touched, found
+
+
+def test_self_harm_with_grade_four_is_no_contradiction():
+    answers = {**SMD, "risk": "4", "act-suicide": 1}
+    assert questionnaires.faults(FORMS[Q + "severe-mental-disorder-national"], answers, complete=False) == ()
