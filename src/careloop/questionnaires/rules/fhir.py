@@ -196,8 +196,9 @@ def _troubles(resource: Mapping[str, Any]) -> Iterator[Trouble]:
         if _UNSTORABLE.search(text):
             yield Trouble(path, "unstorable-text")
     for name in ("contained", "extension"):
-        for place, one in enumerate(resource.get(name) or []):
-            if isinstance(resource.get(name), list) and not isinstance(one, dict):
+        found = resource.get(name)
+        for place, one in enumerate(found if isinstance(found, list) else []):
+            if not isinstance(one, dict):
                 yield Trouble(f"{name}[{place}]", "wrong-kind", "object")
     if isinstance(resource.get("item", []), list):
         seen: dict[str, str] = {}
