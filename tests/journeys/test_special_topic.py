@@ -76,7 +76,8 @@ def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: B
         hands.type('[name="g0.c1.days"]', "365")
         expect(tab.locator("#cb-count")).to_have_attribute("data-total", re.compile(r"^7$"))
         faults["conditions"] = axe_violations(tab)
-        tab.wait_for_load_state("networkidle")  # the number of the last key is there
+        tab.wait_for_timeout(600)  # the field's own delay; then nothing may be under way when the page goes
+        tab.wait_for_function("!document.querySelector('.htmx-request')")
         hands.click("#show")
 
         expect(tab.locator('#left-out [data-reason="died"]')).to_be_visible()
