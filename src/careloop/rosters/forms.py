@@ -23,7 +23,7 @@ KINDS = [("", _("Any kind")), *[(kind, Task.Kind(kind).label) for kind in QUEUE_
 class TeamForm(forms.Form):
     """A new team."""
 
-    name = forms.CharField(max_length=60, label=_("Name"))
+    name = forms.CharField(max_length=60, label=_("Name of the team"))
     organization = forms.UUIDField(label=_("Kept by"))
     departments = forms.TypedMultipleChoiceField(coerce=str, required=False, label=_("Follows up"))
 
@@ -43,7 +43,7 @@ class SkillForm(forms.Form):
     """A skill and what needs it."""
 
     code = forms.SlugField(max_length=40, label=_("Code"))
-    name = forms.CharField(max_length=60, label=_("Name"))
+    name = forms.CharField(max_length=60, label=_("Name of the skill"))
     kind = forms.ChoiceField(choices=KINDS, required=False, label=_("Kind of task"))
     plan_title = forms.CharField(max_length=120, required=False, label=_("Plan"))
 
