@@ -109,7 +109,7 @@ class QuickForm(forms.Form):
 class KeepForm(forms.Form):
     """Keep a search."""
 
-    title = forms.CharField(max_length=120, label=_("Name"))
+    title = forms.CharField(max_length=120, label=_("Group name"))
     frozen = forms.BooleanField(required=False)
     shared = forms.BooleanField(required=False)
 
@@ -117,7 +117,7 @@ class KeepForm(forms.Form):
 class TopicForm(forms.Form):
     """What a special topic needs. The lists of choices come with the page."""
 
-    title = forms.CharField(max_length=120, label=_("Title"))
+    title = forms.CharField(max_length=120, label=_("Topic title"))
     what = forms.ChoiceField(choices=[("contact", "contact"), ("plan", "plan")], label=_("Kind of follow-up"))
     questionnaire = forms.CharField(max_length=200, required=False, label=_("Questionnaire"))
     plan = forms.CharField(max_length=200, required=False, label=_("Plan"))

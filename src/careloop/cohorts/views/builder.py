@@ -73,7 +73,7 @@ def ask(request: PageRequest) -> HttpResponse:
     try:
         definition = parse(state)
     except BadDefinition:
-        context = {"state": state, **_choices(request), **_counted(request, state)}
+        context = {"state": state, "told_off": True, **_choices(request), **_counted(request, state)}
         return render(request, "cohorts/builder.html", context, status=422)
     cohort = actions.ask(definition=definition, by=request.viewer)
     return HttpResponseRedirect(reverse("cohorts:cohort", args=[cohort.pk]))
