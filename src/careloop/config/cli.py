@@ -18,6 +18,10 @@ from careloop.kernel import postgres
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("a whole demo hospital in one terminal [--reset] [--dev]", "careloop.config.demo:demo"),
     "simulate": ("play a hospital over real sockets", "careloop.simulation.run:main"),
+    "plan-quarter": (
+        "plan a quarter for 110,000 chronic patients: time, balance, state identity",
+        "careloop.simulation.quarter_command:main",
+    ),
     "manage": ("Django's management commands", "careloop.config.commands:manage"),
     "migrate": ("create or update the tables, rights and shipped content", "careloop.config.commands:migrate"),
     "web": ("staff site", "careloop.config.commands:web"),

@@ -158,16 +158,25 @@ def _as_far_as_readable(raw: Mapping[str, Any]) -> PlanContent | None:
     """The plan without the steps that cannot be read: the others still show where they fall."""
     steps = []
     for number, item in enumerate(raw.get("steps") or ()):
+        step = _with_content(item)
         try:
-            parse_step(item, f"steps[{number}]")
+            parse_step(step, f"steps[{number}]")
         except PlanContentError:
             continue
-        steps.append(item)
+        steps.append(step)
     try:
         plan = parse_plan({**_SHELL, "steps": steps, "ends": raw.get("ends", {})})
     except PlanContentError:
         return None
     return replace(plan, enrolment=EnrolmentRule())
+
+
+def _with_content(step: object) -> object:
+    """When it comes can be shown before anybody chose what it asks."""
+    if not isinstance(step, Mapping):
+        return step
+    chosen = {key: step[key] for key in ("questionnaire", "education") if step.get(key)}
+    return {**step, "questionnaire": "https://careloop.org/Questionnaire/none", "education": "none"} | chosen
 
 
 _SHELL = {
@@ -234,11 +243,43 @@ class Difference:
 def difference_rows(before: Mapping[str, Any], after: Mapping[str, Any], language: str) -> list[Difference]:
     """Every part that differs, with both sides."""
     titles = _titles(before, language) | _titles(after, language)
+    rows: list[Difference] = []
+    for path in changes_between(before, after):
+        place = wording.path_words(path, titles)
+        if path.startswith("steps."):
+            code = path.removeprefix("steps.")
+            rows += _step_differences(place, step_of(before, code), step_of(after, code), language)
+        elif path != "in_force":
+            rows.append(Difference(place, _shown(before.get(path)), _shown(after.get(path))))
+    return rows
+
+
+def _step_differences(
+    place: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, language: str
+) -> list[Difference]:
+    """A step on both sides: its fields that differ. A step on one side: the whole of it in words."""
+    if old is None or new is None:
+        return [Difference(place, _step_words(old, language), _step_words(new, language))]
     return [
-        Difference(wording.path_words(path, titles), _side(before, path), _side(after, path))
-        for path in changes_between(before, after)
-        if path != "in_force"
+        Difference(f"{place} · {wording.field_words(key)}", _shown(old.get(key)), _shown(new.get(key)))
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
     ]
+
+
+def _step_words(step: Mapping[str, Any] | None, language: str) -> str:
+    if step is None:
+        return ""
+    row = step_in_words(step, language)
+    if row is None:
+        return _shown(step)
+    return "\n".join(part for part in (row.title, row.activity, row.when, row.window, row.channels, row.owner) if part)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +314,3 @@ def _titles(raw: Mapping[str, Any], language: str) -> dict[str, str]:
         for step in steps
         if isinstance(step.get("title"), Mapping)
     }
-
-
-def _side(raw: Mapping[str, Any], path: str) -> str:
-    value = step_of(raw, path.removeprefix("steps.")) if path.startswith("steps.") else raw.get(path)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

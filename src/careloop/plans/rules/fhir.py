@@ -136,14 +136,13 @@ class _Reader:
                 "|"
             )[0]
         step |= self._timing(told, at)
-        if f"{BASE}schedule" in self._extension_urls(told):
-            self.seen |= {f"{at}.relatedAction"}
+        is_ours = f"{BASE}schedule" in self._extension_urls(told)
+        if is_ours:
+            self.seen |= {f"{at}.relatedAction", f"{at}.code"}  # said again by the extensions
         step |= self._extensions(told, at, STEP_KEYS)
-        if "activity" not in step:  # somebody else's file
-            step |= {"activity": "questionnaire" if step.get("questionnaire") else "reminder"}
+        if not is_ours:
+            step.setdefault("activity", "questionnaire" if step.get("questionnaire") else "reminder")
             step.setdefault("purpose", "tracking" if step.get("questionnaire") else "caring")
-        else:
-            self.seen.add(f"{at}.code")
         return step
 
     def _timing(self, told: Mapping[str, Any], at: str) -> dict[str, Any]:
@@ -269,12 +268,9 @@ def _action(step: Mapping[str, Any]) -> dict[str, Any]:
         action["relatedAction"] = [{"actionId": step["of_step"], "relationship": "after-end"}]
     if step.get("questionnaire"):
         action["definitionCanonical"] = step["questionnaire"]
-    carried = {"activity": "questionnaire"} | {key: step[key] for key in step if key not in _STEP_ELEMENTS}
+    carried = {key: step[key] for key in step if key not in _STEP_ELEMENTS}
     if "questionnaire" in step and not step["questionnaire"]:
         carried["questionnaire"] = step["questionnaire"]
-    if "activity" not in step:
-        carried.pop("activity")
-        action.pop("code")
     return action | {"extension": [_extension(key, value) for key, value in carried.items()]}
 
 

@@ -168,15 +168,15 @@ def peak(days: Sequence[Day]) -> Day | None:
 
 def _calls(contacts: Sequence[Contact], answered: float) -> Iterable[Contact]:
     """The contacts that cost the centre a call. Of message ladders every so-manieth, spread evenly: no dice."""
-    owed = 0.0
+    owed, each = 0, round(1000 * (1 - answered))  # thousandths: sums of tenths would miss the last call
     for contact in sorted(contacts, key=lambda c: (c.due, c.closes, c.plan, c.patient)):
         if contact.owner != CENTRE or contact.messages_only:
             continue
         if contact.messages_first:
-            owed += 1 - answered
-            if owed < 1:
+            owed += each
+            if owed < 1000:
                 continue
-            owed -= 1
+            owed -= 1000
         yield contact
 
 

@@ -19,6 +19,7 @@ from careloop.patients.models import CareRelationship, Condition, Encounter, Pat
 from careloop.plans.models import CarePlan, PlanDefinition
 from careloop.plans.rules.calendar import WorkCalendar, parse_calendars
 from careloop.plans.rules.content import PlanContent, parse_plan
+from careloop.questionnaires.models import Questionnaire
 from careloop.tasks.models import Task
 from tests.cast import Cast
 
@@ -65,6 +66,18 @@ def a_plan(name: str = "example", *steps: dict[str, Any], **more: Any) -> PlanCo
 
 def shipped(name: str) -> PlanContent:
     return parse_plan(json.loads((CONTENT / f"{name}.json").read_text()))
+
+
+def forms_in_force(*urls: str) -> None:
+    """Questionnaires that a plan may name; what they ask does not matter to plans."""
+    with seeding():
+        Questionnaire.objects.bulk_create(
+            Questionnaire(
+                url=url, version="1.0", name=url.rsplit("/", 1)[-1], title=url, status="active", content={},
+                content_hash=url, valid_from=date(2025, 1, 1), published_at=datetime(2025, 1, 1, tzinfo=UTC),
+            )
+            for url in urls
+        )  # fmt: skip
 
 
 DISCHARGED = date(2026, 11, 13)
