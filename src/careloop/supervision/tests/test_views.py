@@ -197,6 +197,16 @@ def test_submitting_twice(cast: Cast, row: SampledRecord) -> None:
     assert QuestionnaireResponse.objects.unscoped("test").filter(author=cast.qian).count() == 1
 
 
+def test_a_late_saving_of_what_was_submitted_is_no_fault_but_a_change_is_refused(
+    cast: Cast, row: SampledRecord
+) -> None:
+    client = cast.client(cast.qian)
+    client.post(at("begin", row.pk))
+    client.post(at("submit", row.pk), GOOD)
+    assert client.post(at("answer", row.pk, "sbp"), {"sbp": str(GOOD["sbp"])}).status_code == 204
+    assert client.post(at("answer", row.pk, "sbp"), {"sbp": "150"}).status_code == 409
+
+
 def test_not_reached_and_stop(cast: Cast, row: SampledRecord) -> None:
     client = cast.client(cast.qian)
     client.post(at("begin", row.pk))

@@ -128,6 +128,8 @@ def number(request: PageRequest, record_id: UUID, contact_id: UUID) -> HttpRespo
 def answer(request: PageRequest, record_id: UUID, link_id: str) -> HttpResponse:
     """Keep one answer at once. The form is drawn again only when other questions are asked now, or one is at fault."""
     row = record_of(request, record_id)
+    if _stands_already(request, row, link_id):
+        return HttpResponse(status=204)
     before = _shape(row, request)
     actions.save_second_answer(
         row=row, link_id=link_id, value=_given(request, link_id), at=timezone.now(), by=request.viewer
@@ -141,6 +143,16 @@ def answer(request: PageRequest, record_id: UUID, link_id: str) -> HttpResponse:
         )
         response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#recheck-form", "innerHTML"
     return response
+
+
+def _stands_already(request: PageRequest, row: SampledRecord, link_id: str) -> bool:
+    """The last field's own saving may arrive after the whole form, which carried the same value: nothing is refused then."""
+    if row.submitted_at is None or row.checker_id != request.viewer.practitioner_id:
+        return False
+    second = reads.second_answers(row)
+    stands = second.values.get(link_id) if second else None
+    told = stands if isinstance(stands, list) else [] if stands is None else [stands]
+    return [str(value) for value in told] == _given(request, link_id)
 
 
 def _given(request: PageRequest, link_id: str) -> list[str]:
