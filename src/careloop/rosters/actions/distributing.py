@@ -33,11 +33,13 @@ class NobodyHere(Refused):
 def distribute(*, day: date, at: datetime, by: Viewer, trigger: str = Distribution.Trigger.HAND) -> Distribution:
     """Give away what nobody owns and what somebody away owns, as far as `by` may see it. Twice gives nothing twice.
 
+    What runs by itself (at night, after an absence) gives work only to teams: a department that founded none shares by hand.
+
     Refused by hand when work waits and nobody is here; at night that is a run with everything left over.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
-    found = reads.situation(viewer=by, day=day, at=at)
+    found = reads.situation(viewer=by, day=day, at=at, only_teams=trigger != Distribution.Trigger.HAND)
     if trigger == Distribution.Trigger.HAND and found.hopeless:
         raise NobodyHere
     shared = rules.share(found.items, found.carers)

@@ -64,6 +64,12 @@ def colleagues(*, day: date, at: datetime) -> list[Colleague]:
     return found
 
 
+def departments_with_team(*, day: date) -> frozenset[UUID]:
+    """Departments whose follow-up a team does on this day, with everything below them."""
+    tree = list(Organization.objects.filter(is_active=True).only("pk", "path", "kind").order_by("path"))
+    return _below(tree, set().union(*_departments(day).values()))
+
+
 def _running(day: date) -> Q:
     return Q(first_day__lte=day) & (Q(last_day__isnull=True) | Q(last_day__gte=day))
 

@@ -14,7 +14,7 @@ from careloop.accounts.models import Practitioner
 from careloop.kernel.viewer import Viewer
 from careloop.rosters import rules
 from careloop.rosters.models import Skill
-from careloop.rosters.reads.people import Colleague, colleagues
+from careloop.rosters.reads.people import Colleague, colleagues, departments_with_team
 from careloop.tasks import rules as tasks_rules
 from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, Task, TaskQuerySet
 
@@ -52,14 +52,21 @@ class Situation:
         return bool(asked) and not any(needs <= carer.skills for needs in asked for carer in free)
 
 
-def situation(*, viewer: Viewer, day: date, at: datetime) -> Situation:
-    """Everything due on this day that nobody owns, or whose owner is away (as far as the owner cannot take it)."""
+def situation(*, viewer: Viewer, day: date, at: datetime, only_teams: bool = False) -> Situation:
+    """Everything due on this day that nobody owns, or whose owner is away (as far as the owner cannot take it).
+
+    `only_teams`: where no team runs, nobody asked for shares: there work stays everybody's, and that of somebody away
+    becomes everybody's again.
+    """
     people = colleagues(day=day, at=at)
     until = end_of(day)
     waiting = _waiting(viewer, at, until)
     taken = _stranded(waiting, people)
     wanted = [one for one in waiting if one.owner_id is None or one.task_id in taken]
-    carers = _carers(people, _loads(until, at, taken))
+    if only_teams:
+        served = departments_with_team(day=day)
+        wanted = [one for one in wanted if one.department_id in served or one.task_id in taken]
+    carers = _carers([one for one in people if one.team or not only_teams], _loads(until, at, taken))
     items, tasks = _contacts(wanted, carers, _needs(), _keepers(viewer, wanted))
     return Situation(items=items, carers=carers, tasks=tasks, people=people, taken=taken)
 

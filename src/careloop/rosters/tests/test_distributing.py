@@ -252,6 +252,22 @@ def test_every_night_the_new_day_is_shared_out(cast):
     assert Distribution.objects.get().day == DAY
 
 
+def test_by_itself_work_goes_to_teams_only(cast):
+    """A hospital without teams keeps its common list: nobody wakes up with patients of their own."""
+    task = make_task(cast)
+    run = distribute(trigger="night")
+    assert (run.given, run.full, run.nobody_able) == (0, 0, 0)
+    assert owners() == {task.pk: None}
+    assert distribute().given == 1
+
+
+def test_without_a_team_the_work_of_somebody_away_is_everybodys_again(cast):
+    task = make_task(cast, owner=cast.wang)
+    away(cast.wang)
+    distribute(trigger="absence")
+    assert owners() == {task.pk: None}
+
+
 # --- report ---------------------------------------------------------------------------------------------------------------
 
 
