@@ -39,7 +39,7 @@ class SampleForm(forms.Form):
     size = forms.IntegerField(label=_("Number of records"), required=False)
     percent = forms.FloatField(label=_("or percent"), required=False)
     blind_percent = forms.FloatField(label=_("Asked again blind, percent"), initial=100)
-    checker = forms.ChoiceField(label=_("Checked by"), required=False)
+    checker = forms.ChoiceField(label=_("Who checks"), required=False)
     seed = forms.RegexField(
         r"^[0-9A-Za-z-]{1,40}$", label=_("Seed"), required=False,
         help_text=_("Leave it empty for a new one. It is kept, so that anybody can draw the same sample again."),

@@ -90,7 +90,7 @@ def kappa_words(kappa: rules.Kappa) -> str:
     value = kappa.value or 0.0
     bands = (
         (0.80, _("almost perfect")), (0.60, _("substantial")), (0.40, _("moderate")), (0.20, _("fair")),
-        (0.0, _("slight")), (-2.0, _("worse than chance")),
+        (0.0, _("slight")), (-2.0, _("no better than chance")),
     )  # fmt: skip
     return next(words for least, words in bands if value > least)
 

@@ -170,8 +170,9 @@ def pooled(pairs: Sequence[Pair], *, level: float = 0.95) -> Kappa:
         error = math.sqrt((len(known) - 1) / len(known) * sum((value - mean) ** 2 for value in known))
         low, high = _interval(whole.value, error, level)
     if error is not None and error < 1e-9 and whole.observed is not None and whole.expected is not None:
-        share_low, _high = wilson(whole.observed * len(records), len(records), level=level)
+        share_low, share_high = wilson(whole.observed * len(records), len(records), level=level)
         low = max(-1.0, min(low, (share_low - whole.expected) / (1 - whole.expected)))
+        high = min(1.0, max(high, (share_high - whole.expected) / (1 - whole.expected)))
     return Kappa(
         n=whole.n, observed=whole.observed, expected=whole.expected, value=whole.value, error=error, low=low, high=high
     )

@@ -146,6 +146,14 @@ def test_the_interval_narrows_with_more_records():
     assert pooled(many).high - pooled(many).low < (pooled(few).high - pooled(few).low) / 2
 
 
+def test_the_interval_has_a_width_on_both_sides_however_alike_the_records_are():
+    """One of four says otherwise: kappa is 0, but four records cannot exclude good agreement."""
+    found = pooled(pairs("q", ("yes", "no"), *[("no", "no")] * 3))
+    assert found.value == pytest.approx(0)
+    assert found.low < -0.5
+    assert found.high > 0.4
+
+
 def test_one_record_has_a_kappa_but_no_interval():
     found = pooled([*pairs("a", ("yes", "yes")), *pairs("b", ("no", "no")), *pairs("c", ("yes", "no"))])
     assert found.low is None
