@@ -88,10 +88,15 @@ def _checked(content: Mapping[str, Any]) -> tuple[rules.Table, Any]:
 
 @action
 def load_shipped_tables(*, at: datetime, by: Viewer) -> int:
-    """Publish the tables that come with the product for the whole hospital, unless the hospital has one already."""
+    """Publish the tables that come with the product for the whole hospital.
+
+    Not where the hospital has a table already, or a form of its own that our table was not written for.
+    """
     count = 0
     for content in reads.shipped_tables():
-        if not OpinionTable.objects.filter(questionnaire_url=content["questionnaire"], department=None).exists():
+        url = content["questionnaire"]
+        ours = Questionnaire.objects.filter(url=url, status=Questionnaire.Status.ACTIVE, is_shipped=True)
+        if ours.exists() and not OpinionTable.objects.filter(questionnaire_url=url, department=None).exists():
             publish_table(content=content, department_id=None, at=at, by=by, shipped=True)
             count += 1
     return count

@@ -1,6 +1,7 @@
 """Visits, clocks and episodes as real work: once, in time, explained, and stopped when it must stop."""
 
 import copy
+import json
 import threading
 from datetime import timedelta
 
@@ -572,3 +573,30 @@ def test_two_forms_at_once_make_one_episode():
         thread.join()
     assert EpisodeOfCare.objects.unscoped("test").get().last_visit_on == SECOND.date()
     assert [clock.kind for clock in clocks(status="running")] == ["recheck"]
+
+
+# --- updating a hospital that keeps its own forms --------------------------------------------------------------
+
+
+def own_form(name):
+    """The hospital's own version of a shipped form, without one of its questions."""
+    content = json.loads((packs.FORMS / f"{name}.json").read_text())
+    content["version"] = content["definition"]["version"] = "99"
+    content["definition"]["item"] = [
+        item for item in content["definition"]["item"] if item["linkId"] not in {"salt-target", "other"}
+    ]
+    return questionnaires.publish_questionnaire(content=content, at=NOW, by=SYSTEM)
+
+
+def test_our_pack_and_tables_load_beside_a_hospitals_own_forms(db):
+    own_form("hypertension-national")
+    own_form("oncology-post-op")
+    assert actions.load_shipped_pack(at=NOW, by=SYSTEM) is not None
+    assert actions.load_shipped_tables(at=NOW, by=SYSTEM) == 0
+
+
+def test_a_hospitals_own_pack_is_checked_against_its_own_forms(db):
+    publish_all()
+    own_form("hypertension-national")
+    with pytest.raises(actions.BadRulePack, match="salt-target"):
+        actions.publish_pack(content=pack_content(version="mine"), scenes=[], at=NOW, by=SYSTEM)
