@@ -318,11 +318,13 @@ def patient_papers(request: PageRequest, patient_id: UUID) -> HttpResponse:
     patient = _patient(request, patient_id)
     seen(patient_id=patient.pk, what="letters.patient", by=request.viewer)
     tasks = Task.objects.visible_to(request.viewer).filter(patient=patient, kind__in=["follow-up", "revisit"])
+    latest = list(tasks.order_by("-due_at", "-pk")[:30])
     context = {
         "patient": patient,
+        "open_tasks": [task for task in reversed(latest) if task.status == Task.Status.REQUESTED],
         "rows": letters_reads.letter_rows(request.viewer, patient_id=patient.pk),
         "templates": _templates(),
-        "tasks": list(tasks.order_by("-due_at", "-pk")[:30]),
+        "tasks": latest,
         "key": uuid4(),
     }
     return render(request, "letters/patient.html", context)
