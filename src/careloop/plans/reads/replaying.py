@@ -130,9 +130,14 @@ class Player:
     _patients: dict[UUID, int] = field(default_factory=dict)
     _runs: dict[int, list[_Run]] = field(default_factory=lambda: defaultdict(list))
 
+    def __post_init__(self) -> None:
+        """Today's plans on yesterday's patients: since when a plan is valid does not matter here."""
+        self.plan = _always_valid(self.plan)
+        self.others = [_always_valid(other) for other in self.others if other.url != self.plan.url]
+
     def add(self, stays: Sequence[Stay]) -> None:
         """Judge these stays as they would have been judged on their day of discharge. Oldest first."""
-        plans = [*[other for other in self.others if other.url != self.plan.url], self.plan]
+        plans = [*self.others, self.plan]
         for stay in sorted(stays, key=lambda stay: (stay.encounter.discharged_at, stay.encounter.pk)):
             self._judge(stay, plans)
         self.looked_at += len(stays)
@@ -191,6 +196,10 @@ class Player:
             "days": [_day(day) for day in days], "peak": _day(highest) if (highest := peak(days)) else None,
             "departments": _by_department(self.departments),
         }  # fmt: skip
+
+
+def _always_valid(plan: PlanContent) -> PlanContent:
+    return replace(plan, valid_from=date.min, valid_to=None)
 
 
 def play(player: Player, *, after: tuple[datetime, UUID] | None) -> tuple[datetime, UUID] | None:

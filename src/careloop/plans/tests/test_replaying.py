@@ -96,6 +96,12 @@ def test_contacts_come_from_the_discharges_that_fit(scene: Scene) -> None:
     assert found["departments"] == [{"name": "Cardiology", "discharges": 3}]
 
 
+def test_a_plan_that_is_valid_from_today_is_tried_on_the_past_all_the_same(scene: Scene) -> None:
+    left(scene, 20)
+    raw = the_plan(valid_from=TODAY.isoformat(), valid_to=TODAY.isoformat())
+    assert run(drafted(scene.cast.as_zhao, raw), scene.cast.as_zhao)["contacts"] == 2
+
+
 def test_nothing_is_written_but_the_replay(scene: Scene) -> None:
     left(scene, 20)
     run(drafted(scene.cast.as_zhao, the_plan()), scene.cast.as_zhao)
