@@ -175,7 +175,7 @@ OBSERVATION = (
     " value_text, unit, unit_original, reference_range, interpretation, category, panel, note, source"
 )
 CARE = "id, created_at, updated_at, patient_id, department_id, since"
-FACT = "id, created_at, updated_at, patient_id, response_id, questionnaire_url, link_id, code, text, unit, answered_at"
+FACT = "id, created_at, updated_at, patient_id, response_id, questionnaire_url, link_id, code, text, unit, answered_at, absent_reason"
 PLANNED = (
     "id, created_at, updated_at, patient_id, encounter_id, definition_id, definition_url, cycle, department_id, status,"
     " started_at, end_reason, ended_at, enrolled_on, discharged_on, changes, reasons"
@@ -228,7 +228,7 @@ def _observations(n: int, pk: UUID, dice: random.Random, new: Any) -> list[tuple
 
 def _facts(n: int, pk: UUID, dice: random.Random, new: Any, response: UUID) -> list[tuple[Any, ...]]:
     code = dice.choice(("none", "mild", "severe"))
-    return [(new(), NOW, NOW, pk, response, FORM, LINK, code, "", "", NOW)] if n % 2 == 0 else []
+    return [(new(), NOW, NOW, pk, response, FORM, LINK, code, "", "", NOW, "")] if n % 2 == 0 else []
 
 
 def _plans(n: int, pk: UUID, dice: random.Random, new: Any, plan: UUID, places: list[UUID]) -> list[tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from careloop.plans.models import PlanDefinition
 from careloop.tasks.models import Task
 
 REASONS = (
-    "not-visible", "not-open", "taken", "same-owner", "died", "refused", "in-hospital", "transferred",
+    "not-visible", "not-open", "same-owner", "died", "refused", "in-hospital", "transferred",
     "already-in-plan", "no-stay", "no-number", "tagged",
 )  # fmt: skip
 
