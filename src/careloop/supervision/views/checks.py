@@ -131,9 +131,14 @@ def answer(request: PageRequest, record_id: UUID, link_id: str) -> HttpResponse:
     if _stands_already(request, row, link_id):
         return HttpResponse(status=204)
     before = _shape(row, request)
-    actions.save_second_answer(
-        row=row, link_id=link_id, value=_given(request, link_id), at=timezone.now(), by=request.viewer
-    )
+    try:
+        actions.save_second_answer(
+            row=row, link_id=link_id, value=_given(request, link_id), at=timezone.now(), by=request.viewer
+        )
+    except actions.AlreadySubmitted:  # the whole form was faster
+        if _stands_already(request, record_of(request, record_id), link_id):
+            return HttpResponse(status=204)
+        raise
     row = record_of(request, record_id)
     view = reads.form_view(row, at=timezone.now(), viewer=request.viewer)
     response = render(request, "supervision/_progress.html", {"view": view})
