@@ -91,5 +91,6 @@ def test_every_fault_says_how_to_mend_it(code: str):
 
 
 def test_a_code_that_is_unknown_is_shown_as_it_is():
-    assert wording.exclusion_words("excluded-something") == "something"
+    assert wording.exclusion_words("excluded-something") == "excluded-something"
+    assert wording.exclusion_words("excluded-died") == wording.exclusion_words("died") != "died"
     assert wording.fault_words("new") == "new"
