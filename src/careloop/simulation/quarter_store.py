@@ -171,7 +171,8 @@ def _insert(
     `portions`: a number of the source and how many there are. The dashboards' triggers look at each statement's rows
     one by one, so a statement over a hundred thousand of them would take an hour.
     """
-    columns, expressions, values = list(told), list(told.values()), []
+    columns, expressions = list(told), list(told.values())
+    values: list[Any] = []
     for field in model._meta.concrete_fields:
         if field.column in told:
             continue

@@ -63,13 +63,16 @@ def note_letter_end(*, key: str, arrived: bool, at: datetime, by: Viewer) -> Non
     found.delivered_at = at if arrived else None
     found.ended_at = None if arrived else at
     found.save(update_fields=["state", "reason", "delivered_at", "ended_at", "updated_at"])
-    told = {"patient_id": found.patient_id}
     if arrived:
-        record(CommunicationsDelivered(communication_ids=(str(found.pk),), **told), by=by)
+        record(CommunicationsDelivered(communication_ids=(str(found.pk),), patient_id=found.patient_id), by=by)
     else:
         record(
             CommunicationFailed(
-                communication_id=found.pk, task_id=found.task_id, channel="letter", reason="letter-returned", **told
+                communication_id=found.pk,
+                task_id=found.task_id,
+                channel="letter",
+                reason="letter-returned",
+                patient_id=found.patient_id,
             ),
             by=by,
         )

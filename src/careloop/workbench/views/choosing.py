@@ -62,7 +62,7 @@ def patients(request: PageRequest) -> HttpResponse:
         ids = [hit.id for hit in hits] if request.POST.get("all") else ticked(request)
         return _chosen(request, "patient", ids, "patients")
     list_seen(what="patients.choose", ids=[hit.id for hit in hits], by=request.viewer)
-    kept = {k: v for k, v in request.GET.items() if k in form.fields and k != "after" and v}
+    kept = {k: str(v) for k, v in request.GET.items() if k in form.fields and k != "after" and v}
     rows = [(hit.id, hit.name, hit.department, hit.diagnosis, hit.discharged_at) for hit in hits]
     total = len(rows) if len(rows) < SHOWN else None
     return _page(request, rows, kept, total=total, back="workbench:patients", here="workbench:choose-patients")
