@@ -182,7 +182,7 @@ def _insert(
             continue
         else:
             value = field.get_db_prep_save(field.get_default(), connection)
-        columns.append(field.column)
+        columns.append(str(field.column))
         expressions.append("%s")
         values.append(value)
     quoted = ", ".join(f'"{column}"' for column in columns)
