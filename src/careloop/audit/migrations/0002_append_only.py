@@ -16,5 +16,7 @@ BACKWARD = "DROP TRIGGER audit_no_truncate ON audit_auditevent; DROP TRIGGER aud
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0001_initial")]
+    dependencies = [
+        ("audit", "0001_initial"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

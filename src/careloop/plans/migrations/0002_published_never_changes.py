@@ -35,5 +35,7 @@ DROP FUNCTION plans_published_never_changes();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("plans", "0001_initial")]
+    dependencies = [
+        ("plans", "0001_initial"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

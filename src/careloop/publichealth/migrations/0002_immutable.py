@@ -67,5 +67,7 @@ DROP TRIGGER rulepack_immutable ON publichealth_rulepack; DROP FUNCTION rulepack
 
 
 class Migration(migrations.Migration):
-    dependencies = [("publichealth", "0001_initial")]
+    dependencies = [
+        ("publichealth", "0001_initial"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -38,5 +38,7 @@ DROP TRIGGER questionnaire_immutable ON questionnaires_questionnaire; DROP FUNCT
 
 
 class Migration(migrations.Migration):
-    dependencies = [("questionnaires", "0001_initial")]
+    dependencies = [
+        ("questionnaires", "0001_initial"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -51,5 +51,7 @@ CREATE TRIGGER response_immutable BEFORE UPDATE OR DELETE ON questionnaires_ques
 
 
 class Migration(migrations.Migration):
-    dependencies = [("questionnaires", "0002_immutable")]
+    dependencies = [
+        ("questionnaires", "0002_immutable"),
+    ]
     operations = [migrations.RunSQL(FORWARD, migrations.RunSQL.noop)]

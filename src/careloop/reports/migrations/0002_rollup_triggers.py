@@ -308,8 +308,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("reports", "0001_initial"),
         ("alerts", "0001_initial"),
-        ("tasks", "0001_initial"),
         ("patients", "0001_initial"),
+        ("tasks", "0001_initial"),
     ]
 
     operations = [migrations.RunSQL(FUNCTIONS), migrations.RunSQL(VIEWS), migrations.RunSQL(TRIGGERS)]

@@ -25,6 +25,8 @@ CREATE TRIGGER alerts_action_live AFTER INSERT ON alerts_alertaction
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0002_action_index")]
+    dependencies = [
+        ("alerts", "0001_initial"),
+    ]
 
     operations = [migrations.RunSQL(FUNCTIONS)]
