@@ -12,6 +12,7 @@ from math import ceil
 from careloop.kernel.svg import nice_steps
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 170, 34, 40, 22, 22
+NARROWEST = 0.01  # of the scale, in the unit of the values
 DASHES = ("", "5 3", "1.5 2.5")  # one look a line, readable in black and white
 FONT = 'font-family="Noto Sans SC" font-size="9"'
 
@@ -32,7 +33,9 @@ def trend_svg(series: Sequence[Series], *, first: date, last: date, limits: Sequ
     if last <= first or max((len(s.points) for s in shown), default=0) < 2:
         return None
     low, high = min([*values, *limits]), max([*values, *limits])
-    steps = nice_steps(low - 1, high + 1) if low == high else nice_steps(low, high)
+    if high - low < NARROWEST:  # one value, or values that no pen could tell apart
+        low, high = low - 1, high + 1
+    steps = nice_steps(low, high)
     picture = _Picture(first, last, steps)
     parts = [
         *picture.grid(),

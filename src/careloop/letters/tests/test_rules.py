@@ -378,3 +378,8 @@ def test_what_cannot_be_drawn_is_named_and_nothing_else_changes(text: str, known
     for character in lacking:
         if character not in "〓(U+0123456789ABCDEF)":
             assert character not in shown
+
+
+def test_values_that_no_pen_could_tell_apart_are_one_line_in_the_middle() -> None:
+    series = [chart.Series("LDL", ((FIRST, 0.0), (FIRST + timedelta(days=9), 3e-211)))]
+    assert "nan" not in chart.trend_svg(series, first=FIRST, last=FIRST + timedelta(days=365), limits=[])

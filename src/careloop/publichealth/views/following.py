@@ -191,6 +191,8 @@ def _programmes_context(request: PageRequest, patient: Patient, form: RegisterFo
 def patient_programmes(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The card of the patient's record: programmes, control, next visit, and registering by hand."""
     patient = _patient(request, patient_id)
+    if packs.pack_on(timezone.localdate()) is None:
+        return HttpResponse(status=204)  # the record goes on without the national rules
     seen(patient_id=patient.pk, what="publichealth.patient_programmes", by=request.viewer)
     return render(request, "publichealth/_patient.html", _programmes_context(request, patient))
 

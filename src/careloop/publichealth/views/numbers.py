@@ -96,6 +96,8 @@ def role_words() -> dict[str, str]:
 @page(access.NUMBERS)
 def summary(request: PageRequest) -> HttpResponse:
     """The figures of every programme for the dashboards, of one department with everything below it or of all."""
+    if packs.pack_on(timezone.localdate()) is None:
+        return HttpResponse(status=204)  # a dashboard goes on without the national rules
     pack, _programme, period = _asked(request)
     members = _below(request.GET.get("department", ""))
     lines = []

@@ -41,6 +41,7 @@ def _context(request: PageRequest, found: Opinion) -> dict[str, Any]:
     ]
     return {
         "opinion": found,
+        "replaces": False,
         "suggested": pages.say(found.suggested_title),
         "because": pages.say(found.reason),
         "evidence": named,
@@ -61,7 +62,14 @@ def opinion(request: PageRequest, response_id: UUID) -> HttpResponse:
     if found is None:
         return HttpResponse(status=204)
     seen(patient_id=found.patient_id, what="publichealth.opinion", by=request.viewer)
-    return render(request, "publichealth/_opinion.html", _context(request, found))
+    replaces = _stands_on_page(found)  # the form's own line gives way, once: after a choice it is gone already
+    return render(request, "publichealth/_opinion.html", _context(request, found) | {"replaces": replaces})
+
+
+def _stands_on_page(found: Opinion) -> bool:
+    """Whether the page of the answers shows the opinion as the form's own class."""
+    told = found.response.questionnaire.content.get("classification") or {}
+    return bool(found.response.classification) and told.get("code") == "opinion"
 
 
 @page(access.OPINE, methods=("POST",))

@@ -273,7 +273,8 @@ def _when_troubles(resource: Mapping[str, Any], seen: Mapping[str, str]) -> Iter
     for item, path, parent in _walk(resource.get("item", []), "", ""):
         link = str(item.get("linkId"))
         needs.setdefault(link, set()).update({parent} if parent else set())
-        for place, line in enumerate(item.get("enableWhen") or []):
+        lines = item.get("enableWhen")  # of a wrong kind: the shape has said so
+        for place, line in enumerate(lines if isinstance(lines, list) else []):
             if not isinstance(line, dict):
                 continue
             here, asked = f"{path}.enableWhen[{place}]", str(line.get("question", ""))

@@ -307,3 +307,14 @@ def test_no_json_breaks_the_import(anything):
     made = {"resourceType": "Questionnaire", **(anything if isinstance(anything, dict) else {"item": anything})}
     with suppress(BadResource):
         assert from_fhir(made, url="urn:x").content["url"]
+
+
+def test_conditions_that_are_no_list_are_named_by_their_place():
+    made = {
+        "resourceType": "Questionnaire",
+        "status": "active",
+        "item": [{"linkId": "a", "type": "string", "enableWhen": True}],
+    }
+    with pytest.raises(BadResource) as refused:
+        from_fhir(made, url="urn:x")
+    assert ("item[0].enableWhen", "wrong-kind") in {(one.path, one.code) for one in refused.value.troubles}
