@@ -62,7 +62,26 @@ def end_words(code: str) -> str:
         "transferred": _("Went to another hospital"),
         "died": _("Patient died"),
         "refused": _("Patient refused contact"),
+        "message-sent": _("Its message was sent"),
+        "message-failed": _("Its message could not be delivered"),
+        "window-passed": _("Its time passed"),
+        "readmitted": _("Patient is in hospital again"),
+        "version-adopted": _("A newer version of the plan took over"),
+        "plan-over": _("The plan ended"),
+        "visited": _("Patient came to the hospital"),
+        "lost-to-follow-up": _("Lost after the last step"),
+        "change-undone": _("A change was undone"),
+        "owner-changed": _("Given to another owner"),
+        "ticked-off": _("Left out for this patient"),
     }.get(code, code)
+
+
+def span_words(span: str) -> str:
+    """`18-` and `0-17` as people write them; `60-79` as it is."""
+    youngest, _dash, oldest = span.partition("-")
+    if not oldest:
+        return f"≥ {youngest}"
+    return f"≤ {oldest}" if youngest == "0" else f"{youngest}–{oldest}"
 
 
 def status_words(code: str) -> str:
@@ -79,6 +98,8 @@ def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]
     if not values and code in _GENERAL:
         return str(_GENERAL[code])
     filled = {**_BLANK, **values, "plan": titles.get(values.get("url", ""), values.get("url", ""))}
+    if code.startswith("age-"):
+        filled["wanted"] = span_words(filled["wanted"])
     return {
         "fits-everybody": _("No condition: fits every discharge"),
         "diagnosis-fits": _("Diagnosis %(code)s is within %(pattern)s"),

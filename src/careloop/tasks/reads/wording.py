@@ -173,6 +173,9 @@ def _promise_due(params: Mapping[str, Any]) -> str:
     minutes = int(params["minutes"])
     if minutes < 1:
         return _("Promised call is due now")
+    if minutes >= 120:
+        hours = minutes // 60
+        return ngettext("Promised call %(n)d hour late", "Promised call %(n)d hours late", hours) % {"n": hours}
     return ngettext("Promised call %(n)d minute late", "Promised call %(n)d minutes late", minutes) % {"n": minutes}
 
 

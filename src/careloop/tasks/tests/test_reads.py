@@ -298,3 +298,9 @@ def test_finishing_each_closes_each_and_the_states_still_add_up(cast):
     counts = reads.state_counts(viewer=cast.as_wang, at=NOW)
     assert (counts["done"], counts["due"]) == (3, 0)
     assert sum(counts.values()) == before
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(1, "1"), (119, "119"), (120, "2"), (1514, "25")])
+def test_a_promise_is_late_by_minutes_first_and_then_by_hours(minutes, shown):
+    text = wording.reason_text({"code": "promise-due", "params": {"minutes": minutes}})
+    assert [word for word in text.replace("分钟", " ").replace("小时", " ").split() if word.isdigit()] == [shown]
