@@ -131,11 +131,14 @@ def discharges(url: str) -> Client:
 
 DUE = """
 SELECT t.id, t.due_at, t.step_title, t.plan_title, t.priority, p.name, p.sex, p.birth_date, left(c.value, 6) || '****' || c.last4,
-       count(*) OVER ()
-FROM tasks_task t JOIN patients_patient p ON p.id = t.patient_id
+       t.total
+FROM (
+    SELECT *, count(*) OVER () AS total FROM tasks_task
+    WHERE department_id = %s AND status = 'requested' AND available_at <= now() ORDER BY priority DESC, due_at, id LIMIT 50
+) t
+JOIN patients_patient p ON p.id = t.patient_id
 LEFT JOIN LATERAL (SELECT value, last4 FROM patients_contactpoint WHERE patient_id = p.id AND active ORDER BY rank LIMIT 1) c ON true
-WHERE t.department_id = %s AND t.status = 'requested' AND t.available_at <= now()
-ORDER BY t.priority DESC, t.due_at, t.id LIMIT 50
+ORDER BY t.priority DESC, t.due_at, t.id
 """
 
 
