@@ -27,6 +27,8 @@ from careloop.kernel import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
+GUIDE = ROOT / "docs" / "guide" / "pictures"
+"""The pictures that the user guide shows; those of supervision come from its journey (test-results/)."""
 SMALL = ROOT / ".data" / "screenshots"
 HISTORY = ("--days", "5", "--discharges-per-day", "6", "--seed", "7")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -74,10 +76,18 @@ def main() -> int:
             shown = choose(people, is_small)
             PICTURES.mkdir(parents=True, exist_ok=True)
             photograph(browser, shown, staff=f"http://127.0.0.1:{web}", portal=f"http://127.0.0.1:{portal}")
+            renew_guide()
     finally:
         if is_mine:
             postgres.stop(cluster)
     return 0
+
+
+def renew_guide() -> None:
+    """The guide's pictures follow the screens."""
+    for picture in GUIDE.glob("*.png"):
+        if (PICTURES / picture.name).exists():
+            shutil.copyfile(PICTURES / picture.name, picture)
 
 
 def play_small_hospital() -> None:
