@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -90,6 +90,7 @@ def draw_sample(
 
     Refused: a foreign department, own records, an impossible size or share, nothing left, a checker who may not check.
     """
+    _one_at_a_time(key)
     existing = Sample.objects.visible_to(by).filter(key=key).first()
     if existing is not None:
         return existing
@@ -115,6 +116,12 @@ def draw_sample(
         events.SampleDrawn(sample_id=sample.pk, size=count, population=len(people.candidates), seed=seed[:64]), by=by
     )
     return sample
+
+
+def _one_at_a_time(key: str) -> None:
+    """Whoever sends the same form waits here until the first has drawn, and then finds its sample, not an empty pot."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s::text))", [f"supervision.sample:{key}"])
 
 
 def _person(by: Viewer) -> UUID:
