@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import platform
-import secrets
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from bench import measuring, report
 from bench import world as w
-from bench.place import ROOT, Place, place
+from bench.place import ROOT, Place, place, tables
 
 SEED = 7
 OUTBOX_MESSAGES = 20_000
@@ -25,7 +24,6 @@ OUTBOX_MESSAGES = 20_000
 def main() -> int:
     given = _options()
     name = f"careloop_bench_{given.size}"
-    os.environ.setdefault("CARELOOP_SECRET_KEY", secrets.token_urlsafe(60))
     started = time.perf_counter()
     with place(name, keep=given.keep) as here:
         sizes = _prepare(here, w.Size(given.size))
@@ -66,9 +64,7 @@ def _machine() -> str:
 
 def _prepare(here: Place, size: w.Size) -> dict[str, object]:
     """Tables, shipped content and rows; a kept database is used as it is."""
-    subprocess.run(
-        [sys.executable, "-m", "careloop", "migrate"], check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": "src"}
-    )
+    tables()
     os.environ["CARELOOP_DATABASE_ROLE"] = "owner"
     import django  # noqa: PLC0415  (only now the address of the database is known)
 

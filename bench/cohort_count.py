@@ -1,6 +1,6 @@
 """How fast is a cohort counted at a million patients?
 
-    python bench/cohort_count.py [PATIENTS] [DEPARTMENTS]
+    python -m bench.cohort_count [--patients 1e6] [--departments 40] [--keep]
 
 Fills a database of its own (`careloop_bench_cohort`, dropped at the end) by COPY with invented patients: one or two stays,
 two diagnoses, an operation for every third, four results of three kinds, an answer for every second, a plan for every
@@ -11,7 +11,7 @@ builder does, for somebody who sees the whole hospital and for a nurse of one de
 # ruff: noqa: PLC0415  (Django may be imported only after the environment of the measurement stands)
 from __future__ import annotations
 
-import os
+import argparse
 import random
 import statistics
 import sys
@@ -19,16 +19,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
-os.environ.setdefault("CARELOOP_MODE", "dev")
-os.environ.setdefault("CARELOOP_DATA_DIR", str(ROOT / ".data" / "bench"))
-os.environ.setdefault("CARELOOP_SECRET_KEY", "only-for-measuring-only-for-measuring-only-for-measuring")
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
+from bench.place import Place, place, tables
+
 DATABASE = "careloop_bench_cohort"
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 FORM, LINK = "https://careloop.org/Questionnaire/heart-failure", "breath"
@@ -38,53 +33,36 @@ OPERATIONS = ["36.06", "36.07", "81.51", "51.23", "85.43"]
 
 
 def main() -> int:
-    patients = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    departments = int(sys.argv[2]) if len(sys.argv) > 2 else 40
-    from careloop.config import env
-    from careloop.kernel import postgres
+    options = argparse.ArgumentParser(description="Counts cohorts of every kind among a million patients.")
+    options.add_argument("--patients", type=float, default=1e6)
+    options.add_argument("--departments", type=int, default=40)
+    options.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
+    chosen = options.parse_args()
+    with place(DATABASE, keep=chosen.keep, durable=False) as here:
+        tables()
+        import django
 
-    cluster = postgres.cluster(env.load().data_dir, fsync=False)
-    postgres.start(cluster)
-    postgres.ensure_database(cluster)
-    try:
-        _with_own_database(cluster.url(postgres.OWNER), patients, departments)
-    finally:
-        postgres.stop(cluster)
+        django.setup()
+        from django.db import connections
+
+        _ask(_filled(here, int(chosen.patients), chosen.departments))
+        connections.close_all()
     return 0
 
 
-def _with_own_database(url: str, patients: int, departments: int) -> None:
-    import psycopg
+def _filled(here: Place, patients: int, departments: int) -> list[UUID]:
+    """The departments of a kept database, or of one filled now."""
+    from careloop.accounts.models import Organization
 
-    base, __, query = url.partition("?")
-    own = f"{base.rpartition('/')[0]}/{DATABASE}" + (f"?{query}" if query else "")
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        server.execute(f"CREATE DATABASE {DATABASE}")
-    os.environ["CARELOOP_DATABASE_URL"] = os.environ["CARELOOP_DATABASE_OWNER_URL"] = own
-    try:
-        _measure(own, patients, departments)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-
-
-def _measure(url: str, patients: int, departments: int) -> None:
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
+    kept = Organization.objects.filter(kind="department").order_by("id").values_list("id", flat=True)
+    if kept:
+        return list(kept)
     begun = time.perf_counter()
-    places = _fill(url, patients, departments)
+    places = _fill(here.superuser, patients, departments)
     print(
         f"{patients:,} patients, {departments} departments, filled in {time.perf_counter() - begun:.0f} s", flush=True
     )
-    _ask(places)
+    return places
 
 
 @contextmanager
@@ -175,7 +153,7 @@ OBSERVATION = (
     " value_text, unit, unit_original, reference_range, interpretation, category, panel, note, source"
 )
 CARE = "id, created_at, updated_at, patient_id, department_id, since"
-FACT = "id, created_at, updated_at, patient_id, response_id, questionnaire_url, link_id, code, text, unit, answered_at, absent_reason"
+FACT = "id, created_at, updated_at, patient_id, response_id, questionnaire_url, link_id, code, text, unit, answered_at, absent_reason, instance"
 PLANNED = (
     "id, created_at, updated_at, patient_id, encounter_id, definition_id, definition_url, cycle, department_id, status,"
     " started_at, end_reason, ended_at, enrolled_on, discharged_on, changes, reasons"
@@ -218,17 +196,17 @@ def _procedures(n: int, pk: UUID, dice: random.Random, new: Any) -> list[tuple[A
 
 def _observations(n: int, pk: UUID, dice: random.Random, new: Any) -> list[tuple[Any, ...]]:
     rows = []
-    for place, concept in enumerate(("systolic", "systolic", "ldl-c", "hba1c")):
+    for nth, concept in enumerate(("systolic", "systolic", "ldl-c", "hba1c")):
         value = dice.randrange(90, 190) if concept == "systolic" else round(dice.uniform(1, 9), 2)
         taken = NOW - timedelta(minutes=dice.randrange(2 * 365 * 1440))
         texts = ("", concept, "", "", "", "", "", "", "", "", "", "", "lab")
-        rows.append((new(), NOW, NOW, pk, f"{n}-{place}", concept, value, taken, "final", *texts))
+        rows.append((new(), NOW, NOW, pk, f"{n}-{nth}", concept, value, taken, "final", *texts))
     return rows
 
 
 def _facts(n: int, pk: UUID, dice: random.Random, new: Any, response: UUID) -> list[tuple[Any, ...]]:
     code = dice.choice(("none", "mild", "severe"))
-    return [(new(), NOW, NOW, pk, response, FORM, LINK, code, "", "", NOW, "")] if n % 2 == 0 else []
+    return [(new(), NOW, NOW, pk, response, FORM, LINK, code, "", "", NOW, "", 0)] if n % 2 == 0 else []
 
 
 def _plans(n: int, pk: UUID, dice: random.Random, new: Any, plan: UUID, places: list[UUID]) -> list[tuple[Any, ...]]:

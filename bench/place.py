@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ sys.path.insert(0, str(ROOT / "src"))
 os.environ.setdefault("CARELOOP_MODE", "demo")
 os.environ.setdefault("CARELOOP_DATA_DIR", str(ROOT / ".data" / "bench"))
 os.environ.setdefault("CARELOOP_SHARED_DATA", str(ROOT.parent / "shared" / "data"))
+os.environ.setdefault("CARELOOP_SECRET_KEY", secrets.token_urlsafe(60))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
 
 from careloop.config import env  # noqa: E402  (the path to the product stands two lines above)
@@ -33,11 +36,13 @@ class Place:
 
 
 @contextmanager
-def place(name: str, *, keep: bool) -> Iterator[Place]:
-    """A database of this name, with fsync on (durability is part of every unit). Dropped at the end unless kept."""
+def place(name: str, *, keep: bool, durable: bool = True) -> Iterator[Place]:
+    """A database of this name. Durability is part of every unit that writes; a measurement that only reads may fill its
+    rows without waiting for the disk. Dropped at the end unless kept; a kept one is found again by its name.
+    """
     import psycopg  # noqa: PLC0415  (only here)
 
-    cluster = postgres.cluster(env.load().data_dir)
+    cluster = postgres.cluster(env.load().data_dir, fsync=durable)
     mine = postgres.start(cluster)
     postgres.ensure_database(cluster)
     here = Place(
@@ -55,3 +60,9 @@ def place(name: str, *, keep: bool) -> Iterator[Place]:
                 server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         if mine:
             postgres.stop(cluster)
+
+
+def tables() -> None:
+    """The product's own tables and shipped content, brought by its own command."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, "-m", "careloop", "migrate"], check=True, cwd=ROOT, env=environment)
