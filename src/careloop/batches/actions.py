@@ -151,8 +151,26 @@ def work_on(*, batch_id: UUID, at: datetime, by: Viewer) -> int:
     )  # fmt: skip
     if not waiting:
         return 0
-    settled = [_settle_one(kind, batch, item, at, by) for item in waiting]
+    settled = _settle_chunk(kind, batch, waiting, at, by)
     return settle_items(batch_id=batch_id, settled=settled, at=at, by=by)
+
+
+def _settle_chunk(
+    kind: reads.BatchKind, batch: Batch, rows: Sequence[BatchItem], at: datetime, by: Viewer
+) -> list[Settled]:
+    """All of a chunk at once where the kind can; row by row where it cannot, or where that broke."""
+    if kind.work_many is not None:
+        items = [Item(row.key, row.subject_id, row.data) for row in rows]
+        try:
+            with transaction.atomic():
+                told = kind.work_many(items=items, batch_id=batch.pk, parameters=batch.parameters, at=at, by=by)
+        except OperationalError:
+            raise
+        except Exception as error:
+            logger.warning("batch %s, a chunk of %s rows broke: %s", batch.pk, len(rows), type(error).__name__)
+        else:
+            return [_settled(row.key, told[row.key]) for row in rows]
+    return [_settle_one(kind, batch, row, at, by) for row in rows]
 
 
 def _settle_one(kind: reads.BatchKind, batch: Batch, row: BatchItem, at: datetime, by: Viewer) -> Settled:
@@ -168,9 +186,15 @@ def _settle_one(kind: reads.BatchKind, batch: Batch, row: BatchItem, at: datetim
         # One broken row must not keep four hundred others waiting. The class alone is logged: a message may hold data.
         logger.error("batch %s, row %s failed: %s", batch.pk, row.number, type(error).__name__)
         return Settled(row.key, BatchItem.State.FAILED, f"error-{type(error).__name__}"[:60])
+    return _settled(row.key, result)
+
+
+def _settled(key: str, result: Mapping[str, object] | Skip | Refused | None) -> Settled:
+    if isinstance(result, Refused):
+        return Settled(key, BatchItem.State.SKIPPED, result.code)
     if isinstance(result, Skip):
-        return Settled(row.key, BatchItem.State.SKIPPED, result.reason)
-    return Settled(row.key, BatchItem.State.DONE, "", result or {})
+        return Settled(key, BatchItem.State.SKIPPED, result.reason)
+    return Settled(key, BatchItem.State.DONE, "", result or {})
 
 
 @action

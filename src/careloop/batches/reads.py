@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from careloop.accounts.models import Practitioner
 from careloop.accounts.reads import viewer_for
 from careloop.batches.models import Batch, BatchFile, BatchFilePart, BatchItem
-from careloop.batches.rules import UNDOABLE, Item, Skip
+from careloop.batches.rules import UNDOABLE, Item, Prepared, Skip
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 
@@ -33,6 +33,33 @@ class Work(Protocol):
     def __call__(
         self, *, item: Item, batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
     ) -> Mapping[str, object] | Skip | None: ...
+
+
+class WorkMany(Protocol):
+    """Does a whole chunk with few statements, by calling one action; for kinds with hundreds of rows.
+
+    Gives back, by the key of each item, what `Work` would give back for it, or the `Refused` it would have raised (nothing
+    of that row may be written then). When it raises, everything is taken back and the chunk is done row by row, so that
+    one broken row is found and the others go on.
+    """
+
+    def __call__(
+        self, *, items: Sequence[Item], batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
+    ) -> Mapping[str, Mapping[str, object] | Skip | Refused | None]: ...
+
+
+class Prepare(Protocol):
+    """Sorts subjects into rows to do and those left out with the code of the reason. Reads only; each subject once."""
+
+    def __call__(
+        self, *, subject_ids: Sequence[UUID], parameters: Mapping[str, object], viewer: Viewer, at: datetime
+    ) -> Prepared: ...
+
+
+class Choices(Protocol):
+    """What has to be chosen before the work starts, e.g. which letter: (value, words) each."""
+
+    def __call__(self, *, viewer: Viewer) -> Sequence[tuple[str, str]]: ...
 
 
 class Finish(Protocol):
@@ -53,6 +80,8 @@ class BatchKind:
 
     `chunk` rows share a transaction: few when a row is slow, many when it is quick. `undo` names the kind that takes one
     row back. `permission` is what the requester must still have when the work is done and when the file is taken.
+    `choices` and `prepare` let a room that stands beside the owner offer the work for its own subjects: what can be
+    chosen, and who would be in or left out.
     """
 
     label: str | Promise
@@ -62,6 +91,9 @@ class BatchKind:
     finish: Finish | None = None
     describe: Describe | None = None
     undo: str = ""
+    work_many: WorkMany | None = None
+    choices: Choices | None = None
+    prepare: Prepare | None = None
 
 
 class UnknownBatchKind(LookupError):

@@ -29,6 +29,14 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a kind would do with some subjects, before it starts: the rows, and who is left out with one reason each."""
+
+    items: tuple[Item, ...]
+    left_out: Mapping[UUID, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What became of one row: done, skipped or failed, with the code of the reason and what an undo must know."""
 

@@ -149,14 +149,19 @@ class BulkForm(forms.Form):
     owner = forms.UUIDField(required=False)
     reason = forms.CharField(max_length=40, required=False)
     template = forms.UUIDField(required=False)
+    template_id = forms.UUIDField(required=False)
     plan = forms.CharField(max_length=200, required=False)
     tag = forms.CharField(max_length=40, required=False)
 
     def values(self, verb: str) -> dict[str, str]:
         """Only what this work needs, as text."""
         self.is_valid()
-        needed = {"assign": "owner", "close": "reason", "send": "template", "enrol": "plan", "tag": "tag"}[verb]
-        return {needed: str(self.cleaned_data.get(needed) or "")}
+        return {_NEEDED[verb]: str(self.cleaned_data.get(_NEEDED[verb]) or "")}
+
+
+_NEEDED = {
+    "assign": "owner", "close": "reason", "send": "template", "letter": "template_id", "enrol": "plan", "tag": "tag",
+}  # fmt: skip
 
 
 class ExportForm(forms.Form):

@@ -17,6 +17,7 @@ BATCH_KINDS: dict[str, BatchKind] = {
     "letters.letters": BatchKind(
         label=_("Making letters"), work=letters.one_letter, finish=letters.bind_letters,
         describe=letters.describe_patients, permission="letters.print", undo="letters.withdraw",
+        work_many=letters.many_letters, choices=letters.letters_to_choose, prepare=letters.prepare_letters,
     ),
     "letters.withdraw": BatchKind(
         label=_("Withdrawing letters"), work=letters.withdraw_one, describe=letters.describe_patients,

@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.letters.models import Letter, LetterTemplate
 from careloop.letters.reads.due import DEFAULT_DAYS, DueQuery
+from careloop.letters.reads.planning import MOST_LETTERS
 from careloop.letters.rules.wording import LONGEST_BODY, LONGEST_SUBJECT
 
 LONGEST_SPAN = 366
-MOST_LETTERS = 5000
 
 
 class DueForm(forms.Form):

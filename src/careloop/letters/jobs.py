@@ -10,11 +10,13 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from careloop.batches.actions import store_result_file
-from careloop.batches.rules import Item
+from careloop.batches.rules import Item, Prepared
+from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.letters import actions
 from careloop.letters.reads import letters as letters_reads
-from careloop.letters.reads import pdf
+from careloop.letters.reads import pdf, planning
+from careloop.letters.rules.wanted import LetterWanted
 from careloop.patients.models import Patient
 
 
@@ -30,6 +32,47 @@ def one_letter(
         task_id=UUID(str(task_id)) if task_id else None, batch_id=batch_id, at=at, by=by,
     )  # fmt: skip
     return {"letter_id": str(letter.pk)}
+
+
+def many_letters(
+    *, items: Sequence[Item], batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
+) -> dict[str, Mapping[str, object] | Refused]:
+    """A chunk of "make letters" with few statements; each row's letter, or the refusal it would have got alone."""
+    rows = [item for item in items if item.subject_id is not None]
+    made = actions.make_letters(
+        wanted=[_wanted(item, batch_id) for item in rows], template_id=UUID(str(parameters["template_id"])),
+        batch_id=batch_id, at=at, by=by,
+    )  # fmt: skip
+    told: dict[str, Mapping[str, object] | Refused] = {item.key: actions.PatientNotThere() for item in items}
+    for item in rows:
+        one = made[f"{batch_id}:{item.key}"]
+        told[item.key] = one if isinstance(one, Refused) else {"letter_id": str(one.pk)}
+    return told
+
+
+def _wanted(item: Item, batch_id: UUID) -> LetterWanted:
+    assert item.subject_id is not None
+    task_id = item.data.get("task_id")
+    return LetterWanted(
+        key=f"{batch_id}:{item.key}", patient_id=item.subject_id, task_id=UUID(str(task_id)) if task_id else None
+    )
+
+
+def letters_to_choose(*, viewer: Viewer) -> list[tuple[str, str]]:
+    """The approved letters, for whoever starts a batch."""
+    return [(str(pk), words) for pk, words in letters_reads.approved_templates()]
+
+
+def prepare_letters(
+    *, subject_ids: Sequence[UUID], parameters: Mapping[str, object], viewer: Viewer, at: datetime
+) -> Prepared:
+    """Patients who would get this letter, each about the follow-up that is due first; the others with their reason.
+
+    While no letter is chosen, only what does not depend on it is judged.
+    """
+    given = str(parameters.get("template_id") or "")
+    template_id = UUID(given) if given else None
+    return planning.prepare(subject_ids, template_id=template_id, viewer=viewer, at=at)
 
 
 def bind_letters(*, batch_id: UUID, at: datetime, by: Viewer) -> Mapping[str, object]:

@@ -23,7 +23,6 @@ from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.letters import access, actions
 from careloop.letters.forms import (
-    MOST_LETTERS,
     DueForm,
     MakeForm,
     ReportForm,
@@ -38,6 +37,7 @@ from careloop.letters.reads import letters as letters_reads
 from careloop.letters.reads import pdf, record, report, sheets, site
 from careloop.letters.reads import plan as plan_reads
 from careloop.letters.reads.checking import LetterRefused, check_texts
+from careloop.letters.reads.planning import MOST_LETTERS
 from careloop.letters.rules import wording
 from careloop.letters.rules.codes import BadCode, read_scan, shown
 from careloop.patients.models import Patient
@@ -209,7 +209,7 @@ def due(request: PageRequest) -> HttpResponse:
         "next": f"{given}&offset={offset + due_reads.PAGE}" if len(rows) > due_reads.PAGE else "",
         "previous": f"{given}&offset={max(offset - due_reads.PAGE, 0)}" if offset else "",
         "total": due_reads.due_tasks(query, viewer=request.viewer).count(),
-        "templates": _templates(),
+        "templates": letters_reads.approved_templates(),
         "key": uuid4(),
         "departments": _departments(request),
         "most": MOST_LETTERS,
@@ -247,11 +247,6 @@ def due_paper(request: PageRequest) -> HttpResponse:
 
 
 # ---- making letters -----------------------------------------------------------------------------------------------
-
-
-def _templates() -> list[tuple[UUID, str]]:
-    rows = LetterTemplate.objects.filter(state=LetterTemplate.State.APPROVED).order_by("code")
-    return [(row.pk, row.name(site.language())) for row in rows]
 
 
 @page(access.PRINT, methods=("POST",))
@@ -323,7 +318,7 @@ def patient_papers(request: PageRequest, patient_id: UUID) -> HttpResponse:
         "patient": patient,
         "open_tasks": [task for task in reversed(latest) if task.status == Task.Status.REQUESTED],
         "rows": letters_reads.letter_rows(request.viewer, patient_id=patient.pk),
-        "templates": _templates(),
+        "templates": letters_reads.approved_templates(),
         "tasks": latest,
         "key": uuid4(),
     }

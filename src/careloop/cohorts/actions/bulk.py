@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 from careloop.audit.record import record
 from careloop.batches.actions import start_batch
 from careloop.batches.models import Batch
-from careloop.batches.rules import Item
 from careloop.cohorts.actions.topics import PlanDatesOver
 from careloop.cohorts.events import SelectionMade
 from careloop.cohorts.models import Selection
@@ -115,11 +114,11 @@ def start_bulk(
         raise CannotClose
     if not reads.are_usable(verb, values, viewer=by, at=at):
         raise UnknownBulkWork
-    preview = reads.preview(selection, verb, values, viewer=by)
+    preview = reads.preview(selection, verb, values, viewer=by, at=at)
     told = "|".join(f"{name}={values[name]}" for name in sorted(values))
     return start_batch(
         kind=work.kind, title=title, key=f"bulk:{selection.pk}:{verb}:{told}"[:200],
-        items=[Item(str(pk), pk) for pk in preview.included], parameters=dict(values), at=at, by=by,
+        items=preview.items, parameters=dict(values), at=at, by=by,
     )  # fmt: skip
 
 

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils import timezone
+
 from careloop.accounts.models import Practitioner
+from careloop.batches.reads import kind
+from careloop.batches.rules import Item
 from careloop.cohorts.models import PatientTag, Selection
 from careloop.cohorts.reads.exclusions import Purpose, sort_members
 from careloop.cohorts.reads.topics import staff_choices
@@ -21,6 +25,7 @@ from careloop.patients.models import Encounter, Patient
 from careloop.plans.models import PlanDefinition
 from careloop.tasks.models import Task
 
+CHOSEN = "template_id"  # the parameter of a kind of batch that says itself what can be chosen
 REASONS = (
     "not-visible", "not-open", "same-owner", "died", "refused", "in-hospital", "transferred",
     "already-in-plan", "no-stay", "no-number", "tagged",
@@ -33,19 +38,35 @@ class Preview:
 
     included: tuple[UUID, ...]
     excluded: Mapping[UUID, str]
+    rows: tuple[Item, ...] = ()  # what the owner of the work wants to know of each, when it prepared them itself
 
     @property
     def counts(self) -> list[tuple[str, int]]:
+        """Our own reasons in their order, then those of the room that owns the work, the most frequent first."""
         found = Counter(self.excluded.values())
-        return [(reason, found[reason]) for reason in REASONS if found[reason]]
+        known = [(reason, found[reason]) for reason in REASONS if found[reason]]
+        others = [(reason, n) for reason, n in found.most_common() if reason not in REASONS]
+        return known + others
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The rows of the batch."""
+        return self.rows or tuple(Item(str(pk), pk) for pk in self.included)
 
 
-def preview(selection: Selection, verb: str, values: Mapping[str, str], *, viewer: Viewer) -> Preview:
+def preview(
+    selection: Selection, verb: str, values: Mapping[str, str], *, viewer: Viewer, at: datetime | None = None
+) -> Preview:
     """Each chosen row once: in, or out with one reason. Nothing is written."""
     ids = selection.uuids()
     if WORKS[verb].subject == "task":
         return _tasks(ids, verb, values, viewer)
-    return _patients(_to_patients(selection, ids, viewer), verb, values, viewer)
+    patients = _to_patients(selection, ids, viewer)
+    prepare = kind(WORKS[verb].kind).prepare
+    if prepare is None:
+        return _patients(patients, verb, values, viewer)
+    told = prepare(subject_ids=patients, parameters=values, viewer=viewer, at=at or timezone.now())
+    return Preview(tuple(item.subject_id for item in told.items if item.subject_id), told.left_out, told.items)
 
 
 def _to_patients(selection: Selection, ids: Sequence[UUID], viewer: Viewer) -> list[UUID]:
@@ -88,6 +109,9 @@ def are_usable(verb: str, values: Mapping[str, str], *, viewer: Viewer, at: date
     """Whether the values that the work needs exist and may be used."""
     if verb == "assign":
         return values.get("owner", "") in {"", *(str(one.pk) for one in staff_choices(viewer, at=at))}
+    choices = kind(WORKS[verb].kind).choices
+    if choices is not None:
+        return values.get(CHOSEN, "") in {value for value, _words in choices(viewer=viewer)}
     if verb == "send":
         return any(str(one.pk) == values.get("template") for one in templates())
     if verb == "enrol":
@@ -113,6 +137,12 @@ def message_params(patient_id: UUID) -> dict[str, Value]:
     )
     left = stays.order_by("-discharged_at", "-pk").values_list("discharged_at", flat=True).first()
     return {"discharge_date": left} if left else {}
+
+
+def choices_of(verb: str, *, viewer: Viewer) -> list[tuple[str, str]]:
+    """What the room that owns the work lets one choose."""
+    choices = kind(WORKS[verb].kind).choices
+    return list(choices(viewer=viewer)) if choices is not None else []
 
 
 def people(viewer: Viewer, *, at: datetime) -> list[Practitioner]:

@@ -12,6 +12,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Organization
+from careloop.batches.reads import reason_words
 from careloop.cohorts.rules import definition as rules
 from careloop.cohorts.rules.definition import Definition
 from careloop.patients.models import Encounter, Risk, Sex
@@ -98,6 +99,7 @@ VERB_WORDS: Mapping[str, str | Promise] = {
     "assign": gettext_lazy("Assign tasks"),
     "close": gettext_lazy("Close tasks"),
     "send": gettext_lazy("Send a message"),
+    "letter": gettext_lazy("Write letters"),
     "enrol": gettext_lazy("Start a plan"),
     "tag": gettext_lazy("Put a tag on"),
 }
@@ -127,7 +129,9 @@ def column_words(code: str) -> str:
 
 
 def exclusion_words(code: str) -> str:
-    return str(EXCLUSION_WORDS.get(code.removeprefix("excluded-"), code))
+    """Why somebody is left out; a reason of another room in the words of its refusal."""
+    known = EXCLUSION_WORDS.get(code.removeprefix("excluded-"))
+    return str(known) if known is not None else reason_words(code)
 
 
 def fault_words(code: str) -> str:

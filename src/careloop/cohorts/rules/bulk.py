@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Verb = Literal["send", "assign", "close", "enrol", "tag"]
+Verb = Literal["send", "letter", "assign", "close", "enrol", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ WORKS: Mapping[str, Work] = {
         Work("assign", "task", "tasks.distribute", "cohorts.assign", True),
         Work("close", "task", "tasks.work", "cohorts.close", True),
         Work("send", "patient", "messaging.send", "cohorts.send", False),
+        # The room that writes letters stands beside this one: its kind of batch says what can be chosen and who is in.
+        Work("letter", "patient", "letters.print", "letters.letters", True),
         Work("enrol", "patient", "plans.personalise", "cohorts.enrol", True),
         Work("tag", "patient", "cohorts.view", "cohorts.tag", True),
     )

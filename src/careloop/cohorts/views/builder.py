@@ -18,6 +18,7 @@ from careloop.cohorts.forms import KeepForm, builder_state
 from careloop.cohorts.models import Cohort
 from careloop.cohorts.reads import choices, listing, members, wording
 from careloop.cohorts.reads.exclusions import Purpose, sort_members
+from careloop.cohorts.rules.bulk import WORKS
 from careloop.cohorts.rules.definition import (
     CLASSES,
     COMPARISONS,
@@ -103,6 +104,7 @@ def cohort(request: PageRequest, cohort_id: UUID) -> HttpResponse:
         "next_url": f"{here}?{urlencode({'after': str(ids[PAGE - 1])})}" if len(ids) > PAGE else None,
         "first_url": here if after else None,
         "may_start": request.viewer.can(access.START),
+        "may_write": request.viewer.can(WORKS["letter"].permission),
         "may_export": request.viewer.can(access.EXPORT),
     }
     return render(request, "cohorts/cohort.html", context)

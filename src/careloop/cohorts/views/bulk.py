@@ -29,7 +29,7 @@ def choose_from_cohort(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     if request.POST.get("all"):
         found = members.members_of(cohort, viewer=request.viewer, at=timezone.now())
         ids = members.first(found, settings.ENV.cohort_limit + 1)
-    return _chosen(request, Selection.Subject.PATIENT, ids, "cohort")
+    return _chosen(request, Selection.Subject.PATIENT, ids, "cohort", verb=request.POST.get("verb", ""))
 
 
 @page(access.VIEW, methods=("POST",))
@@ -54,8 +54,11 @@ def ticked(request: PageRequest) -> list[UUID]:
     return found
 
 
-def _chosen(request: PageRequest, subject: str, ids: list[UUID], came_from: str) -> HttpResponse:
+def _chosen(request: PageRequest, subject: str, ids: list[UUID], came_from: str, *, verb: str = "") -> HttpResponse:
+    """Leads to the preview; of one kind of work at once when the button said which."""
     selection = actions.select_rows(subject=subject, ids=ids, came_from=came_from, by=request.viewer)
+    if verb in WORKS:
+        return HttpResponseRedirect(reverse("cohorts:bulk-work", args=[selection.pk, verb]))
     return HttpResponseRedirect(reverse("cohorts:bulk", args=[selection.pk]))
 
 
@@ -105,11 +108,12 @@ def _mine(request: PageRequest, selection_id: UUID) -> Selection:
 
 def _work(request: PageRequest, selection: Selection, verb: str) -> dict[str, Any]:
     values = BulkForm(request.GET).values(verb)
-    told = reads.preview(selection, verb, values, viewer=request.viewer)
+    at = timezone.now()
+    told = reads.preview(selection, verb, values, viewer=request.viewer, at=at)
     return {
         "work": WORKS[verb],
         "values": values,
-        "usable": reads.are_usable(verb, values, viewer=request.viewer, at=timezone.now()) and told.included,
+        "usable": reads.are_usable(verb, values, viewer=request.viewer, at=at) and told.included,
         "included": len(told.included),
         "counts": [(code, wording.exclusion_words(code), n) for code, n in told.counts],
         "total": len(told.included) + len(told.excluded),
@@ -128,4 +132,4 @@ def _options(request: PageRequest, verb: str) -> list[tuple[str, str]]:
             (str(one.pk), f"{one.title.get(language) or one.code} · {one.get_channel_display()}")
             for one in reads.templates()
         ]
-    return choices.plans() if verb == "enrol" else []
+    return choices.plans() if verb == "enrol" else reads.choices_of(verb, viewer=request.viewer)

@@ -1,19 +1,6 @@
 """Every write of this room. Import from here."""
 
-from careloop.letters.actions.making import (
-    AddressMissing,
-    AddressReturned,
-    AddressTooLong,
-    CharacterMissing,
-    FieldMissing,
-    LetterRecent,
-    NoContactWished,
-    PatientDied,
-    PatientNotThere,
-    TemplateNotApproved,
-    make_letter,
-    withdraw_letter,
-)
+from careloop.letters.actions.making import make_letter, make_letters, withdraw_letter
 from careloop.letters.actions.posting import LetterNotOpen, answer_letter, post_letter, return_letter
 from careloop.letters.actions.printing import note_list_taken, note_printed
 from careloop.letters.actions.reporting import write_report
@@ -28,6 +15,18 @@ from careloop.letters.actions.templates import (
     submit_template,
 )
 from careloop.letters.reads.checking import LetterRefused
+from careloop.letters.reads.desk import (
+    AddressMissing,
+    AddressReturned,
+    AddressTooLong,
+    CharacterMissing,
+    FieldMissing,
+    LetterRecent,
+    NoContactWished,
+    PatientDied,
+    PatientNotThere,
+    TemplateNotApproved,
+)
 
 __all__ = [
     "AddressMissing",
@@ -49,6 +48,7 @@ __all__ = [
     "draft_template",
     "load_letter_templates",
     "make_letter",
+    "make_letters",
     "note_list_taken",
     "note_printed",
     "post_letter",

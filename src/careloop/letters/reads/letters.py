@@ -26,6 +26,12 @@ PAGE = 60
 LANGUAGES = {"zh": "zh-hans", "en": "en"}
 
 
+def approved_templates() -> list[tuple[UUID, str]]:
+    """What may be sent now, with its title in the viewer's language."""
+    rows = LetterTemplate.objects.filter(state=LetterTemplate.State.APPROVED).order_by("code")
+    return [(row.pk, row.name(site.language())) for row in rows]
+
+
 def letters_of_batch(batch_id: UUID, *, viewer: Viewer) -> list[Letter]:
     """In the order in which they were made; the withdrawn ones are left out."""
     rows = Letter.objects.visible_to(viewer).sent_out().filter(batch_id=batch_id)

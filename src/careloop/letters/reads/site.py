@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -29,21 +30,34 @@ def language() -> str:
     return "en" if (get_language() or "").startswith("en") else "zh"
 
 
-def hospital_name() -> str:
-    """The name set for messages, else the root organization's."""
-    if settings.ENV.hospital_name:
-        return str(settings.ENV.hospital_name)
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes: the hospital's name, and the number to call where a department has none."""
+
+    hospital: str
+    phone: str
+
+    def phone_of(self, department: Organization | None) -> str:
+        """The department's own, the one set for messages, or the hospital's."""
+        return (department.phone if department else "") or self.phone
+
+
+def sender() -> Sender:
+    """The name and number set for messages, else the root organization's. At most one statement."""
+    name, phone = str(settings.ENV.hospital_name), str(settings.ENV.hospital_phone)
+    if name and phone:
+        return Sender(name, phone)
     root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
-    return root.name if root else ""
+    return Sender(name or (root.name if root else ""), phone or (root.phone if root else ""))
+
+
+def hospital_name() -> str:
+    return sender().hospital
 
 
 def phone_of(department: Organization | None) -> str:
-    """The number to call: the department's own, the one set for messages, or the hospital's."""
-    own = department.phone if department else ""
-    if own or settings.ENV.hospital_phone:
-        return str(own or settings.ENV.hospital_phone)
-    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
-    return root.phone if root else ""
+    """The number to call about a patient of this department."""
+    return sender().phone_of(department)
 
 
 def department_name(department: Organization | None) -> str:

@@ -21,7 +21,7 @@ from careloop.patients.actions.grants import (
     grant_access,
     review_access,
 )
-from careloop.patients.actions.links import issue_link, revoke_link
+from careloop.patients.actions.links import LinkWanted, issue_link, issue_links, revoke_link
 from careloop.patients.actions.merging import (
     AlreadyUndone,
     MergedElsewhere,
@@ -51,6 +51,7 @@ from careloop.patients.actions.visits import (
 
 __all__ = [
     "AlreadyUndone",
+    "LinkWanted",
     "MergeInCircle",
     "MergedElsewhere",
     "MergedOnwards",
@@ -70,6 +71,7 @@ __all__ = [
     "dismiss_duplicate",
     "grant_access",
     "issue_link",
+    "issue_links",
     "lift_seal",
     "merge_patients",
     "note_knowledge",

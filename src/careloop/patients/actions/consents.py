@@ -15,8 +15,8 @@ from careloop.patients import events
 from careloop.patients.models import Consent, Patient
 
 SCOPES: Final = (
-    "contact", "contact-phone", "contact-sms", "contact-wechat", "contact-email", "recording", "research",
-    "share-family", "share-family-doctor", "share-psychological",
+    "contact", "contact-phone", "contact-sms", "contact-wechat", "contact-email", "contact-letter", "recording",
+    "research", "share-family", "share-family-doctor", "share-psychological",
 )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ CONSENTS: dict[str, str | Promise] = {
     "contact-phone": gettext_lazy("Phone calls"),
     "contact-sms": gettext_lazy("Text messages"),
     "contact-wechat": gettext_lazy("WeChat messages"),
+    "contact-letter": gettext_lazy("Letters by post"),
     "recording": gettext_lazy("Recording of calls"),
     "share-family": gettext_lazy("Family may see results"),
     "share-family-doctor": gettext_lazy("Family doctor may see summary, medicines and follow-up"),
