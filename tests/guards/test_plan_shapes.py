@@ -1,0 +1,100 @@
+"""At a million tasks no listed page walks a large table from end to end, and the busiest reads use the index made for them.
+
+Plans, not times: the planner is told how large the tables would be (tests/believing.py) and shows what it would do with
+the statements that the pages really make. One test asks all pages, so that the invented world is made once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import connection
+
+from careloop.patients.models import Patient
+from tests.believing import Node, believe_in_millions, plans_of
+from tests.cast import Cast
+from tests.guards.test_matrix import World
+from tests.guards.test_matrix import world as world
+from tests.guards.test_statements import ASKED, LISTED, all_round, cohort_and_day
+
+# Address → (table that may be walked, why). These count or sort what no index can: rare pages, one pass over one table.
+MAY_WALK: dict[str, tuple[str, str]] = {
+    "today/why/": ("tasks_task", "counts every task of the department by its state; opened by hand, not on the way"),
+    "plans/versions/": ("plans_careplan", "counts the running and ended plans of each version"),
+    "plans/decisions/": ("patients_patient", "sorts all decisions of the departments when no outcome is chosen"),
+    "patients/duplicates/": ("patients_patient", "few pairs; the planner is told there are many"),
+    "public-health/": ("publichealth_episodeofcare", "counts the episodes of each programme"),
+    "reports/lists/follow-up-rate/denominator/": ("tasks_task", "the rows behind one month's figure, opened by hand"),
+}
+# Address → what carries it: each entry is one index, or several of which one is enough.
+CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
+    "today/": (("task_open_department",), ("task_open_owner",)),
+    "today/list/": (("task_open_department",), ("task_open_owner",)),
+    "tasks/api/due/": (("task_open_department",), ("task_open_owner",)),
+    "tasks/unreachable/": (("task_unreached",),),
+    "alerts/rows/": (("alert_open_department",), ("alert_open_owner",)),
+    "discharges/rows/": (("encounter_discharges", "encounter_discharged"),),
+    "patients/": (("encounter_discharged", "encounter_discharges"), ("care_by_department",)),
+    "search/?q=Zhang": (("patient_initials_c", "patient_pinyin_c"),),
+    "search/?q=0347": (("contact_last4",),),
+    "patients/<uuid:patient_id>/timeline/": (
+        ("task_of_patient",), ("encounter_of_patient",), ("communication_of_patient",), ("response_of_patient",),
+        ("attempt_of_patient",), ("alert_of_patient",), ("document_of_patient",),
+    ),
+    "patients/{patient_id}/results/": (("observation_by_time",),),
+    "reports/": (("rollup_month",),),
+    "reports/department/": (("rollup_month",),),
+    "console/audit/": (("audit_auditevent_pkey",),),
+}  # fmt: skip
+# Without a row among these the test would say nothing.
+MUST_BE_LARGE = {
+    "tasks_task", "tasks_contactattempt", "patients_patient", "patients_encounter", "patients_contactpoint",
+    "patients_condition", "patients_observation", "messaging_communication", "audit_auditevent", "alerts_alert",
+    "questionnaires_questionnaireresponse", "plans_careplan", "patients_carerelationship", "patients_patientidentifier",
+}  # fmt: skip
+
+
+def walked(nodes: list[Node], large: frozenset[str]) -> set[str]:
+    return {node.table for node in nodes if node.kind in {"Seq Scan", "Parallel Seq Scan"} and node.table in large}
+
+
+def test_pages_walk_no_large_table_and_use_their_indexes_at_a_million_tasks(world: World) -> None:
+    client = all_round(world.cast)
+    cohort_and_day(world)
+    addresses = {door.route: world.path(door) for door in LISTED}
+    addresses |= {address: "/" + address.format(**world.ids) for address in ASKED}
+    assert not set(CARRIED) - set(addresses)
+    assert not set(MAY_WALK) - set(addresses)
+    for path in addresses.values():
+        client.get(path)  # what is found out once per process is found out now
+    large = believe_in_millions()
+    assert large >= MUST_BE_LARGE
+
+    wrong = []
+    for address, path in addresses.items():
+        plans = plans_of(partial(client.get, path))
+        allowed = {MAY_WALK[address][0]} if address in MAY_WALK else set()
+        for sql, nodes in plans:
+            if stray := walked(nodes, large) - allowed:
+                wrong.append(f"{address} walks {', '.join(sorted(stray))}: {sql[:300]}")
+        used = {node.index for _, nodes in plans for node in nodes}
+        wrong += [
+            f"{address} does not use {' or '.join(one)}" for one in CARRIED.get(address, ()) if not used & set(one)
+        ]
+    assert wrong == []
+
+
+def test_the_planner_believes_and_a_missing_index_would_be_seen(cast: Cast) -> None:
+    """Without the index of last digits the same read walks the table: the guard can fail."""
+    large = believe_in_millions()
+
+    def read() -> list[Patient]:
+        return list(Patient.objects.unscoped("test").filter(contact_points__last4="0347").order_by("pk"))
+
+    ((_, nodes),) = plans_of(read)
+    assert "contact_last4" in {node.index for node in nodes}
+    assert walked(nodes, large) == set()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX contact_last4")
+    ((_, nodes),) = plans_of(read)
+    assert walked(nodes, large) == {"patients_contactpoint"}
