@@ -9,6 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts import events
@@ -22,12 +24,13 @@ from careloop.accounts.models import (
     StaffSession,
 )
 from careloop.accounts.reads import account_hash, failures, key_hash
-from careloop.accounts.rules import PROFILES, PasswordProfile, is_throttled, password_faults
+from careloop.accounts.rules import PROFILES, PasswordProfile, is_throttled, password_faults, path_below
 from careloop.audit.record import record
 from careloop.kernel.actions import action, ledger
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 
+LONGEST_PATH = 400
 SHIPPED_ROLES = Path(__file__).parent / "content" / "roles.json"
 # Verified when the name is unknown, so that both ways take the same time (A24).
 _DUMMY_HASH = make_password("no such person")
@@ -63,9 +66,30 @@ class OrganizationExists(Refused):
     message = _("There is already a department with this code.")
 
 
+class OrganizationMisplaced(Refused):
+    code = "organization-misplaced"
+    message = _("A hospital stands at the top, everything else is part of something. Choose another kind or place.")
+
+
+class OrganizationTooDeep(Refused):
+    code = "organization-too-deep"
+    message = _("There are too many levels above this place. Choose a shorter code or a place higher up.")
+
+
+class PractitionerExists(Refused):
+    code = "practitioner-exists"
+    message = _("Somebody else has this user name or staff number. Choose another one.")
+
+
+class PeriodOver(Refused):
+    code = "period-over"
+    message = _("The end must lie after the beginning and in the future.")
+
+
 @action
 def sign_in(*, username: str, password: str, ip: str, at: datetime, by: Viewer) -> Practitioner | None:
     """The person, or None for every kind of failure alike. The attempt is kept for the throttle."""
+    _one_at_a_time(account_hash(username))
     person = Practitioner.objects.filter(username=username.strip()).first()
     of_account, of_address = failures(username=username, ip=ip, at=at)
     throttled = is_throttled(account_failures=of_account, address_failures=of_address)
@@ -80,6 +104,12 @@ def sign_in(*, username: str, password: str, ip: str, at: datetime, by: Viewer) 
         return None
     record(events.SignedIn(practitioner_id=person.pk), by=by)
     return person
+
+
+def _one_at_a_time(key: str) -> None:
+    """Tries for one account wait for each other until the end of the transaction: fifty at once still count as fifty."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 
 
 @action
@@ -142,10 +172,13 @@ def change_password(*, practitioner: Practitioner, current: str, new: str, at: d
 def issue_password(*, practitioner: Practitioner, at: datetime, by: Viewer) -> str:
     """A random one-time password, shown once; it must be changed at the first sign-in. Ends all sessions."""
     password = f"{secrets.token_urlsafe(9)}aA7-"
+    practitioner.password_history = _remembered(practitioner)
     practitioner.password = make_password(password)
     practitioner.must_change_password = True
     practitioner.password_changed_at = at
-    practitioner.save(update_fields=["password", "must_change_password", "password_changed_at", "updated_at"])
+    practitioner.save(
+        update_fields=["password", "password_history", "must_change_password", "password_changed_at", "updated_at"]
+    )
     end_sessions(practitioner=practitioner, why="password", at=at, by=by)
     record(events.PasswordChanged(practitioner_id=practitioner.pk), by=by)
     return password
@@ -159,8 +192,9 @@ def _set_password(practitioner: Practitioner, new: str, *, at: datetime, must_ch
     profile = _profile()
     if password_faults(new, profile=profile, username=practitioner.username or "", names=[practitioner.name]):
         raise PasswordTooWeak
-    remembered = [practitioner.password, *practitioner.password_history][: profile.remembered]
-    if any(old and check_password(new, old) for old in remembered):
+    remembered = _remembered(practitioner)
+    # The one in use never counts as a new one, also where none is remembered: a one-time password must go.
+    if any(old and check_password(new, old) for old in {practitioner.password, *remembered}):
         raise PasswordUsedBefore
     practitioner.password_history = remembered
     practitioner.password = make_password(new)
@@ -169,17 +203,28 @@ def _set_password(practitioner: Practitioner, new: str, *, at: datetime, must_ch
     practitioner.save()
 
 
+def _remembered(practitioner: Practitioner) -> list[str]:
+    """The hashes that count as used before, the newest first, once the one in use is replaced."""
+    return [practitioner.password, *practitioner.password_history][: _profile().remembered]
+
+
 @action
 def create_organization(
     *, code: str, name: str, kind: str, parent: Organization | None, by: Viewer, name_en: str = "", phone: str = ""
 ) -> Organization:
-    """Add a hospital (without parent) or a part of one. Refused when the code is taken."""
-    if Organization.objects.filter(code=code).exists():
-        raise OrganizationExists
-    path = f"{parent.path if parent else '/'}{code}/"
-    made = Organization.objects.create(
-        code=code, name=name, name_en=name_en, kind=kind, parent=parent, path=path, phone=phone
-    )
+    """Add a hospital (without parent) or a part of one. Refused when the code is taken or the place makes no sense."""
+    if (kind == Organization.Kind.HOSPITAL) is not (parent is None):
+        raise OrganizationMisplaced
+    path = path_below(parent.path if parent else "", code)
+    if len(path) > LONGEST_PATH:
+        raise OrganizationTooDeep
+    try:
+        with transaction.atomic():
+            made = Organization.objects.create(
+                code=code, name=name, name_en=name_en, kind=kind, parent=parent, path=path, phone=phone
+            )
+    except IntegrityError:
+        raise OrganizationExists from None
     record(events.OrganizationChanged(organization_id=made.pk, what="created"), by=by)
     return made
 
@@ -206,7 +251,7 @@ def create_practitioner(
     phone: str = "",
     daily_capacity: int = 40,
 ) -> Practitioner:
-    """A person. Without a username (known from messages only) nobody can sign in as them."""
+    """A person. Without a username (known from messages only) nobody can sign in as them. Refused when a name is taken."""
     person = Practitioner(
         name=name,
         username=username,
@@ -217,7 +262,11 @@ def create_practitioner(
         daily_capacity=daily_capacity,
         password=make_password(None),
     )
-    person.save()
+    try:
+        with transaction.atomic():
+            person.save()
+    except IntegrityError:
+        raise PractitionerExists from None
     record(events.PractitionerChanged(practitioner_id=person.pk, what="created"), by=by)
     return person
 
@@ -250,10 +299,14 @@ def grant_role(
     valid_to: datetime | None = None,
     reason: str = "",
 ) -> RoleAssignment:
-    """Give a role somewhere, for a time. Refused for oneself, and when it would mix separated duties."""
+    """Give a role somewhere, for a time. Refused for oneself, for no time, and when it would mix separated duties."""
     if by.practitioner_id == practitioner.pk:
         raise OwnRights
-    _refuse_mixed_duties(practitioner, role, at=valid_from)
+    if valid_to is not None and valid_to <= valid_from:
+        raise PeriodOver
+    # Two grants to one person at the same moment see each other.
+    Practitioner.objects.select_for_update(no_key=True).get(pk=practitioner.pk)
+    _refuse_mixed_duties(practitioner, role, valid_from=valid_from, valid_to=valid_to)
     given = RoleAssignment.objects.create(
         practitioner=practitioner,
         role=role,
@@ -272,19 +325,28 @@ def grant_role(
     return given
 
 
-def _refuse_mixed_duties(practitioner: Practitioner, role: Role, *, at: datetime) -> None:
-    """GB/T 22239 8.1.5: an administrator of one kind is nothing else, and nobody else is an administrator."""
-    held = RoleAssignment.objects.filter(practitioner=practitioner, valid_from__lte=at).exclude(valid_to__lte=at)
+def _refuse_mixed_duties(
+    practitioner: Practitioner, role: Role, *, valid_from: datetime, valid_to: datetime | None
+) -> None:
+    """GB/T 22239 8.1.5: an administrator of one kind is nothing else at any time, and nobody else is an administrator."""
+    held = RoleAssignment.objects.filter(practitioner=practitioner).filter(
+        Q(valid_to__isnull=True) | Q(valid_to__gt=valid_from)
+    )
+    if valid_to is not None:
+        held = held.filter(valid_from__lt=valid_to)
     if any(duty != role.separated_duty for duty in held.values_list("role__separated_duty", flat=True)):
         raise SeparatedDuties
 
 
 @action
 def revoke_role(*, assignment: RoleAssignment, at: datetime, by: Viewer) -> None:
-    """End an assignment now; it stays in the history."""
+    """End an assignment now; it stays in the history. One that is over already keeps the end it had."""
     if by.practitioner_id == assignment.practitioner_id:
         raise OwnRights
-    assignment.valid_to = max(at, assignment.valid_from + timedelta(seconds=1))
+    if assignment.valid_to is not None and assignment.valid_to <= at:
+        return
+    # One that has not begun never will: it ends with its first instant.
+    assignment.valid_to = max(at, assignment.valid_from + timedelta(microseconds=1))
     assignment.save()
     record(events.RoleRevoked(assignment_id=assignment.pk, practitioner_id=assignment.practitioner_id), by=by)
 

@@ -26,7 +26,7 @@ SELECT
   coalesce((SELECT array_agg(DISTINCT below.id) FROM accounts_organization below WHERE EXISTS (
     SELECT 1 FROM accounts_roleassignment a JOIN accounts_organization root ON root.id = a.organization_id
     WHERE a.practitioner_id = %(who)s AND a.valid_from <= %(at)s AND (a.valid_to IS NULL OR a.valid_to > %(at)s)
-      AND root.kind <> 'hospital' AND below.path LIKE root.path || '%%')), '{}')
+      AND root.kind <> 'hospital' AND starts_with(below.path, root.path))), '{}')
 FROM accounts_roleassignment given
 JOIN accounts_role role ON role.id = given.role_id
 JOIN accounts_organization here ON here.id = given.organization_id

@@ -60,15 +60,25 @@ def password_faults(
         faults.append("too-few-classes")
     if password.lower() in COMMON:
         faults.append("common")
-    if any(len(word) >= 3 and word.lower() in password.lower() for word in (username, *names)):
+    if any(_is_a_word(word) and word.lower() in password.lower() for word in (username, *names)):
         faults.append("contains-name")
     return tuple(faults)
+
+
+def _is_a_word(text: str) -> bool:
+    """Long enough to give a person away: three letters, or two characters (王伟)."""
+    return len(text) >= (3 if text.isascii() else 2)
 
 
 def _classes(password: str) -> int:
     kinds = (str.islower, str.isupper, str.isdigit)
     other = any(not c.isalnum() for c in password)
     return sum(any(kind(c) for c in password) for kind in kinds) + other
+
+
+def path_below(parent: str, code: str) -> str:
+    """Where a place stands in the tree: its parent's path and its own code. A `/` inside a code is no step down."""
+    return f"{parent or '/'}{code.replace('%', '%25').replace('/', '%2F')}/"
 
 
 def password_expired(changed_at: datetime | None, *, profile: PasswordProfile, at: datetime) -> bool:

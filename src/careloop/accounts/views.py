@@ -23,7 +23,7 @@ from careloop.kernel.viewer import Viewer
 @public_page("one must be able to sign in")
 def sign_in(request: PageRequest) -> HttpResponse:
     """The login page. Every kind of failure gives the same words in about the same time."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render(
             request, "accounts/login.html", {"next": request.GET.get("next", ""), "failed": False, "username": ""}
         )
@@ -47,6 +47,9 @@ def _checked(request: PageRequest, form: SignInForm) -> Practitioner | None:
 
 
 def _start_session(request: PageRequest, person: Practitioner) -> None:
+    before: StaffSession | None = request.staff_session  # type: ignore[attr-defined]  # set by the middleware
+    if before is not None:  # somebody signs in again in this browser: the cookie of before ends with its session
+        actions.end_session(session=before, why="logout", at=timezone.now(), by=request.viewer)
     request.session.flush()  # a key from before the sign-in is worth nothing (A25)
     request.session["practitioner"] = str(person.pk)
     request.session.save()

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+from django.core.exceptions import ImproperlyConfigured
+
 from careloop.config import clock, env
 from careloop.kernel import postgres
 
@@ -52,7 +54,15 @@ WITH_MOVABLE_CLOCK = frozenset({"simulate"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the console script."""
+    """Entry point of the console script. What the operator must mend is one line, not a traceback; then it ends with 2."""
+    try:
+        return _run(arguments)
+    except (env.BadSetting, ImproperlyConfigured, postgres.DatabaseUnavailable) as fault:
+        print(f"careloop: {fault}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in {"-h", "--help"}:
         print(usage())

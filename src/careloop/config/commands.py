@@ -9,6 +9,8 @@ from careloop.config import env
 from careloop.kernel import postgres
 from careloop.kernel.assets import DIST
 
+DATABASE_VERBS = ("start", "stop", "status", "destroy", "psql-url")
+
 
 def manage(arguments: list[str]) -> int:
     """careloop manage makemigrations …"""
@@ -66,8 +68,11 @@ def worker(arguments: list[str]) -> int:
 
 def db(arguments: list[str]) -> int:
     """careloop db start | stop | status | destroy | psql-url"""
-    embedded = postgres.cluster(env.load().data_dir)
     what = arguments[0] if arguments else "status"
+    if what not in DATABASE_VERBS or len(arguments) > 1:
+        print(f"usage: careloop db {' | '.join(DATABASE_VERBS)}", file=sys.stderr)
+        return 2
+    embedded = postgres.cluster(env.load().data_dir)
     if what == "start":
         postgres.start(embedded)
         postgres.ensure_database(embedded)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from careloop.config.checks import CHECKS
+
 
 class BadSetting(ValueError):
     """A variable's value cannot be understood; the message says which and what would be right."""
@@ -139,16 +141,18 @@ PREFIX = "CARELOOP_"
 
 
 def load(variables: Mapping[str, str] = os.environ) -> Env:
-    """Read the environment. Unknown CARELOOP_* names and unreadable values raise BadSetting."""
+    """Read the environment. Unknown CARELOOP_* names, unreadable and impossible values raise BadSetting."""
     hints = get_type_hints(Env)
     known = {f"{PREFIX}{f.name.upper()}": f.name for f in fields(Env)}
     given = {name: value for name, value in variables.items() if name.startswith(PREFIX)}
     unknown = sorted(set(given) - set(known) - PROCESS_ONLY)
     if unknown:
         raise BadSetting(f"unknown setting {', '.join(unknown)}; docs/operate/settings.md lists those that exist")
-    return Env(
-        **{known[name]: _parse(name, value, hints[known[name]]) for name, value in given.items() if name in known}
-    )
+    read = {known[name]: _parse(name, value, hints[known[name]]) for name, value in given.items() if name in known}
+    for field_name, value in read.items():
+        if wanted := CHECKS[field_name](value) if field_name in CHECKS else "":
+            raise BadSetting(f"{_shown(f'{PREFIX}{field_name.upper()}', value)} must be {wanted}")
+    return Env(**read)
 
 
 # Not settings of a site: read by tests, migrations and simulations before settings exist.
@@ -163,4 +167,15 @@ def _parse(name: str, value: str, kind: type) -> Any:
             ]
         return kind(value)
     except (ValueError, KeyError):
-        raise BadSetting(f"{name}={value!r} is not a {kind.__name__}") from None
+        raise BadSetting(f"{_shown(name, value)} is not {_KINDS[kind]}") from None
+
+
+_KINDS = {bool: "yes or no (1, true, yes, 0, false, no)", int: "a whole number", Path: "a path", str: "text"}
+# Addresses hold passwords; a message about them lands in a log.
+_SECRET = frozenset({"CARELOOP_SECRET_KEY", "CARELOOP_DATABASE_URL", "CARELOOP_DATABASE_OWNER_URL", "CARELOOP_SMTP_URL",
+                     "CARELOOP_SMS_GATEWAY_URL", "CARELOOP_SMS_GATEWAY_SECRET", "CARELOOP_SMS_GATEWAY_TOKEN"})  # fmt: skip
+
+
+def _shown(name: str, value: Any) -> str:
+    """The setting and what was given, unless that may hold a password."""
+    return name if name in _SECRET else f"{name}={value!r}"

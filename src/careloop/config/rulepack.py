@@ -20,14 +20,22 @@ USAGE = "careloop rulepack check [FILE] [--vectors FILE] | publish FILE"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: everything agrees; 1: something does not, each line says what; 2: not asked for properly."""
+    """0: everything agrees; 1: something does not, each line says what; 2: not asked for properly, or no such file."""
+    try:
+        return _run(arguments)
+    except (OSError, ValueError) as fault:  # no file, not ours to read, no JSON
+        print(f"careloop rulepack: {fault}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: Sequence[str]) -> int:
     match list(arguments):
         case ["check"]:
             return check(packs.shipped_pack(), packs.shipped_scenes())
         case ["check", file]:
             return check(_read(file), packs.shipped_scenes())
         case ["check", file, "--vectors", vectors]:
-            return check(_read(file), _read(vectors)["scenes"])
+            return check(_read(file), _scenes(_read(vectors)))
         case ["publish", file]:
             return publish(_read(file))
         case _:
@@ -85,4 +93,13 @@ def publish(content: Mapping[str, Any]) -> int:
 
 
 def _read(file: str) -> dict[str, Any]:
-    return dict(json.loads(Path(file).read_text(encoding="utf-8")))
+    read = json.loads(Path(file).read_text(encoding="utf-8"))
+    if not isinstance(read, dict):
+        raise ValueError(f"{file} holds no JSON object")
+    return read
+
+
+def _scenes(read: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(read.get("scenes"), list):
+        raise ValueError('the vectors must have a list "scenes"')
+    return list(read["scenes"])

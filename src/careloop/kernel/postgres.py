@@ -7,6 +7,7 @@ It starts what is not running, leaves alone what somebody else started, and surv
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import hashlib
 import importlib.util
@@ -15,6 +16,8 @@ import pwd
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +70,11 @@ def cluster(state: Path, *, fsync: bool = True) -> Cluster:
 
 def start(of: Cluster) -> bool:
     """Start the server unless it runs. True when this call started it (so this caller may stop it)."""
+    with _alone(of):
+        return _start(of)
+
+
+def _start(of: Cluster) -> bool:
     _prepare(of)
     if of.is_running:
         return False
@@ -105,6 +113,11 @@ def destroy(of: Cluster) -> None:
 
 def ensure_database(of: Cluster, name: str = "careloop") -> None:
     """Create the roles and the database unless they are there."""
+    with _alone(of):
+        _ensure_database(of, name)
+
+
+def _ensure_database(of: Cluster, name: str) -> None:
     sql = "; ".join(
         (
             f"CREATE ROLE {OWNER} LOGIN CREATEDB",
@@ -124,8 +137,16 @@ def query(of: Cluster, sql: str, database: str = "postgres") -> str:
     return done.stdout.strip()
 
 
-def _prepare(of: Cluster) -> None:
+@contextmanager
+def _alone(of: Cluster) -> Iterator[None]:
+    """Web, worker and gateway may be started at the same moment on an empty machine: one makes the data, the others wait."""
     _private_directory(of.data.parent, of.account, mode=0o755 if of.account else 0o700)
+    with (of.data.parent / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed, also by a kill -9
+        yield
+
+
+def _prepare(of: Cluster) -> None:
     _private_directory(of.sockets, of.account)
     if (of.data / "PG_VERSION").exists():
         return

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import IntegrityError
-
-from careloop.accounts.actions import create_practitioner
+from careloop.accounts.actions import PractitionerExists, create_practitioner
 from careloop.accounts.models import Organization, OrganizationCode, Practitioner
 from careloop.integration.hl7v2.facts import Facts, Place, StaffRef
 from careloop.kernel.viewer import Viewer
@@ -80,7 +78,7 @@ class Directory:
         for number in sorted(set(wanted) - set(self.staff)):  # sorted: two processes meet in the same order
             try:
                 self.staff[number] = create_practitioner(name=wanted[number][:80], staff_number=number, by=by).pk
-            except IntegrityError:  # another process wrote this person down a moment ago
+            except PractitionerExists:  # another process wrote this person down a moment ago
                 self._read_staff([number])
 
     def _read_staff(self, numbers: Iterable[str]) -> None:

@@ -3,6 +3,8 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -90,3 +92,62 @@ def test_half_made_data_directory_is_made_anew(tmp_path):
         assert postgres.start(broken) is True
     finally:
         postgres.destroy(broken)
+
+
+START = """
+import sys
+from pathlib import Path
+from careloop.kernel import postgres
+made = postgres.cluster(Path(sys.argv[1]), fsync=False)
+started = postgres.start(made)
+postgres.ensure_database(made)
+print(started, flush=True)
+"""
+
+
+def test_four_processes_that_start_on_an_empty_machine_make_one_server(tmp_path):
+    """Web, worker, sender and gateway of a small site, started together."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(postgres.__file__).resolve().parents[2])}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", START, str(tmp_path)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        for _ in range(4)
+    ]
+    told = [process.communicate(timeout=120) for process in running]
+    made = postgres.cluster(tmp_path, fsync=False)
+    try:
+        assert [process.returncode for process in running] == [0] * 4, [error for _, error in told]
+        assert sorted(out.strip() for out, _ in told) == ["False", "False", "False", "True"]
+        assert select(made, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'careloop_%'") == 2
+    finally:
+        postgres.destroy(made)
+
+
+@pytest.mark.parametrize("content", ["", "not a number\n", "999999999\n", "1\n/x"])
+def test_a_pid_file_that_names_no_server_is_forgotten_or_harmless(tmp_path, content):
+    """Process 1 is somebody else; a number nobody has, or no number, is left to PostgreSQL's own check."""
+    file = tmp_path / "postmaster.pid"
+    file.write_text(content)
+    postgres._forget_stale_pid(file)
+    assert file.exists() is not content.startswith("1\n")
+    postgres._forget_stale_pid(tmp_path / "absent")
+
+
+def test_a_program_that_fails_says_what_it_said(tmp_path):
+    broken = postgres.cluster(tmp_path, fsync=False)
+    with pytest.raises(postgres.DatabaseUnavailable, match="pg_ctl failed"):
+        broken.run("pg_ctl", "status", "-D", str(tmp_path / "nowhere"))
+    assert not broken.is_running
+    assert not postgres.wait_until_ready(broken, 0.2)
+
+
+def test_each_state_folder_has_its_own_cluster_and_a_short_socket_path(tmp_path):
+    one, other = postgres.cluster(tmp_path / ("long" * 40)), postgres.cluster(tmp_path / "b")
+    assert one.data != other.data
+    assert len(str(one.sockets / ".s.PGSQL.5432")) < 107
+    assert one == postgres.cluster(tmp_path / ("long" * 40))
