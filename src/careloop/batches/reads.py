@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -74,13 +74,17 @@ class Describe(Protocol):
     def __call__(self, *, subject_ids: Sequence[UUID], viewer: Viewer) -> Mapping[UUID, tuple[str, str]]: ...
 
 
+def _refusal_words(code: str) -> str:
+    return reason_words(code)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchKind:
     """One line of config/batches.py.
 
     `chunk` rows share a transaction: few when a row is slow, many when it is quick. `undo` names the kind that takes one
     row back. `permission` is what the requester must still have when the work is done and when the file is taken.
-    `choices` and `prepare` let a room that stands beside the owner offer the work for its own subjects: what can be
+    `words` says a reason that is no refusal's code in words. `choices` and `prepare` let a room that stands beside the owner offer the work for its own subjects: what can be
     chosen, and who would be in or left out.
     """
 
@@ -92,6 +96,7 @@ class BatchKind:
     describe: Describe | None = None
     undo: str = ""
     work_many: WorkMany | None = None
+    words: Callable[[str], str] = _refusal_words
     choices: Choices | None = None
     prepare: Prepare | None = None
 
@@ -139,7 +144,7 @@ def reasons(batch: Batch) -> list[ReasonCount]:
         BatchItem.objects.filter(batch=batch).exclude(reason="").values_list("state", "reason")
         .annotate(n=Count("pk")).order_by("-n", "reason")
     )  # fmt: skip
-    return [ReasonCount(state, code, reason_words(code), n) for state, code, n in rows]
+    return [ReasonCount(state, code, kind(batch.kind).words(code), n) for state, code, n in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ def passed_over(batch: Batch, *, viewer: Viewer, limit: int = 200) -> list[Passe
     describe = kind(batch.kind).describe
     known = describe(subject_ids=[s for s, *__ in rows if s], viewer=viewer) if describe and rows else {}
     return [
-        PassedOver(*known.get(s, ("", "")) if s else ("", ""), state, reason_words(code)) for s, state, code in rows
+        PassedOver(*known.get(s, ("", "")) if s else ("", ""), state, kind(batch.kind).words(code))
+        for s, state, code in rows
     ]
 
 

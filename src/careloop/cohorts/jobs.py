@@ -51,11 +51,28 @@ def reopen(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, 
     actions.reopen_one(task_id=_subject(item), reason=str(parameters["reason"]), at=at, by=by)
 
 
-def send(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:
-    message = actions.send_one(
-        patient_id=_subject(item), template_id=UUID(str(parameters["template"])), batch_id=batch_id, at=at, by=by
-    )
-    return {"communication": str(message)}
+def send(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters | Skip:
+    """One row, when its chunk broke."""
+    return send_many(items=[item], batch_id=batch_id, parameters=parameters, at=at, by=by)[item.key]
+
+
+def send_many(
+    *, items: Sequence[Item], batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer
+) -> dict[str, Parameters | Skip]:
+    """A chunk of messages with few statements."""
+    told = actions.send_to_many(
+        patient_ids=[_subject(item) for item in items], template_id=UUID(str(parameters["template"])),
+        batch_id=batch_id, at=at, by=by,
+    )  # fmt: skip
+    found = {item.key: told[_subject(item)] for item in items}
+    return {
+        key: Skip(f"excluded-{one}") if isinstance(one, str) else {"communication": str(one)}
+        for key, one in found.items()
+    }
+
+
+def unsend(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    actions.unsend_one(communication_id=UUID(str(item.data["communication"])), at=at, by=by)
 
 
 def enrol(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> Parameters:

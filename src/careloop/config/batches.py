@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 import careloop.cohorts.jobs as cohorts_jobs
 import careloop.plans.jobs as plans_jobs
 from careloop.batches.reads import BatchKind
+from careloop.cohorts.reads import wording as cohorts_words
 from careloop.letters import jobs as letters
 
 BATCH_KINDS: dict[str, BatchKind] = {
@@ -29,43 +30,47 @@ BATCH_KINDS: dict[str, BatchKind] = {
     ),
     "cohorts.enrol-topic": BatchKind(
         label=_("Special topic: enrol"), work=cohorts_jobs.enrol_topic_member, permission="cohorts.start-topic",
-        describe=cohorts_jobs.describe_patients,
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words,
     ),
     "cohorts.export": BatchKind(label=_("List as a file"), work=cohorts_jobs.make_list, permission="cohorts.export", chunk=1),
     "cohorts.assign": BatchKind(
         label=_("Assign tasks"), work=cohorts_jobs.assign, permission="tasks.distribute", chunk=50,
-        describe=cohorts_jobs.describe_tasks, undo="cohorts.unassign",
+        describe=cohorts_jobs.describe_tasks, words=cohorts_words.exclusion_words, undo="cohorts.unassign",
     ),
     "cohorts.unassign": BatchKind(
         label=_("Assign tasks: undo"), work=cohorts_jobs.unassign, permission="tasks.distribute", chunk=50,
-        describe=cohorts_jobs.describe_tasks,
+        describe=cohorts_jobs.describe_tasks, words=cohorts_words.exclusion_words,
     ),
     "cohorts.close": BatchKind(
         label=_("Close tasks"), work=cohorts_jobs.close, permission="tasks.work", chunk=50,
-        describe=cohorts_jobs.describe_tasks, undo="cohorts.reopen",
+        describe=cohorts_jobs.describe_tasks, words=cohorts_words.exclusion_words, undo="cohorts.reopen",
     ),
     "cohorts.reopen": BatchKind(
         label=_("Close tasks: undo"), work=cohorts_jobs.reopen, permission="tasks.work", chunk=50,
-        describe=cohorts_jobs.describe_tasks,
+        describe=cohorts_jobs.describe_tasks, words=cohorts_words.exclusion_words,
     ),
     "cohorts.send": BatchKind(
-        label=_("Send a message"), work=cohorts_jobs.send, permission="messaging.send",
-        describe=cohorts_jobs.describe_patients,
+        label=_("Send a message"), work=cohorts_jobs.send, work_many=cohorts_jobs.send_many, permission="messaging.send",
+        chunk=100, describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words, undo="cohorts.unsend",
+    ),
+    "cohorts.unsend": BatchKind(
+        label=_("Send a message: undo"), work=cohorts_jobs.unsend, permission="messaging.send", chunk=50,
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words,
     ),
     "cohorts.enrol": BatchKind(
         label=_("Start a plan"), work=cohorts_jobs.enrol, permission="plans.personalise", chunk=10,
-        describe=cohorts_jobs.describe_patients, undo="cohorts.unenrol",
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words, undo="cohorts.unenrol",
     ),
     "cohorts.unenrol": BatchKind(
         label=_("Start a plan: undo"), work=cohorts_jobs.unenrol, permission="plans.personalise", chunk=10,
-        describe=cohorts_jobs.describe_patients,
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words,
     ),
     "cohorts.tag": BatchKind(
         label=_("Put a tag on"), work=cohorts_jobs.tag, permission="cohorts.view", chunk=50,
-        describe=cohorts_jobs.describe_patients, undo="cohorts.untag",
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words, undo="cohorts.untag",
     ),
     "cohorts.untag": BatchKind(
         label=_("Put a tag on: undo"), work=cohorts_jobs.untag, permission="cohorts.view", chunk=50,
-        describe=cohorts_jobs.describe_patients,
+        describe=cohorts_jobs.describe_patients, words=cohorts_words.exclusion_words,
     ),
 }  # fmt: skip

@@ -14,6 +14,7 @@ import careloop.cohorts.events as cohorts
 import careloop.integration.events as integration
 import careloop.integration.jobs as integration_jobs
 import careloop.letters.events as letters
+import careloop.letters.jobs as letters_jobs
 import careloop.messaging.events as messaging
 import careloop.messaging.jobs as messaging_jobs
 import careloop.patients.events as patients
@@ -235,6 +236,7 @@ REACTIONS = {
         alerts_jobs.judge_response,
         plans_jobs.close_task_of_response,
         publichealth_jobs.take_up_response,
+        letters_jobs.settle_by_answers,
     ),
     questionnaires.ResponseAmended: (alerts_jobs.judge_response, publichealth_jobs.take_up_response),
     questionnaires.ResponseEnteredInError: (publichealth_jobs.withdraw_visit,),

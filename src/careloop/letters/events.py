@@ -69,10 +69,11 @@ class LetterReturned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterAnswered(Event):
-    """The patient sent the reply slip or answered otherwise with the letter in hand."""
+    """The patient sent the reply slip, or answered online; `how` is slip, link (the letter's own) or online."""
 
     letter_id: UUID
     task_id: UUID | None = None
+    how: str = "slip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
@@ -12,12 +13,25 @@ from django.utils import timezone
 from careloop.batches.actions import store_result_file
 from careloop.batches.rules import Item, Prepared
 from careloop.kernel.errors import Refused
+from careloop.kernel.jobs import job
 from careloop.kernel.viewer import Viewer
 from careloop.letters import actions
 from careloop.letters.reads import letters as letters_reads
 from careloop.letters.reads import pdf, planning
 from careloop.letters.rules.wanted import LetterWanted
 from careloop.patients.models import Patient
+
+
+@job()
+def settle_by_answers(*, event: dict[str, Any]) -> None:
+    """ResponseCompleted: the letters that asked for these answers wait no longer."""
+    if not event.get("patient_id"):
+        return
+    task_id = event.get("task_id")
+    actions.settle_by_answers(
+        patient_id=UUID(event["patient_id"]), task_id=UUID(task_id) if task_id else None,
+        online=event.get("mode") == "portal", at=timezone.now(), by=Viewer.system("letters.settle_by_answers"),
+    )  # fmt: skip
 
 
 def one_letter(

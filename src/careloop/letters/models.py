@@ -87,6 +87,11 @@ class Letter(PatientRow):
         UNCLAIMED = "unclaimed", _("Not collected")
         OTHER = "other", _("Another reason")
 
+    class Answer(models.TextChoices):
+        SLIP = "slip", _("Reply slip, call or visit")
+        LINK = "link", _("Online, with the picture of this letter")
+        ONLINE = "online", _("Online, another way")
+
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="letters", db_index=False)
     template = models.ForeignKey(LetterTemplate, models.PROTECT, related_name="+", db_index=False)
     template_code = models.CharField(max_length=30)
@@ -109,13 +114,14 @@ class Letter(PatientRow):
     ended_at = models.DateTimeField(null=True)  # answered, returned or withdrawn since
     ended_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+", db_index=False)
     return_reason = models.CharField(max_length=16, choices=Return, blank=True, default="")
+    answered_how = models.CharField(max_length=8, choices=Answer, blank=True, default="")
 
     objects = LetterQuerySet.as_manager()  # type: ignore[misc]
 
     privacy = {
         "template_code": "clinical", "key": "none", "batch_id": "none", "task_id": "none", "language": "quasi",
         "params": "direct", "address": "direct", "recipient": "direct", "envelope": "none", "reply_code": "none",
-        "made_at": "quasi", "posted_at": "quasi", "ended_at": "quasi",
+        "made_at": "quasi", "posted_at": "quasi", "ended_at": "quasi", "answered_how": "none",
     }  # fmt: skip
 
     class Meta:
@@ -136,6 +142,7 @@ class Letter(PatientRow):
             models.CheckConstraint(
                 condition=Q(state="returned") ^ Q(return_reason=""), name="letter_returned_has_reason"
             ),
+            models.CheckConstraint(condition=Q(state="answered") ^ Q(answered_how=""), name="letter_answered_has_way"),
         ]
 
 

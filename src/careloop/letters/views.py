@@ -411,7 +411,8 @@ def posted(request: PageRequest, letter_id: UUID) -> HttpResponse:
 def answered(request: PageRequest, letter_id: UUID) -> HttpResponse:
     """The slip came back: note it and go to the task, where the answers are entered."""
     found = _letter(request, letter_id)
-    actions.answer_letter(letter_id=found.pk, at=timezone.now(), by=request.viewer)
+    no_more = request.POST.get("no-more") == "1"
+    actions.answer_letter(letter_id=found.pk, no_more=no_more, at=timezone.now(), by=request.viewer)
     task = Task.objects.visible_to(request.viewer).filter(pk=found.task_id).first() if found.task_id else None
     address = _task_address(request, task) or reverse("letters:letter", args=[found.pk])
     return HttpResponseRedirect(address, status=303)

@@ -2,7 +2,7 @@
 
 from careloop.cohorts.actions.bulk import (
     CannotClose,
-    NotSent,
+    MessageLeft,
     SelectionEmpty,
     SelectionTooLarge,
     TaskChangedSince,
@@ -12,10 +12,11 @@ from careloop.cohorts.actions.bulk import (
     enrol_one,
     reopen_one,
     select_rows,
-    send_one,
+    send_to_many,
     start_bulk,
     unassign_one,
     unenrol_one,
+    unsend_one,
 )
 from careloop.cohorts.actions.exporting import ExportRefused, make_list, request_export
 from careloop.cohorts.actions.keeping import (
@@ -40,6 +41,7 @@ from careloop.cohorts.actions.topics import (
 )
 
 __all__ = [
+    "MessageLeft",
     "CannotClose",
     "CohortEmpty",
     "CohortNeedsTitle",
@@ -47,7 +49,6 @@ __all__ = [
     "CohortUnlimited",
     "DeadlineOver",
     "ExportRefused",
-    "NotSent",
     "PlanDatesOver",
     "SelectionEmpty",
     "SelectionTooLarge",
@@ -69,11 +70,12 @@ __all__ = [
     "reopen_one",
     "request_export",
     "select_rows",
-    "send_one",
+    "send_to_many",
     "start_bulk",
     "start_topic",
     "tag_patient",
     "unassign_one",
+    "unsend_one",
     "unenrol_one",
     "untag_patient",
 ]

@@ -21,15 +21,17 @@ from careloop.cohorts.actions.topics import PlanDatesOver
 from careloop.cohorts.events import SelectionMade
 from careloop.cohorts.models import Selection
 from careloop.cohorts.reads import bulk as reads
+from careloop.cohorts.reads import sending
 from careloop.cohorts.reads.topics import place_of
-from careloop.cohorts.rules.bulk import CLOSE_REASONS, WORKS
+from careloop.cohorts.rules.bulk import CLOSE_REASONS, LINK_LASTS, UNSENT_FOR, WORKS
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.messaging import actions as messaging
 from careloop.messaging.models import Communication
+from careloop.messaging.rules.requests import MessageRequest
+from careloop.patients.actions import LinkWanted, issue_links, revoke_link
 from careloop.patients.models import Patient
-from careloop.patients.reads import contact_refusal
 from careloop.plans import actions as plans
 from careloop.plans.actions.enrolment import NotDischarged
 from careloop.plans.models import CarePlan, PlanDefinition
@@ -72,11 +74,11 @@ class CannotClose(Refused):
     message = _("Choose one of the reasons.")
 
 
-class NotSent(Refused):
-    """The message may not or cannot be sent to this patient."""
+class MessageLeft(Refused):
+    """Too late to hold it back."""
 
-    code = "bulk-not-sent"
-    message = _("No message may or can be sent to this patient: no usable number, no consent, or the channel is off.")
+    code = "bulk-message-left"
+    message = _("The message has left already; it cannot be taken back.")
 
 
 @action
@@ -164,22 +166,64 @@ def reopen_one(*, task_id: UUID, reason: str, at: datetime, by: Viewer) -> None:
 
 
 @action
-def send_one(*, patient_id: UUID, template_id: UUID, batch_id: UUID, at: datetime, by: Viewer) -> UUID:
-    """Write one message down for the sender. Refused: the patient may not be contacted so, or there is no usable number."""
-    template = next((one for one in reads.templates() if one.pk == template_id), None)
+def send_to_many(
+    *, patient_ids: Sequence[UUID], template_id: UUID, batch_id: UUID, at: datetime, by: Viewer
+) -> dict[UUID, UUID | str]:
+    """Write a message for each down for the sender, each with a link of its own where the text has one.
+
+    By patient the message, or the code of why there is none. The same batch again writes to nobody twice.
+    Refused: a text that may not go to many (any more).
+    """
+    template = sending.template_of(str(template_id))
     if template is None:
         raise UnknownBulkWork
-    if not Patient.objects.visible_to(by).filter(pk=patient_id).exists():
-        raise NotSent
-    if contact_refusal(patient_id, channel=template.channel, by=by):
-        raise NotSent
-    message = messaging.queue_message(
-        key=f"bulk:{batch_id}:{patient_id}", patient_id=patient_id, channel=template.channel, template_code=template.code,
-        params=reads.message_params(patient_id), at=at, by=by,
+    known = _written_before(patient_ids, batch_id)
+    fresh = [pk for pk in patient_ids if pk not in known]
+    found = sending.sending(fresh, template, viewer=by, at=at)
+    linked = [one for one in found.recipients if one.purpose]
+    links = issue_links(
+        wanted=[
+            LinkWanted(patient_id=r.patient_id, purpose=r.purpose, task_id=r.task_id, expires_at=at + LINK_LASTS)
+            for r in linked
+        ],
+        by=by,
+    )
+    link_of = {one.patient_id: link.pk for one, link in zip(linked, links, strict=True)}
+    made = messaging.queue_messages(
+        requests=[
+            MessageRequest(
+                key=_key(batch_id, one.patient_id), patient_id=one.patient_id, channel=template.channel,
+                template_code=template.code, params=one.params, task_id=one.task_id, link_id=link_of.get(one.patient_id),
+                not_before=at + UNSENT_FOR,
+            )
+            for one in found.recipients
+        ],
+        at=at, by=by,
     )  # fmt: skip
-    if message.state == Communication.State.SUPPRESSED:
-        raise NotSent
-    return message.pk
+    tasks.note_message(task_ids=[one.task_id for one in linked if one.task_id], state="sent", at=at, by=by)
+    return {**found.left_out, **known, **{one.patient_id: one.pk for one in made}}
+
+
+@action
+def unsend_one(*, communication_id: UUID, at: datetime, by: Viewer) -> None:
+    """Hold one message back and shut its link. Refused: it has left, or is leaving at this moment."""
+    message = Communication.objects.visible_to(by).select_related("link").filter(pk=communication_id).first()
+    if message is None or not messaging.hold_back(keys=[message.key], reason="withdrawn", at=at, by=by):
+        raise MessageLeft
+    if message.link is not None:
+        revoke_link(link=message.link, at=at, by=by)
+    if message.task_id:
+        tasks.note_message(task_ids=[message.task_id], state="", at=at, by=by)
+
+
+def _written_before(patient_ids: Sequence[UUID], batch_id: UUID) -> dict[UUID, UUID]:
+    keys = [_key(batch_id, pk) for pk in patient_ids]
+    rows = Communication.objects.unscoped("the key is this batch's own").filter(key__in=keys)
+    return dict(rows.values_list("patient_id", "pk"))
+
+
+def _key(batch_id: UUID, patient_id: UUID) -> str:
+    return f"bulk:{batch_id}:{patient_id}"
 
 
 @action

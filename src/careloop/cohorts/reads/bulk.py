@@ -15,20 +15,20 @@ from careloop.batches.reads import kind
 from careloop.batches.rules import Item
 from careloop.cohorts.models import PatientTag, Selection
 from careloop.cohorts.reads.exclusions import Purpose, sort_members
+from careloop.cohorts.reads.sending import sending, template_of, templates
 from careloop.cohorts.reads.topics import staff_choices
-from careloop.cohorts.rules.bulk import FREE_PARAMS, WORKS
+from careloop.cohorts.rules.bulk import WORKS
 from careloop.kernel.viewer import Viewer
-from careloop.messaging.models import MessageTemplate
-from careloop.messaging.rules.requests import Value
-from careloop.messaging.rules.wording import placeholders
-from careloop.patients.models import Encounter, Patient
+from careloop.patients.models import Patient
 from careloop.plans.models import PlanDefinition
 from careloop.tasks.models import Task
 
+__all__ = ["Preview", "are_usable", "choices_of", "people", "preview", "templates"]
 CHOSEN = "template_id"  # the parameter of a kind of batch that says itself what can be chosen
 REASONS = (
     "not-visible", "not-open", "same-owner", "died", "refused", "in-hospital", "transferred",
-    "already-in-plan", "no-stay", "no-number", "tagged",
+    "already-in-plan", "no-consent", "channel-unavailable", "no-stay", "no-number", "no-form", "told-today",
+    "forbidden-word", "tagged",
 )  # fmt: skip
 
 
@@ -62,6 +62,10 @@ def preview(
     if WORKS[verb].subject == "task":
         return _tasks(ids, verb, values, viewer)
     patients = _to_patients(selection, ids, viewer)
+    template = template_of(values.get("template", "")) if verb == "send" else None
+    if template is not None:
+        found = sending(patients, template, viewer=viewer, at=at or timezone.now())
+        return Preview(tuple(one.patient_id for one in found.recipients), found.left_out)
     prepare = kind(WORKS[verb].kind).prepare
     if prepare is None:
         return _patients(patients, verb, values, viewer)
@@ -113,30 +117,10 @@ def are_usable(verb: str, values: Mapping[str, str], *, viewer: Viewer, at: date
     if choices is not None:
         return values.get(CHOSEN, "") in {value for value, _words in choices(viewer=viewer)}
     if verb == "send":
-        return any(str(one.pk) == values.get("template") for one in templates())
+        return template_of(values.get("template", "")) is not None
     if verb == "enrol":
         return PlanDefinition.objects.active().filter(url=values.get("plan", "")).exists()
     return verb == "close" or bool(values.get("tag", "").strip())
-
-
-def templates() -> list[MessageTemplate]:
-    """Texts that can go to many: approved, and without anything that belongs to one task or one patient's link."""
-    approved = MessageTemplate.objects.filter(state=MessageTemplate.State.APPROVED).order_by("code", "channel")
-    return [one for one in approved if _is_general(one)]
-
-
-def _is_general(template: MessageTemplate) -> bool:
-    used = {name for text in template.texts.values() for name in placeholders(text)}
-    return used <= FREE_PARAMS and template.category != MessageTemplate.Category.ONE_TIME_CODE
-
-
-def message_params(patient_id: UUID) -> dict[str, Value]:
-    """What a general text may say of the patient: the last discharge. Messaging adds the greeting and the hospital."""
-    stays = Encounter.objects.unscoped("the patient the message is for").filter(
-        patient_id=patient_id, status=Encounter.Status.FINISHED
-    )
-    left = stays.order_by("-discharged_at", "-pk").values_list("discharged_at", flat=True).first()
-    return {"discharge_date": left} if left else {}
 
 
 def choices_of(verb: str, *, viewer: Viewer) -> list[tuple[str, str]]:

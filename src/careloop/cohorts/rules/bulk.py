@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 Verb = Literal["send", "letter", "assign", "close", "enrol", "tag"]
@@ -25,7 +26,7 @@ WORKS: Mapping[str, Work] = {
     for work in (
         Work("assign", "task", "tasks.distribute", "cohorts.assign", True),
         Work("close", "task", "tasks.work", "cohorts.close", True),
-        Work("send", "patient", "messaging.send", "cohorts.send", False),
+        Work("send", "patient", "messaging.send", "cohorts.send", True),
         # The room that writes letters stands beside this one: its kind of batch says what can be chosen and who is in.
         Work("letter", "patient", "letters.print", "letters.letters", True),
         Work("enrol", "patient", "plans.personalise", "cohorts.enrol", True),
@@ -34,8 +35,23 @@ WORKS: Mapping[str, Work] = {
 }
 # Why open work may be closed in bulk. Nobody writes "done" in bulk: a contact that did not happen cannot be recorded.
 CLOSE_REASONS = ("not-needed", "duplicate-work", "transferred", "moved", "out-of-scope", "unreachable")
-# What a text to many may contain: nothing that is different for each task, and no link of one patient.
-FREE_PARAMS = frozenset({"hospital", "salutation", "phone", "minutes", "discharge_date"})
+# What a text to many may contain: nothing that is different for each task. A link is made for each patient.
+FREE_PARAMS = frozenset({"hospital", "salutation", "phone", "minutes", "discharge_date", "link"})
+UNSENT_FOR = timedelta(minutes=5)  # so long nothing leaves, so that a slip of the hand can be taken back
+LINK_LASTS = timedelta(days=14)  # as for messages to one patient
+
+Target = Literal["questionnaire", "measurement", "home", "any"]
+# Where the link of a text leads. A hospital's own text leads to the open form, or to the patient's pages without one.
+_TARGETS: Mapping[str, Target] = {
+    "follow-up-link": "questionnaire", "follow-up-reminder": "questionnaire", "missed-call": "questionnaire",
+    "satisfaction-link": "questionnaire", "measurement-link": "measurement", "plan-link": "home",
+    "education-link": "home",
+}  # fmt: skip
+
+
+def target_of(template_code: str) -> Target:
+    """What the link of this text opens. "questionnaire" needs an open follow-up with a form."""
+    return _TARGETS.get(template_code, "any")
 
 
 def works_on(subject: str) -> tuple[Work, ...]:

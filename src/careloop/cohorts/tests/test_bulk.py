@@ -274,8 +274,8 @@ def test_a_message_goes_to_each_patient_once(cast: Cast):
 def test_only_texts_for_everybody_can_go_to_many(cast: Cast):
     messaging.load_templates(at=AT, by=SYSTEM)
     offered = {template.code for template in bulk.templates()}
-    assert "caring-message" in offered
-    assert not offered & {"follow-up-link", "number-check", "one-time-code", "revisit-reminder", "relative-added"}
+    assert {"caring-message", "follow-up-link", "measurement-link", "plan-link"} <= offered
+    assert not offered & {"number-check", "one-time-code", "revisit-reminder", "appointment-reminder", "relative-added"}
 
 
 def test_tasks_chosen_and_patients_meant(cast: Cast):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from careloop.cohorts import access, actions
 from careloop.cohorts.forms import BulkForm
 from careloop.cohorts.models import Cohort, Selection, Topic
 from careloop.cohorts.reads import bulk as reads
-from careloop.cohorts.reads import choices, members, topics, wording
+from careloop.cohorts.reads import choices, members, sending, topics, wording
 from careloop.cohorts.rules.bulk import CLOSE_REASONS, WORKS, works_on
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
@@ -118,7 +120,16 @@ def _work(request: PageRequest, selection: Selection, verb: str) -> dict[str, An
         "counts": [(code, wording.exclusion_words(code), n) for code, n in told.counts],
         "total": len(told.included) + len(told.excluded),
         "options": _options(request, verb),
+        "leaves": _leaves(verb, values, at),
     }
+
+
+def _leaves(verb: str, values: Mapping[str, str], at: datetime) -> dict[str, Any] | None:
+    """When the first message would leave, and whether quiet hours make it wait."""
+    template = sending.template_of(values.get("template", "")) if verb == "send" else None
+    if template is None:
+        return None
+    return {"at": sending.first_leaves_at(template, at=at), "quiet": sending.is_quiet(template, at=at)}
 
 
 def _options(request: PageRequest, verb: str) -> list[tuple[str, str]]:

@@ -1,7 +1,13 @@
 """Every write of this room. Import from here."""
 
 from careloop.letters.actions.making import make_letter, make_letters, withdraw_letter
-from careloop.letters.actions.posting import LetterNotOpen, answer_letter, post_letter, return_letter
+from careloop.letters.actions.posting import (
+    LetterNotOpen,
+    answer_letter,
+    post_letter,
+    return_letter,
+    settle_by_answers,
+)
 from careloop.letters.actions.printing import note_list_taken, note_printed
 from careloop.letters.actions.reporting import write_report
 from careloop.letters.actions.templates import (
@@ -55,6 +61,7 @@ __all__ = [
     "reject_template",
     "retire_template",
     "return_letter",
+    "settle_by_answers",
     "submit_template",
     "withdraw_letter",
     "write_report",

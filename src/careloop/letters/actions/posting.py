@@ -5,22 +5,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.letters.actions.making import withdraw_letter
 from careloop.letters.events import LetterAnswered, LetterPosted, LetterReturned
 from careloop.letters.models import Letter
 from careloop.messaging.actions import note_letter_end, note_letter_posted
+from careloop.patients.actions import set_consent
 from careloop.patients.models import CareRelationship
-from careloop.tasks.actions import record_attempt, request_tasks
+from careloop.tasks.actions import close_tasks, record_attempt, request_tasks
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
 
 State = Letter.State
 CHECK_WITHIN = timedelta(days=2)
+ANSWERABLE = (State.MADE, State.POSTED, State.RETURNED)
 
 
 class LetterNotOpen(Refused):
@@ -51,11 +55,57 @@ def post_letter(*, letter_id: UUID, at: datetime, by: Viewer) -> Letter:
 
 
 @action
-def answer_letter(*, letter_id: UUID, at: datetime, by: Viewer) -> Letter:
-    """The reply slip came, or the patient called or came with the letter. Entering the answers is the task's own work."""
-    letter = _end(_locked(letter_id, (State.MADE, State.POSTED, State.RETURNED), by), State.ANSWERED, at, by)
+def answer_letter(*, letter_id: UUID, no_more: bool = False, at: datetime, by: Viewer) -> Letter:
+    """The reply slip came, or the patient called or came with the letter. Entering the answers is the task's own work.
+
+    `no_more`: the patient ticked that no more letters are wished.
+    Refused: a letter that is answered already, or was withdrawn.
+    """
+    letter = _locked(letter_id, ANSWERABLE, by)
+    if no_more:
+        set_consent(patient=letter.patient, scope="contact-letter", decision="deny", how="reply-slip", at=at, by=by)
+    return _answered(letter, Letter.Answer.SLIP, at, by)
+
+
+@action
+def settle_by_answers(*, patient_id: UUID, task_id: UUID | None, online: bool, at: datetime, by: Viewer) -> int:
+    """Answers of this patient came in: no letter that asked for them waits any longer. Says how many letters ended.
+
+    A letter whose own link was opened is answered by it. Online answers another way answer a posted letter about the
+    same follow-up too. One that nobody has posted yet is withdrawn, so that it is not sent for nothing; a covering letter
+    asks for nothing and stays.
+    """
+    ended = 0
+    for letter in _waiting_for_answers(patient_id, task_id, at):
+        opened = online and letter.link is not None and letter.link.passed_at is not None
+        if opened:
+            _answered(letter, Letter.Answer.LINK, at, by)
+        elif letter.state == State.POSTED and online:
+            _answered(letter, Letter.Answer.ONLINE, at, by)
+        elif letter.state == State.MADE and letter.template.has_slip:
+            withdraw_letter(letter_id=letter.pk, at=at, by=by)
+        else:
+            continue
+        ended += 1
+    return ended
+
+
+def _waiting_for_answers(patient_id: UUID, task_id: UUID | None, at: datetime) -> list[Letter]:
+    """Letters about this follow-up, and those whose link leads to everything and was opened."""
+    about = Q(task_id=task_id) if task_id else Q(pk=None)
+    opened = Q(link__purpose="home", link__passed_at__isnull=False, link__expires_at__gte=at)
+    rows = Letter.objects.unscoped("the patient's own answers").filter(patient_id=patient_id, state__in=ANSWERABLE)
+    held = rows.filter(about | opened).select_related("template", "link", "patient")
+    return list(held.select_for_update(of=("self",), no_key=True).order_by("pk"))
+
+
+def _answered(letter: Letter, how: str, at: datetime, by: Viewer) -> Letter:
+    letter.answered_how = Letter.Answer(how)
+    _end(letter, State.ANSWERED, at, by)
     note_letter_end(key=_key(letter), arrived=True, at=at, by=by)
-    record(LetterAnswered(patient_id=letter.patient_id, letter_id=letter.pk, task_id=letter.task_id), by=by)
+    checks = Task.objects.unscoped("the search for this letter's address").open().filter(key=_check_key(letter))
+    close_tasks(task_ids=list(checks.values_list("pk", flat=True)), reason="not-needed", at=at, by=by)
+    record(LetterAnswered(patient_id=letter.patient_id, letter_id=letter.pk, task_id=letter.task_id, how=how), by=by)
     return letter
 
 
@@ -77,7 +127,7 @@ def _locked(letter_id: UUID, states: tuple[str, ...], by: Viewer) -> Letter:
     letter = (
         Letter.objects.visible_to(by)
         .select_for_update(of=("self",), no_key=True)
-        .select_related("template")
+        .select_related("template", "patient")
         .filter(pk=letter_id, state__in=states)
         .first()
     )
@@ -90,13 +140,13 @@ def _end(letter: Letter, state: str, at: datetime, by: Viewer) -> Letter:
     letter.state, letter.ended_at, letter.ended_by_id = State(state), at, by.practitioner_id
     if state != State.RETURNED:
         letter.return_reason = ""  # blank is no choice of its own
-    letter.save(update_fields=["state", "ended_at", "ended_by", "return_reason", "updated_at"])
+    letter.save(update_fields=["state", "ended_at", "ended_by", "return_reason", "answered_how", "updated_at"])
     return letter
 
 
 def _address_check(letter: Letter, department_id: UUID, at: datetime) -> TaskRequest:
     return TaskRequest(
-        key=f"letter-returned:{letter.pk}", patient_id=letter.patient_id, department_id=department_id,
+        key=_check_key(letter), patient_id=letter.patient_id, department_id=department_id,
         kind=Task.Kind.CONTACT_CHECK, step_code="address-check", focus_id=letter.pk, available_at=at,
         due_at=at + CHECK_WITHIN,
     )  # fmt: skip
@@ -105,6 +155,10 @@ def _address_check(letter: Letter, department_id: UUID, at: datetime) -> TaskReq
 def _caring_department(letter: Letter) -> UUID | None:
     caring = CareRelationship.objects.unscoped("of the letter's own patient").filter(patient_id=letter.patient_id)
     return caring.order_by("-since", "pk").values_list("department_id", flat=True).first()
+
+
+def _check_key(letter: Letter) -> str:
+    return f"letter-returned:{letter.pk}"
 
 
 def _key(letter: Letter) -> str:

@@ -12,10 +12,6 @@ from careloop.messaging.actions.letters import note_letter_end, note_letter_post
 from careloop.messaging.actions.merging import follow_merge, undo_merge
 from careloop.messaging.actions.queueing import (
     CodeRefused,
-    LinkMissing,
-    ParameterMissing,
-    ParameterUnknown,
-    TemplateMissing,
     hold_back,
     queue_message,
     queue_messages,
@@ -41,6 +37,7 @@ from careloop.messaging.actions.templates import (
     submit_template,
 )
 from careloop.messaging.reads.checking import TemplateRefused
+from careloop.messaging.reads.desk import LinkMissing, ParameterMissing, ParameterUnknown, TemplateMissing
 
 __all__ = [
     "Claim",
