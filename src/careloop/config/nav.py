@@ -16,7 +16,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
         (
             ("workbench:today", "calendar-check", _("Follow-up today"), "tasks.work"),
             ("alerts:board", "alert-triangle", _("Alerts"), "alerts.view"),
-            ("messaging:own", "inbox", _("My messages"), "accounts.self"),
+            ("messaging:own", "inbox", _("My inbox"), "accounts.self"),
             ("tasks:unreachable", "phone-off", _("Not reachable"), "tasks.view"),
             ("rosters:workload", "user-share", _("Share out the work"), "tasks.distribute"),
             ("rosters:teams", "users-group", _("Teams and shifts"), "rosters.keep"),

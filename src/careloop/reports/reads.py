@@ -154,6 +154,22 @@ def reasons_not_followed(
     return [(str(why), int(number)) for why, number in _rows(_REASONS, parameters)]
 
 
+_REASONS_LOST = f"""
+SELECT outcome, count(*) FROM tasks_task
+WHERE status = 'cancelled' AND kind = 'follow-up' AND reports_lost(outcome)
+    AND due_at >= %(begin)s AND due_at < %(end)s AND {_LISTED_HERE}
+GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+
+
+def reasons_lost(
+    *, viewer: Viewer, begin: datetime, end: datetime, departments: Sequence[UUID] | None = None
+) -> list[tuple[str, int]]:
+    """Why the lost of a month are lost, counted from the follow-ups themselves; the sum is the measure `lost`."""
+    parameters = _parameters(viewer, departments) | {"begin": begin, "end": end}
+    return [(str(why), int(number)) for why, number in _rows(_REASONS_LOST, parameters)]
+
+
 def last_check() -> RollupCheck | None:
     """The newest nightly comparison of the roll-up with a recount."""
     return RollupCheck.objects.order_by("-at", "-id").first()
@@ -204,7 +220,20 @@ def names_of(people: Iterable[UUID]) -> dict[UUID, str]:
 # measure → (what is listed, the view whose rows are counted)
 _LISTED = {
     **dict.fromkeys(
-        ("planned", "open", "done", "closed", "excluded", "attempted", "followed", "effective", "online"),
+        (
+            "planned",
+            "open",
+            "done",
+            "closed",
+            "excluded",
+            "attempted",
+            "followed",
+            "effective",
+            "online",
+            "lost",
+            "visited",
+            "in_clinic",
+        ),
         ("task", "reports_task_counts"),
     ),
     **dict.fromkeys(("calls", "calls_reached", "calls_invalid"), ("attempt", "reports_attempt_counts")),

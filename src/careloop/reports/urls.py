@@ -8,6 +8,8 @@ app_name = "reports"
 urlpatterns = [
     path("", views.hospital, name="hospital"),
     path("department/", views.department, name="department"),
+    path("lost/", views.lost, name="lost"),
+    path("lost/card/", views.lost_card, name="lost-card"),
     path("reasons/", views.reasons, name="reasons"),
     path("lists/<slug:code>/<slug:side>/", views.patients, name="patients"),
 ]

@@ -87,6 +87,86 @@ def reasons(request: PageRequest) -> HttpResponse:
 
 
 @page(access.DEPARTMENT)
+def lost(request: PageRequest) -> HttpResponse:
+    """Lost to follow-up: how many, of how many, why, where, month by month; each number leads to its patients."""
+    return render(request, "reports/lost.html", _lost(request))
+
+
+@page(access.DEPARTMENT)
+def lost_card(request: PageRequest) -> HttpResponse:
+    """The same in three lines, for other rooms' pages."""
+    return render(request, "reports/_lost.html", _lost(request))
+
+
+def _lost(request: PageRequest) -> dict[str, Any]:
+    viewer, period = request.viewer, _period(request)
+    seen = reads.departments(viewer)
+    if period.department is None and not (viewer.hospital_wide or viewer.everything) and len(seen) == 1:
+        period = replace(period, department=seen[0].id)
+    members = _members(request, period)
+    figures = _figures(viewer, period, members)
+    now, before = figures.of_month(period.month), figures.of_month(rules.add_months(period.month, -1))
+    why = reads.reasons_lost(viewer=viewer, begin=period.begin, end=period.end, departments=members)
+    here = [one for one in seen if period.department in (None, one.id)]
+    return {
+        "period": period,
+        "card": _card("lost-rate", now, before, period),
+        "number": now.get("lost", 0),
+        "reasons": [(code, outcome_label(code), number) for code, number in why],
+        "adds_up": sum(number for _code, number in why) == now.get("lost", 0),
+        "months": [
+            _lost_row(_month(month), figures.of_month(month), replace(period, month=month))
+            for month in reversed(figures.months[1:])
+        ],
+        "places": _most_lost(
+            [
+                _lost_row(
+                    one.label(_language()),
+                    figures.of_department(period.month, one.members),
+                    replace(period, department=one.id),
+                )
+                for one in here
+            ]
+        ),
+        "departments": seen,
+        "chosen": next((one for one in seen if one.id == period.department), None),
+        "page_url": _address("reports:lost", period),
+        "of_month": lambda month: _address("reports:lost", replace(period, month=month)),
+        "of_department": lambda department: _address("reports:lost", period, department=department),
+        "month_list": rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12)[::-1],
+        "target": int(reads.definitions().indicator("lost-rate").target),  # type: ignore[union-attr]  # shipped with it
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LostRow:
+    """One month or department: how many of how many."""
+
+    label: str
+    number: int
+    n: int
+    rate: float | None
+    href: str
+
+
+def _lost_row(label: str, measures: rules.Measures, period: Period) -> LostRow:
+    indicator = reads.definitions().indicator("lost-rate")
+    if indicator is None:
+        raise LookupError("lost-rate")
+    value = rules.value_of(indicator, measures)
+    return LostRow(
+        label=label, number=value.numerator, n=value.denominator,
+        rate=None if value.number is None else round(value.number, 1), href=_address_of_list("lost-rate", "numerator", period),
+    )  # fmt: skip
+
+
+def _most_lost(rows: list[LostRow]) -> list[LostRow]:
+    return sorted(
+        (row for row in rows if row.n or row.number), key=lambda row: (-(row.rate or 0.0), -row.number, row.label)
+    )
+
+
+@page(access.DEPARTMENT)
 def patients(request: PageRequest, code: str, side: str) -> HttpResponse:
     """The list behind a number. Looking is logged; names need a permission of their own."""
     indicator = reads.definitions().indicator(code)
@@ -231,6 +311,7 @@ def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[
         "modes": _modes(figures),
         "funnel": _funnel(now),
         "reasons_url": _address("reports:reasons", period),
+        "lost_url": _address("reports:lost", period),
         "month_links": [
             (f"{month:%Y-%m}", _here(members, period, month=f"{month:%Y-%m}"), month == period.month)
             for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
@@ -379,24 +460,25 @@ def _line_options(
     }
 
 
+WAYS = (("phone", None), ("online", "#5BA3C0"), ("visited", "#4E9A88"), ("in_clinic", "#B7C9D6"))
+
+
 def _modes(figures: Figures) -> dict[str, Any]:
-    """How the effective follow-ups came about: on the phone or online."""
+    """How the effective follow-ups came about: on the phone, online, at home, in the clinic. Shares make 100 %."""
     months = figures.months[-6:]
     labels = [_month(month) for month in months]
-    online, phone = [], []
-    for month in months:
-        measures = figures.of_month(month)
-        effective = measures.get("effective", 0)
-        share = round(measures.get("online", 0) * 100 / effective) if effective else None
-        online.append(share)
-        phone.append(None if share is None else 100 - share)
-    names = (_("By phone"), _("Online"))
+    words = {
+        "phone": _("By phone"), "online": _("Online"), "visited": _("Home visit"), "in_clinic": _("Clinic"),
+    }  # fmt: skip
+    counts = [_by_way(figures.of_month(month)) for month in months]
+    shown = [(way, colour) for way, colour in WAYS if way in ("phone", "online") or any(one[way] for one in counts)]
+    shares = {way: [_share(one[way], sum(one.values())) for one in counts] for way, _colour in shown}
     bars = [
         {
-            "name": name, "type": "bar", "stack": "all", "data": values, "barWidth": "46%",
+            "name": words[way], "type": "bar", "stack": "all", "data": shares[way], "barWidth": "46%",
             "label": {"show": True, "formatter": "{c}%", "fontSize": 12}, **({"color": colour} if colour else {}),
         }
-        for name, values, colour in zip(names, (phone, online), (None, "#5BA3C0"), strict=True)
+        for way, colour in shown
     ]  # fmt: skip
     return {
         "options": {
@@ -406,12 +488,26 @@ def _modes(figures: Figures) -> dict[str, Any]:
             "yAxis": {"type": "value", "max": 100, "interval": 50, "axisLabel": {"formatter": "{value}%"}},
             "series": bars,
         },
-        "headers": [_("Month"), *names],
+        "headers": [_("Month"), *(words[way] for way, _colour in shown)],
         "rows": [
-            [label, *("–" if line[index] is None else f"{line[index]}%" for line in (phone, online))]
+            [label, *(_counted(counts[index][way], shares[way][index]) for way, _colour in shown)]
             for index, label in enumerate(labels)
         ],
     }
+
+
+def _by_way(measures: rules.Measures) -> dict[str, int]:
+    """The effective follow-ups by way; what was neither online nor in person was on the phone."""
+    others = {way: measures.get(way, 0) for way in ("online", "visited", "in_clinic")}
+    return {"phone": measures.get("effective", 0) - sum(others.values()), **others}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part * 100 / whole, 1) if whole else None
+
+
+def _counted(number: int, share: float | None) -> str:
+    return "–" if share is None else f"{number:,} ({share:g}%)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Task(ScopedModel):
     department = models.ForeignKey(Organization, models.PROTECT, db_index=False)
     key = models.CharField(max_length=160, unique=True)  # what makes this the same task when asked again
     kind = models.CharField(max_length=14, choices=Kind)
+    # Before its end the way it is planned, afterwards the way it was done (rules.CHANNELS, or "online").
+    channel = models.CharField(max_length=12, default="phone", db_default="phone")
     status = models.CharField(max_length=10, choices=Status, default=Status.REQUESTED)
     owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="owned_tasks", db_index=False)
     owner_role = models.CharField(max_length=40, blank=True, default="")  # who should do it while nobody owns it
@@ -95,7 +97,7 @@ class Task(ScopedModel):
     objects = TaskQuerySet.as_manager()  # type: ignore[misc]
 
     privacy = {
-        "key": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",
+        "key": "none", "channel": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",
         "occurrence": "none", "focus_id": "none", "questionnaire_url": "clinical", "plan_title": "clinical",
         "step_title": "clinical", "diagnosis_text": "clinical", "self_report": "clinical",
         "discharged_at": "quasi", "priority": "clinical", "priority_reasons": "clinical",

@@ -38,7 +38,9 @@ def patient_followups(request: PageRequest, patient_id: UUID) -> HttpResponse:
     context = {
         "reach": reads.reach_text(reach) if reach else "",
         "items": [(item, reads.why_label(item.why)) for item in items],
-        "attempts": [(one, reads.outcome_label(one.outcome)) for one in attempts],
+        "attempts": [
+            (one, reads.outcome_label(one.outcome, one.channel), reads.channel_label(one.channel)) for one in attempts
+        ],
     }
     return render(request, "tasks/_patient_followups.html", context)
 

@@ -36,6 +36,40 @@ function state(name) {
   if (hang) hang.hidden = name !== "talking";
 }
 
+// ---- at home or in the clinic instead of on the phone -----------------------------------------------------------------
+
+function way() {
+  const here = screen();
+  return (here && here.dataset.channel) || "phone";
+}
+
+/** Shows what belongs to this way. What only a telephone can do is out of reach of the keys, too. */
+function setWay(code) {
+  const here = screen();
+  here.dataset.channel = code;
+  const met = code !== "phone";
+  here.querySelectorAll("[data-way]").forEach((one) => {
+    one.setAttribute("aria-pressed", String(one.dataset.way === code));
+    one.classList.toggle("on", one.dataset.way === code);
+  });
+  document.querySelectorAll("[data-by-phone]").forEach((one) => { one.classList.toggle("not-here", met); });
+  document.querySelectorAll("[data-in-person]").forEach((one) => { one.hidden = !met; });
+  document.querySelectorAll("#not-reached [data-digit]").forEach((one) => {
+    const usable = one.matches("[data-in-person]") === met;
+    one.disabled = !usable;
+    one.toggleAttribute("autofocus", usable && one.dataset.digit === "1");
+  });
+  const wrong = bar() && bar().querySelector('[data-result="wrong-person"]');
+  if (wrong) wrong.disabled = met;
+  const when = here.querySelector("[data-happened]");
+  if (met && when && !when.value) when.value = nowHere().replace("T", when.type === "text" ? " " : "T");
+}
+
+function nowHere() {
+  const now = new Date();
+  return new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}
+
 function tick() {
   if (startedAt) seconds = Math.floor((Date.now() - startedAt) / 1000);
   const clock = document.querySelector("[data-timer]");
@@ -51,6 +85,7 @@ function number() {
 async function dial() {
   const here = screen();
   if (!here || here.dataset.state === "talking") return;
+  if (way() !== "phone") setWay("phone");
   chosenNumber = number();
   if (!chosenNumber) {
     toast({ text: say("number"), bad: true });
@@ -112,7 +147,7 @@ function hint(message) {
 function completed() {
   const asked = blocks().filter((block) => "required" in block.dataset);
   const answered = (block) => linksOf(block).some((link) => valuesOf(link).length);
-  const spoke = chosenNumber && blocks().some(answered);
+  const spoke = (chosenNumber || way() !== "phone") && blocks().some(answered);
   const done = bar() && bar().querySelector('[data-result="reached-patient"]');
   if (spoke && done && asked.every(answered)) choose(done);
 }
@@ -142,7 +177,7 @@ async function finish(fields) {
     clearInterval(timer);
     const note = document.getElementById("note");
     const answer = await post(here.dataset.finish, {
-      contact_point: chosenNumber || number(), seconds: String(seconds), note: note ? note.value : "",
+      ...contact(), note: note ? note.value : "",
       send: [...here.querySelectorAll('[data-send][aria-pressed="true"]')].map((one) => one.dataset.send),
       ready: ahead ? `${ahead.task}:${ahead.stamp}` : "", ...fields,
     });
@@ -157,6 +192,13 @@ async function finish(fields) {
   } finally {
     busy = false;
   }
+}
+
+/** How it was: a call with its number and length, or a visit with its time. */
+function contact() {
+  if (way() === "phone") return { channel: "phone", contact_point: chosenNumber || number(), seconds: String(seconds) };
+  const when = screen().querySelector("[data-happened]");
+  return { channel: way(), happened_at: when ? when.value : "" };
 }
 
 function swap(html, { url = "", task = null } = {}) {
@@ -174,6 +216,7 @@ function arrive() {
   clearInterval(timer);
   if (!screen()) return;
   restoreNote();
+  setWay(way());
   enable();
   rove();
   const go = screen().querySelector("[data-dial-button]") || screen().querySelector("[data-key='F9']");
@@ -481,6 +524,7 @@ function bind() {
     const at = (selector) => event.target.closest(selector);
     if (at("[data-dial-button]")) dial();
     if (at("[data-hang-button]")) hangUp();
+    if (at("[data-way]")) setWay(way() === at("[data-way]").dataset.way ? "phone" : at("[data-way]").dataset.way);
     if (at("[data-ask]")) ask(at("[data-ask]").dataset.ask);
     if (at("[data-result]")) choose(at("[data-result]"));
     if (at("[data-send]")) toggle(at("[data-send]"));

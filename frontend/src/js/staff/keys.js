@@ -60,7 +60,7 @@ function press(element) {
 function digit(event, name) {
   if (!/^[0-9]$/.test(name)) return false;
   const group = event.target.closest && event.target.closest("[data-digits]");
-  const option = group && group.querySelector(`[data-digit="${name}"]`);
+  const option = group && group.querySelector(`[data-digit="${name}"]:not([disabled])`);
   if (!option || typing(event.target)) return false;
   option.click();
   return true;

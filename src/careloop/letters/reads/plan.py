@@ -17,6 +17,7 @@ from careloop.patients.models import MedicationStatement, Patient
 from careloop.plans.models import CarePlan
 from careloop.plans.reads.pages import Node, PlanCard, patient_cards
 from careloop.plans.rules.content import Activity, Channel, Step
+from careloop.plans.rules.ladder import channel_of_person
 from careloop.questionnaires.models import Questionnaire
 from careloop.questionnaires.reads import form_of
 
@@ -117,6 +118,9 @@ def how_words(step: Step | None) -> str:
         return _("Please come to the hospital")
     if step.activity in (Activity.EDUCATION, Activity.REMINDER):
         return _("We write to you")
+    meets = channel_of_person(step.ladder)
+    if meets is not Channel.PHONE:
+        return _("We visit you at home") if meets is Channel.VISIT else _("Please come to the clinic")
     first = step.ladder[0].channel if step.ladder else Channel.PHONE
     return _("We call you") if first is Channel.PHONE else _("Questions on your phone; otherwise we call")
 

@@ -22,7 +22,7 @@ from careloop.questionnaires.reads.wording import both
 from careloop.questionnaires.rules import finding_from
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads import outcome_label
-from careloop.tasks.rules import outcome_of
+from careloop.tasks.rules import is_in_person, outcome_of
 
 QUESTION_COLUMNS = ("10mm", "1fr", "58mm", "26mm")
 
@@ -153,7 +153,7 @@ def _contact(subject: Subject, attempts: Sequence[ContactAttempt]) -> list[frame
     earlier = [a for a in attempts if a is not decisive]
     if earlier:
         lines = [
-            f"{_local(a.started_at)}  {_channel(a.channel)}  {outcome_label(a.outcome)}"
+            f"{_local(a.started_at)}  {_channel(a.channel)}  {outcome_label(a.outcome, a.channel)}"
             f"{'  ' + a.by_practitioner.name if a.by_practitioner else ''}"
             for a in earlier
         ]
@@ -167,13 +167,13 @@ def _reached(attempt: ContactAttempt) -> bool:
 
 
 def _channel(code: str) -> str:
-    return {"phone": _("Phone"), "letter": _("Letter"), "visit": _("Home visit")}.get(code, code)
+    return {"phone": _("Phone"), "letter": _("Letter"), "visit": _("Home visit"), "clinic": _("Clinic")}.get(code, code)
 
 
 def _way(subject: Subject, attempt: ContactAttempt | None) -> str:
     if attempt is not None:
         brackets = "%s（%s）" if site.language() == "zh" else "%s (%s)"
-        return brackets % (_channel(attempt.channel), outcome_label(attempt.outcome))
+        return brackets % (_channel(attempt.channel), outcome_label(attempt.outcome, attempt.channel))
     return str(subject.response.get_mode_display()) if subject.response else "–"
 
 
@@ -182,6 +182,8 @@ def _when(subject: Subject, attempt: ContactAttempt | None) -> str:
         moment = (subject.response.authored_at or subject.response.started_at) if subject.response else None
         return _local(moment) if moment else "–"
     text = _local(attempt.started_at)
+    if is_in_person(attempt.channel):  # written down later: the time between is not the time with the patient
+        return text
     seconds = int((attempt.ended_at - attempt.started_at).total_seconds()) if attempt.ended_at else 0
     if seconds <= 0:
         return text

@@ -22,7 +22,7 @@ from careloop.plans.rules.calendar import shipped_calendar
 from careloop.plans.rules.changes import Change
 from careloop.plans.rules.content import Activity, OwnerRule, Step
 from careloop.plans.rules.ending import PlanState, end_reason, nothing_follows
-from careloop.plans.rules.ladder import hours_before_phone
+from careloop.plans.rules.ladder import channel_of_person, hours_before_phone
 from careloop.plans.rules.schedule import NoMore, Occurrence, instants, next_occurrence
 from careloop.tasks.actions import request_tasks
 from careloop.tasks.models import Task
@@ -109,6 +109,7 @@ def _step_asked(
         patient_id=plan.patient_id,
         department_id=plan.department_id,
         kind=_KINDS[step.activity],
+        channel=channel_of_person(step.ladder).value,
         owner_id=owner_id,
         owner_role=role,
         encounter_id=plan.encounter_id,
@@ -143,6 +144,7 @@ def _visit(plan: CarePlan, history: History, visit: Change, *, text: str) -> Tas
         patient_id=plan.patient_id,
         department_id=plan.department_id,
         kind=Task.Kind.REVISIT if visit.channel == "clinic" else Task.Kind.FOLLOW_UP,
+        channel=visit.channel,
         owner_id=owner_id,
         owner_role=role,
         encounter_id=plan.encounter_id,

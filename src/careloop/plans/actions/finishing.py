@@ -18,19 +18,20 @@ from careloop.tasks.models import Task
 
 @action
 def finish_follow_up(
-    *, task: Task, response: QuestionnaireResponse | None, outcome: str, at: datetime, by: Viewer
+    *, task: Task, response: QuestionnaireResponse | None, outcome: str, at: datetime, by: Viewer, mode: str = ""
 ) -> None:
     """Complete the answers and the task together; used by the call screen and the patient pages.
 
     A death or a refusal for ever that the contact brought is written to the patient's record, which stops everything
     else. What follows (the next occurrence, alerts, the end of the plan) hangs on the facts recorded here.
-    A task that a call has just ended with this outcome is left as it is.
+    A task that a call has just ended with this outcome is left as it is. `mode`: how the answers came about, if not as
+    they began.
     Refused: the task ended otherwise, an outcome that finishes nothing, answers with required ones missing.
     """
     if not _ended_like_this(task, outcome, by):
         complete_task(task=task, outcome=outcome, at=at, by=by)
     if response is not None:
-        complete_response(response=response, at=at, by=by)
+        complete_response(response=response, at=at, by=by, mode=mode)
     if outcome == "died":
         record_death(patient=task.patient, deceased_at=None, source="follow-up", at=at, by=by)
     if outcome == "refused-for-ever":

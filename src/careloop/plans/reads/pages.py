@@ -290,7 +290,8 @@ def _reason_lines(reasons: Iterable[Mapping[str, Any]], titles: Mapping[str, str
 def _tasks(plans: Sequence[CarePlan]) -> dict[UUID, list[Task]]:
     grouped: dict[UUID, list[Task]] = defaultdict(list)
     rows = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=[plan.pk for plan in plans])
-    for task in rows.order_by("due_at", "pk"):
+    # "Where is a number of hers?" is a question about a step, not a step of the plan.
+    for task in rows.exclude(kind=Task.Kind.CONTACT_CHECK).order_by("due_at", "pk"):
         if task.care_plan_id and not (task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING):
             grouped[task.care_plan_id].append(task)
     return grouped

@@ -265,7 +265,13 @@ def ladder_words(step: Step) -> str:
 
 
 def channel_words(code: str) -> str:
-    return {"wechat": _("WeChat"), "sms": _("SMS"), "phone": _("Phone"), "clinic": _("Clinic")}.get(code, code)
+    return {
+        "wechat": _("WeChat"),
+        "sms": _("SMS"),
+        "phone": _("Phone"),
+        "visit": _("Home visit"),
+        "clinic": _("Clinic"),
+    }.get(code, code)
 
 
 def owner_words(code: str) -> str:

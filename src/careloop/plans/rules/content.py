@@ -65,11 +65,16 @@ class Anchor(StrEnum):
 
 
 class Channel(StrEnum):
-    """A way to reach the patient. `phone` means a person calls: the task comes into the call queue."""
+    """A way to reach the patient. `phone`, `visit` and `clinic` mean a person: the task comes onto the list."""
 
     WECHAT = "wechat"
     SMS = "sms"
     PHONE = "phone"
+    VISIT = "visit"  # a nurse or family doctor at the patient's home
+    CLINIC = "clinic"  # the patient comes to the outpatient clinic
+
+
+BY_PERSON = frozenset({Channel.PHONE, Channel.VISIT, Channel.CLINIC})
 
 
 class OwnerRule(StrEnum):
@@ -439,12 +444,12 @@ def _ladder(raw: object, at: str) -> tuple[Rung, ...]:
         entry = _map(item, f"{at}[{n}]")
         channel = _enum(Channel, entry.get("channel"), f"{at}[{n}].channel")
         wait = _number(entry, "wait_hours", f"{at}[{n}]", low=0, high=_LONGEST_WAIT_HOURS) or 0
-        if channel is not Channel.PHONE and not wait:
+        if channel not in BY_PERSON and not wait:
             _refuse(f"{at}[{n}].wait_hours", gettext_noop("a message needs time to be answered: give hours"))
         rungs.append(Rung(channel, wait))
     channels = [rung.channel for rung in rungs]
-    if Channel.PHONE in channels[:-1]:
-        _refuse(at, gettext_noop("nothing can follow the phone: a person has taken over"))
+    if BY_PERSON & set(channels[:-1]):
+        _refuse(at, gettext_noop("nothing can follow a call or a visit: a person has taken over"))
     if len(set(channels)) != len(channels):
         _refuse(at, gettext_noop("a channel appears twice"))
     return tuple(rungs)

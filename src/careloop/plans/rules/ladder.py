@@ -1,4 +1,4 @@
-"""The channel ladder: WeChat, then an SMS with a link, then a person on the phone, with waits between (A16, A17)."""
+"""The channel ladder: WeChat, then an SMS with a link, then a person (on the phone, at home, in the clinic), with waits between (A16, A17)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from careloop.plans.rules.content import Channel, Rung
+from careloop.plans.rules.content import BY_PERSON, Channel, Rung
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CallNow:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """Every channel was tried and the ladder has no phone rung: the task stays open for whoever owns it."""
+    """Every channel was tried and the ladder has no rung for a person: the task stays open for whoever owns it."""
 
 
 Move = Send | Wait | CallNow | Exhausted
@@ -53,7 +53,7 @@ def next_move(
         return Wait(starts_at)
     used = {entry.channel: entry for entry in tried}
     for rung in ladder:
-        if rung.channel is Channel.PHONE:
+        if rung.channel in BY_PERSON:
             return CallNow()
         entry = used.get(rung.channel)
         if entry is None:
@@ -70,7 +70,12 @@ def hours_before_phone(ladder: Sequence[Rung]) -> int | None:
     """How long the messages take before a person calls, or None when nobody does."""
     hours = 0
     for rung in ladder:
-        if rung.channel is Channel.PHONE:
+        if rung.channel in BY_PERSON:
             return hours
         hours += rung.wait_hours
     return None
+
+
+def channel_of_person(ladder: Sequence[Rung]) -> Channel:
+    """How a person meets the patient at the end of this ladder; on the phone when the messages were to do it all."""
+    return ladder[-1].channel if ladder and ladder[-1].channel in BY_PERSON else Channel.PHONE

@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from careloop.plans.rules.calendar import WorkCalendar
-from careloop.plans.rules.content import Channel, OwnerRule, Step
+from careloop.plans.rules.content import BY_PERSON, OwnerRule, Step
 
 CENTRE = "follow-up-centre"
 _CENTRE_RULES = (OwnerRule.FOLLOW_UP_CENTRE, OwnerRule.SAME_NURSE)
@@ -107,7 +107,7 @@ def owner_of(step: Step) -> str:
 def how_reached(step: Step) -> tuple[bool, bool]:
     """(messages come first, messages are all there is)."""
     channels = [rung.channel for rung in step.ladder]
-    return channels[0] is not Channel.PHONE, Channel.PHONE not in channels
+    return channels[0] not in BY_PERSON, not BY_PERSON & set(channels)
 
 
 def days_of(

@@ -90,7 +90,7 @@ def _with(path: str, value: Any) -> dict[str, Any]:
         ("steps.0.ladder", [], "list of"),
         ("steps.0.ladder", [{"channel": "pigeon"}], "wechat, sms, phone"),
         ("steps.0.ladder", [{"channel": "sms"}], "needs time to be answered"),
-        ("steps.0.ladder", [{"channel": "phone"}, {"channel": "sms", "wait_hours": 1}], "nothing can follow the phone"),
+        ("steps.0.ladder", [{"channel": "phone"}, {"channel": "sms", "wait_hours": 1}], "nothing can follow a call"),
         ("steps.0.ladder", [{"channel": "sms", "wait_hours": 1}, {"channel": "sms", "wait_hours": 1}], "twice"),
         ("steps.0.colour", "red", "unknown: colour"),
         ("enrolment.diagnoses", {"any": ["I25-I20"]}, "ends before it starts"),

@@ -200,11 +200,12 @@ def _within_limits(value: Any) -> Any:
 
 @action
 def complete_response(
-    *, response: QuestionnaireResponse, at: datetime, by: Viewer, partial: bool = False
+    *, response: QuestionnaireResponse, at: datetime, by: Viewer, partial: bool = False, mode: str = ""
 ) -> QuestionnaireResponse:
     """The answers stand: hidden ones are set aside, scores, judgement and facts are written. Again: no second effect.
 
-    `partial` accepts missing answers (a call broken off); impossible ones are refused always.
+    `partial` accepts missing answers (a call broken off); impossible ones are refused always. `mode`: how they came
+    about in the end, if not as they began (a visit instead of a call).
     """
     locked = locked_response(response, by)
     if locked.status == Status.COMPLETED:
@@ -218,6 +219,7 @@ def complete_response(
     locked.author_id = by.practitioner_id
     locked.status = Status.COMPLETED
     locked.authored_at = at
+    locked.mode = mode or locked.mode
     locked.save()
     _write_facts(locked, form, at=at, by=by)
     record(

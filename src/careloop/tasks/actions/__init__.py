@@ -6,6 +6,8 @@ from careloop.tasks.actions.claiming import TaskTaken, claim_next, claim_task, k
 from careloop.tasks.actions.contact import (
     UNDO_WITHIN,
     AttemptResult,
+    ContactAtNoTime,
+    OutcomeNotOfChannel,
     PromiseNeedsTime,
     TooLateToUndo,
     promise_call,
@@ -31,6 +33,7 @@ from careloop.tasks.rules import TaskRequest
 
 __all__ = [
     "AttemptResult",
+    "ContactAtNoTime",
     "FilterNeedsName",
     "LOST_REASONS",
     "LadderChangedMeanwhile",
@@ -40,6 +43,7 @@ __all__ = [
     "LadderTooEarly",
     "LossNeedsReason",
     "NotClosedLikeThis",
+    "OutcomeNotOfChannel",
     "PromiseNeedsTime",
     "TaskNeedsReason",
     "TaskNotOpen",

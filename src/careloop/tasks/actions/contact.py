@@ -36,7 +36,7 @@ UNDO_WITHIN = timedelta(seconds=10)
 UNDO_SLACK = timedelta(seconds=20)  # the toast pauses while it is hovered or focused, and the network takes its time
 _UNDOABLE = (
     "status", "outcome", "closed_reason", "ended_at", "ended_by_id", "snoozed_until", "snooze_reason", "promised_at",
-    "attempts", "last_attempt_at", "last_outcome", "claimed_by_id", "claimed_until",
+    "attempts", "last_attempt_at", "last_outcome", "claimed_by_id", "claimed_until", "channel",
 )  # fmt: skip
 _TOLD_BY_CALLS = (
     "last_result", "last_result_at", "failures", "is_valid", "invalid_reason", "best_hour", "verified_at",
@@ -49,6 +49,20 @@ class PromiseNeedsTime(Refused):
 
     code = "promise-needs-time"
     message = _("Say when to call again.")
+
+
+class OutcomeNotOfChannel(Refused):
+    """A door is never busy, and a visit not a wrong number."""
+
+    code = "outcome-not-of-channel"
+    message = _("This result does not fit the way of contact.")
+
+
+class ContactAtNoTime(Refused):
+    """A contact that has not been yet, was before the discharge it follows up, or too long ago to be remembered."""
+
+    code = "contact-at-no-time"
+    message = _("Give the time of the contact: not in the future, at most 31 days ago, and after the discharge.")
 
 
 class TooLateToUndo(Refused):
@@ -81,14 +95,22 @@ def record_attempt(
 ) -> AttemptResult:
     """Write down one try and do what its outcome calls for: done, another time, another number, promise or end.
 
-    Refused: an unknown outcome, a promise without a time, a task that is no longer open.
+    `channel`: phone, visit (at home), clinic or letter. What was done in person may be written down later: then
+    `started_at` says when it was. A number counts on the phone only.
+    Refused: an unknown outcome or one that this way cannot have, a moment that cannot be, a promise without a time,
+    a task that is no longer open.
     """
     known = rules.outcome_of(outcome)
     if known is None:
         raise UnknownOutcome
+    if not rules.fits(channel, outcome):
+        raise OutcomeNotOfChannel
+    if rules.is_in_person(channel):
+        contact_point_id = None
     if known.needs_time and promised_at is None:
         raise PromiseNeedsTime
     locked = _locked_open(task, by)
+    _check_moment(locked, channel, started_at or at, at)
     attempt = ContactAttempt(
         patient_id=locked.patient_id, task=locked, contact_point_id=contact_point_id, channel=channel,
         outcome=outcome, by_practitioner_id=by.practitioner_id, started_at=started_at or at, ended_at=at,
@@ -110,6 +132,17 @@ def record_attempt(
         by=by,
     )
     return AttemptResult(attempt=attempt, decision=decision)
+
+
+def _check_moment(task: Task, channel: str, moment: datetime, at: datetime) -> None:
+    """Nothing is written down before it was; what was done in person follows a stay and is still remembered."""
+    if moment > at:
+        raise ContactAtNoTime
+    if not rules.is_in_person(channel):
+        return
+    before_the_end = task.discharged_at is not None and moment < task.discharged_at
+    if before_the_end or moment < at - timedelta(days=rules.DAYS_BACK):
+        raise ContactAtNoTime
 
 
 @action
@@ -212,7 +245,7 @@ def _after(
     told = {} if outcome.effect == "note" else {"last_outcome": outcome.code}  # a letter does not hide "no answer"
     _write(task, at, attempts=task.attempts + 1, last_attempt_at=at, **told)
     if outcome.effect == "complete":
-        complete_task(task=task, outcome=outcome.code, at=at, by=by)
+        complete_task(task=task, outcome=outcome.code, channel=attempt.channel, at=at, by=by)
         _follow(task, outcome, at, by)
     elif outcome.effect == "promise" and promised_at is not None:
         _promise_all(task, promised_at, at, by)

@@ -57,13 +57,18 @@ def _write(locked: Task, at: datetime, **values: Any) -> None:
 
 
 @action
-def complete_task(*, task: Task, outcome: str, at: datetime, by: Viewer) -> None:
-    """Done. Refused when the task is no longer open or the outcome is not one that finishes a task."""
+def complete_task(*, task: Task, outcome: str, at: datetime, by: Viewer, channel: str = "") -> None:
+    """Done, on this way (none given: the planned one; answers online say so themselves).
+
+    Refused when the task is no longer open or the outcome is not one that finishes a task.
+    """
     known = rules.outcome_of(outcome)
     if known is None or not known.final:
         raise UnknownOutcome
+    held = _locked_open(task, by)
+    how = "online" if outcome == "answered-online" else channel or held.channel
     _write(
-        _locked_open(task, by), at,
+        held, at, channel=how,
         status=Task.Status.COMPLETED, outcome=outcome, ended_at=at, ended_by=by.practitioner_id, snoozed_until=None,
         claimed_by=None, claimed_until=None,
     )  # fmt: skip

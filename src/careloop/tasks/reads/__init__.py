@@ -7,6 +7,7 @@ from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_f
 from careloop.tasks.reads.unreachable import PAGE as UNREACHABLE_PAGE
 from careloop.tasks.reads.unreachable import STEPS, Unreachable, UnreachableQuery, unreachable, unreachable_tasks
 from careloop.tasks.reads.wording import (
+    channel_label,
     event_label,
     fault_text,
     lost_label,
@@ -31,6 +32,7 @@ __all__ = [
     "UnreachableQuery",
     "WeighedTask",
     "WorkList",
+    "channel_label",
     "event_label",
     "explain_patient",
     "facts",

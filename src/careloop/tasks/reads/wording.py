@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from careloop.tasks.rules import Reach
+from careloop.tasks.rules import Reach, is_in_person
 
 OUTCOME_LABELS: dict[str, Promise] = {
     "reached-patient": gettext_lazy("Completed"),
@@ -79,8 +79,24 @@ _CLOSED: dict[str, Promise] = {
 }
 
 
-def outcome_label(code: str) -> str:
-    """The words for an outcome code; an unknown code is shown as it is."""
+CHANNEL_LABELS: dict[str, Promise] = {
+    "phone": gettext_lazy("Phone"),
+    "visit": gettext_lazy("Home visit"),
+    "clinic": gettext_lazy("Clinic"),
+    "letter": gettext_lazy("Letter"),
+    "online": gettext_lazy("Online"),
+}
+
+
+def channel_label(code: str) -> str:
+    """The words for a way of contact."""
+    return str(CHANNEL_LABELS.get(code) or code)
+
+
+def outcome_label(code: str, channel: str = "phone") -> str:
+    """The words for an outcome code; an unknown code is shown as it is. Nobody "answers" at a door."""
+    if code == "no-answer" and is_in_person(channel):
+        return _("Not met")
     if code.startswith("lost-"):
         reason = LOST_LABELS.get(code.removeprefix("lost-"))
         return f"{_('Lost to follow-up')} · {reason}" if reason else _("Lost to follow-up")

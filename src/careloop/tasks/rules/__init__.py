@@ -1,5 +1,6 @@
 """The pure part of the work list: states, priority, retries, outcomes, fair shares."""
 
+from careloop.tasks.rules.channels import CHANNELS, DAYS_BACK, IN_PERSON, PHONE, Channel, fits, is_in_person
 from careloop.tasks.rules.dialler import DIALLERS, Dialler, Dialling, grouped
 from careloop.tasks.rules.handing import HandOut
 from careloop.tasks.rules.ladder import (
@@ -42,7 +43,10 @@ from careloop.tasks.rules.state import STATES, State, state_of, wakes_at
 __all__ = [
     "BY_MACHINE",
     "Band",
+    "CHANNELS",
     "Called",
+    "Channel",
+    "DAYS_BACK",
     "DIALLERS",
     "DOES",
     "Decision",
@@ -52,6 +56,7 @@ __all__ = [
     "FOLLOW",
     "FOLLOWED",
     "HandOut",
+    "IN_PERSON",
     "Ladder",
     "LadderFault",
     "MORE",
@@ -59,6 +64,7 @@ __all__ = [
     "Number",
     "OUTCOMES",
     "Outcome",
+    "PHONE",
     "PriorityFacts",
     "RESULT_BAR",
     "RETRIED",
@@ -78,9 +84,11 @@ __all__ = [
     "decide",
     "explain",
     "faults",
+    "fits",
     "found_dead",
     "grouped",
     "is_exhausted",
+    "is_in_person",
     "ladder_of",
     "outcome_of",
     "parse_ladder",

@@ -12,7 +12,7 @@ class TaskRequest:
     """One task, asked for once: `key` is what makes it the same task when asked again.
 
     `available_at` opens the window (before, it is scheduled), `due_at` is the promised day, `window_ends_at` the last
-    moment it still makes sense. `owner_role` says who should do it while nobody owns it.
+    moment it still makes sense. `channel` is the way it is planned (rules.CHANNELS). `owner_role` says who should do it while nobody owns it.
     """
 
     key: str
@@ -22,6 +22,7 @@ class TaskRequest:
     due_at: datetime
     window_ends_at: datetime | None = None
     kind: str = "follow-up"
+    channel: str = "phone"
     owner_id: UUID | None = None
     owner_role: str = ""
     encounter_id: UUID | None = None

@@ -54,19 +54,22 @@ def finish_call(
     at: datetime,
     by: Viewer,
     send: Sequence[str] = (),
+    channel: str = rules.PHONE,
 ) -> tasks.AttemptResult:
-    """The result of a call, with the answers when the contact is complete and the messages chosen meanwhile. All or none.
+    """The result of a call or a visit, with the answers when the contact is complete and the messages chosen meanwhile. All or none.
 
     `send` holds codes of AFTER_CALL; what makes no sense after this result is not sent (nothing to who refused).
-    Refused: required answers missing, a promise without a time, a task that ended meanwhile.
+    Refused: required answers missing, a result that the way of contact cannot have, a promise without a time, a task that ended meanwhile.
     """
     done = tasks.record_attempt(
         task=task, contact_point_id=contact_point_id, outcome=outcome, at=at, by=by, note=note, started_at=started_at,
-        promised_at=promised_at,
+        promised_at=promised_at, channel=channel,
     )  # fmt: skip
     known = rules.outcome_of(outcome)
     if known is not None and known.effect == "complete":
-        finish_follow_up(task=task, response=_answers_to_complete(task, at, by), outcome=outcome, at=at, by=by)
+        mode = QuestionnaireResponse.Mode.VISIT if rules.is_in_person(channel) else ""
+        response = _answers_to_complete(task, at, by)
+        finish_follow_up(task=task, response=response, outcome=outcome, at=at, by=by, mode=mode)
     for what in sorted(set(send) & after_call(task, outcome)):
         _send_after(what, done.attempt, task, at=at, by=by)
     return done

@@ -61,7 +61,9 @@ class VisitForm(forms.Form):
         label=_("Days from today"), min_value=0, max_value=FARTHEST,
         error_messages={"max_value": _("At most two years ahead."), "min_value": _("Choose today or a later day.")},
     )  # fmt: skip
-    channel = forms.ChoiceField(label=_("How"), choices=(("phone", _("Phone")), ("clinic", _("Clinic"))))
+    channel = forms.ChoiceField(
+        label=_("How"), choices=(("phone", _("Phone")), ("visit", _("Home visit")), ("clinic", _("Clinic")))
+    )
     title = forms.CharField(label=_("What for"), max_length=120)
 
 

@@ -55,14 +55,30 @@ def _days_ago(days: int | str | None, at: datetime) -> date | None:
 
 
 class AttemptForm(forms.Form):
-    """A result of one try: an outcome, the number called, a promised time where the outcome needs one."""
+    """A result of one try: an outcome, the way, the number called, a promised time where the outcome needs one.
+
+    `happened_at`: when a visit was, if it is written down later.
+    """
 
     outcome = forms.ChoiceField(choices=[(code, code) for code in rules.OUTCOMES])
     contact_point = forms.UUIDField(required=False)
+    channel = forms.ChoiceField(choices=[(code, code) for code in rules.CHANNELS], required=False)
+    happened_at = forms.DateTimeField(required=False, input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
     seconds = forms.IntegerField(min_value=0, max_value=6 * 3600, required=False)
     when = forms.ChoiceField(choices=[(quick, quick) for quick in (*QUICK_PROMISES, "at")], required=False)
     promised_at = forms.DateTimeField(required=False, input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"])
     note = forms.CharField(max_length=300, required=False)
+
+    def began(self, *, at: datetime) -> datetime:
+        """When the contact began: the moment given for a visit, or so many seconds before the end of a call."""
+        moment: datetime | None = self.cleaned_data.get("happened_at")
+        if rules.is_in_person(self.channel_code()):
+            return moment or at
+        return at - timedelta(seconds=self.cleaned_data.get("seconds") or 0)
+
+    def channel_code(self) -> str:
+        """The way; a call unless something else is said."""
+        return self.cleaned_data.get("channel") or rules.PHONE
 
     def promise(self, *, at: datetime) -> datetime | None:
         """When to call again: a quick choice or a moment."""

@@ -17,8 +17,7 @@ from careloop.plans.reads.pages import Node, patient_cards
 from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.reads import responses_of
 from careloop.tasks.models import Task
-from careloop.tasks.reads import outcome_label, reason_text, same_call
-from careloop.tasks.rules import OUTCOMES
+from careloop.tasks.reads import channel_label, outcome_label, reason_text, same_call
 from careloop.workbench.reads import people, questions
 from careloop.workbench.reads.goals import pressure_goal
 from careloop.workbench.reads.p360 import usual_zone
@@ -57,7 +56,8 @@ def screen(task: Task, *, viewer: Viewer, at: datetime) -> dict[str, Any]:
             people.blood_pressure(task.patient_id, viewer=viewer), pressure_goal(task.patient_id, viewer=viewer)
         ),
         "history": people.attempts(task.patient_id, viewer=viewer),
-        "outcome_words": {code: outcome_label(code) for code in OUTCOMES},
+        "outcome_label": outcome_label,
+        "channel_words": channel_label,
         "form": form,
         "script": questions.script(form),
         "advice": questions.advice(form),

@@ -17,7 +17,7 @@ from careloop.patients.models import DocumentReference, Encounter, Patient, Proc
 from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks.models import ContactAttempt, Task
-from careloop.tasks.reads.wording import outcome_label
+from careloop.tasks.reads.wording import channel_label, outcome_label
 from careloop.tasks.rules import outcome_of
 
 KINDS: Final = ("all", "follow-up", "visit", "message", "alert")
@@ -73,13 +73,20 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         yield Entry(
             at=row.started_at,
             kind="follow-up",
-            icon="mail" if row.channel == "letter" else "phone-call" if reached else "phone-off",
+            icon=_way_icon(row.channel, reached),
             title=" · ".join(
-                part for part in (_("Letter") if row.channel == "letter" else _("Phone follow-up"), step) if part
+                part
+                for part in (_("Phone follow-up") if row.channel == "phone" else channel_label(row.channel), step)
+                if part
             ),
             text=" ".join(part for part in (who, row.note) if part),
-            tag=("ok" if reached else "none", outcome_label(row.outcome)),
+            tag=("ok" if reached else "none", outcome_label(row.outcome, row.channel)),
         )
+
+
+def _way_icon(channel: str, reached: bool) -> str:
+    way = {"letter": "mail", "visit": "home", "clinic": "stethoscope"}.get(channel)
+    return way or ("phone-call" if reached else "phone-off")
 
 
 def _closed_tasks(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:

@@ -5,7 +5,6 @@ GET only looks. Taking a patient in hand, answers, results and undo are POSTs; e
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -87,7 +86,7 @@ def finish(request: PageRequest, task_id: UUID) -> HttpResponse:
     at, data = timezone.now(), form.cleaned_data
     done = call_actions.finish_call(
         task=task, contact_point_id=data["contact_point"], outcome=data["outcome"], note=data["note"], at=at,
-        started_at=at - timedelta(seconds=data["seconds"] or 0), promised_at=form.promise(at=at), by=request.viewer,
+        started_at=form.began(at=at), promised_at=form.promise(at=at), channel=form.channel_code(), by=request.viewer,
         send=request.POST.getlist("send") if request.viewer.can(messaging_access.SEND) else (),
     )  # fmt: skip
     following = actions.claim_next(at=at, by=request.viewer, after=task.pk)
@@ -247,10 +246,17 @@ def _context(request: PageRequest, task: Task) -> dict[str, Any]:
     return {
         **reads.screen(task, viewer=request.viewer, at=timezone.now()),
         "not_reached": [(code, tasks_reads.outcome_label(code)) for code in rules.NOT_REACHED],
+        "ways": _ways(),
         "more": [(code, tasks_reads.outcome_label(code)) for code in rules.MORE],
         "may_edit_contact": request.viewer.can(patients_access.EDIT_CONTACT),
         "after": _after(task) if request.viewer.can(messaging_access.SEND) else [],
     }
+
+
+def _ways() -> list[tuple[str, str, str, str]]:
+    """(code, words, key, icon) of what a contact can be instead of a call; the planned one is chosen already."""
+    keys = {"visit": ("H", "home"), "clinic": ("O", "stethoscope")}
+    return [(code, tasks_reads.channel_label(code), *keys[code]) for code in rules.IN_PERSON]
 
 
 def _after(task: Task) -> list[tuple[str, str, str]]:

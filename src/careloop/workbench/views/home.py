@@ -31,4 +31,4 @@ def home(request: PageRequest) -> HttpResponse:
                 return HttpResponseRedirect(reverse(name))
             except NoReverseMatch:  # a room this site does not run
                 continue
-    return HttpResponseRedirect(reverse("accounts:self"))
+    return HttpResponseRedirect(reverse("accounts:sessions"))

@@ -94,7 +94,7 @@ def undo(request: PageRequest, attempt_id: UUID) -> HttpResponse:
 def undo_toast(task: Task, attempt: ContactAttempt) -> str:
     """The header that shows the toast with its undo button. ASCII JSON, so it may stand in a header."""
     words = _("%(name)s: %(result)s") % {
-        "name": task.patient.name, "result": tasks_reads.outcome_label(attempt.outcome),
+        "name": task.patient.name, "result": tasks_reads.outcome_label(attempt.outcome, attempt.channel),
     }  # fmt: skip
     return json.dumps({"toast": {"text": words, "undo": reverse("workbench:undo", args=[attempt.pk])}})
 
