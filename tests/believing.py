@@ -24,6 +24,7 @@ from careloop.accounts.models import Organization, Practitioner
 from careloop.audit.models import AuditEvent
 from careloop.kernel.models import ScopedModel
 from careloop.patients.models import Patient
+from careloop.reports.models import Rollup
 
 PATIENTS, DEPARTMENTS, STAFF = 100_000, 40, 200
 TASKS = 1_000_000
@@ -33,7 +34,7 @@ ROWS = {
     "questionnaires_answerfact": 3_500_000, "messaging_communication": 600_000, "audit_auditevent": 1_250_000,
     "patients_observation": 1_000_000, "patients_encounter": 125_000, "patients_condition": 250_000,
     "plans_careplan": 125_000, "plans_enrolmentdecision": 125_000, "integration_inboxmessage": 1_000_000,
-    "patients_carerelationship": 125_000,
+    "patients_carerelationship": 125_000, "reports_rollup": 60_000,
 }  # fmt: skip
 # (table, column) → share of each value. Everything else with choices is taken to be spread evenly.
 SHARES = {
@@ -65,8 +66,8 @@ class Node:
 
 
 def large_models() -> list[type[models.Model]]:
-    """All tables that grow with the patients, and the audit trail."""
-    return [model for model in apps.get_models() if issubclass(model, ScopedModel)] + [AuditEvent]
+    """All tables that grow with the patients, the audit trail, and the roll-up of the dashboards."""
+    return [model for model in apps.get_models() if issubclass(model, ScopedModel)] + [AuditEvent, Rollup]
 
 
 def rows_of(model: type[models.Model]) -> int:
