@@ -108,6 +108,8 @@ LIMITS: dict[str, int] = {
     "plans/running/<uuid:care_plan_id>/versions/<uuid:definition_id>/": 5,
     "reports/": 8,
     "reports/department/": 10,
+    "reports/lost/": 7,
+    "reports/lost/card/": 7,
     "reports/reasons/": 3,
     "questionnaires/": 5,
     "questionnaires/import/": 2,
