@@ -102,3 +102,10 @@ class PatientUntagged(Event):
     """A tag was taken from a patient."""
 
     tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestRecounted(Event):
+    """The newest results and answers were written anew, because so many of them stood wrong."""
+
+    wrong: int

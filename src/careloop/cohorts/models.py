@@ -201,3 +201,57 @@ class ListExport(BaseModel):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class NewestResult(PatientRow):
+    """The newest result of one kind of one patient, beside the results themselves: what cohorts count by.
+
+    Kept by triggers in the transaction that writes the result (migration 0003), never by hand, and always the same as
+    asking the results again (`reads.newest`). A pair whose results are all gone stays as a row of `NEVER`.
+    """
+
+    id = None  # type: ignore[assignment]  # the pair is the key: narrow rows are what this table is for
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("patient_id", "concept")
+    patient = models.ForeignKey(Patient, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    concept = models.CharField(max_length=20)
+    observation_id = models.UUIDField()
+    effective_at = models.DateTimeField()
+    value_number = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+
+    privacy = {
+        "concept": "clinical", "observation_id": "none", "effective_at": "quasi", "value_number": "clinical",
+    }  # fmt: skip
+
+    class Meta:
+        managed = False  # written by the database; a merge of patients moves the results, and these follow them
+        db_table = "cohorts_newestresult"
+
+
+class NewestAnswer(PatientRow):
+    """The answers of one patient to one question in the newest response that has it; `place` counts several ticks.
+
+    Kept as NewestResult is. Place 0 is always there for a question once answered; without an answer it stands at NEVER.
+    """
+
+    id = None  # type: ignore[assignment]
+    created_at = None  # type: ignore[assignment]
+    updated_at = None  # type: ignore[assignment]
+    pk = models.CompositePrimaryKey("questionnaire_url", "link_id", "patient_id", "place")
+    patient = models.ForeignKey(Patient, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    questionnaire_url = models.CharField(max_length=400)
+    link_id = models.CharField(max_length=255)
+    place = models.IntegerField()
+    answered_at = models.DateTimeField()
+    code = models.CharField(max_length=255)
+    number = models.DecimalField(max_digits=14, decimal_places=4, null=True)
+
+    privacy = {
+        "questionnaire_url": "clinical", "link_id": "clinical", "place": "none", "answered_at": "quasi",
+        "code": "clinical", "number": "clinical",
+    }  # fmt: skip
+
+    class Meta:
+        managed = False
+        db_table = "cohorts_newestanswer"

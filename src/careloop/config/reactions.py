@@ -144,6 +144,7 @@ REACTIONS = {
     cohorts.ListExported: (),
     cohorts.PatientTagged: (),
     cohorts.PatientUntagged: (),
+    cohorts.NewestRecounted: (),
     reports.RollupFolded: (),
     reports.RollupChecked: (),
     reports.DrilledDown: (),

@@ -28,6 +28,7 @@ from careloop.cohorts.actions.keeping import (
     ask,
     keep_cohort,
 )
+from careloop.cohorts.actions.recounting import recount_newest
 from careloop.cohorts.actions.tagging import TagNeedsWord, tag_patient, untag_patient
 from careloop.cohorts.actions.topics import (
     DeadlineOver,
@@ -67,6 +68,7 @@ __all__ = [
     "enrol_one",
     "keep_cohort",
     "make_list",
+    "recount_newest",
     "reopen_one",
     "request_export",
     "select_rows",

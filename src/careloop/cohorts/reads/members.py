@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Collate
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from careloop.cohorts.models import Cohort, CohortMember, PatientTag
+from careloop.cohorts.models import Cohort, CohortMember, NewestAnswer, NewestResult, PatientTag
 from careloop.cohorts.rules import definition as rules
 from careloop.cohorts.rules.definition import Definition
 from careloop.kernel.errors import Refused
@@ -32,6 +30,7 @@ WITHIN = "narrows patients that are scoped themselves"
 LOOKUPS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt", "=": "exact"}
 PATIENCE = timedelta(seconds=8)
 Patients = ScopedQuerySet[Patient]
+Ids = QuerySet[Any, Any]  # of patients
 
 
 class TooLong(Refused):
@@ -46,9 +45,10 @@ def members(definition: Definition, *, viewer: Viewer, at: datetime) -> Patients
     found: Patients = Patient.objects.unscoped("the viewer's scope is the next line, as sets").filter(active=True)
     if not viewer.everything:
         found = found.filter(patient_scope_as_set(viewer))
-    for group in definition.groups:
-        if group.conditions:
-            found = _narrow(found, group, at)
+    groups = [group for group in definition.groups if rules.leaves(group)]
+    alone = len(groups) == 1 and (viewer.everything or viewer.hospital_wide)
+    for group in groups:
+        found = _narrow(found, group, at, alone=alone)
     return found
 
 
@@ -72,78 +72,108 @@ def first(found: Patients, limit: int) -> list[UUID]:
         return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
+PLANNED = (
+    # One large question: no time spent on compiling it, and room to hash (three million patients are 200 MB).
+    "jit = off", "work_mem = '64MB'", "hash_mem_multiplier = 8",
+    # The planner takes a union for 200 rows: it would look 200,000 patients up one by one, sort them, or make each unique
+    # before joining. Sets are hashed and streamed, from indexes, by as many processors as there are.
+    "enable_nestloop = off", "enable_mergejoin = off", "enable_hashagg = off", "random_page_cost = 1.1",
+    "parallel_setup_cost = 100", "parallel_tuple_cost = 0.01",
+)  # fmt: skip
+
+
 @contextmanager
 def _measured() -> Iterator[None]:
-    """One large question: no time spent on compiling it, room to hash, and an end."""
+    """Settings for this one question, and an end to it. Outside a transaction of its own they are taken back."""
+    names = [setting.partition(" =")[0] for setting in PLANNED] + ["statement_timeout"]
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL jit = off")
-            cursor.execute("SET LOCAL work_mem = '64MB'")
-            # The planner takes a union for 200 rows and would look 200,000 patients up one by one.
-            cursor.execute("SET LOCAL enable_nestloop = off")
-            cursor.execute(f"SET LOCAL statement_timeout = {int(PATIENCE.total_seconds() * 1000)}")
+            patience = f"statement_timeout = {int(PATIENCE.total_seconds() * 1000)}"
+            cursor.execute("; ".join(f"SET LOCAL {one}" for one in (*PLANNED, patience)))
             yield
-            cursor.execute("SET LOCAL statement_timeout = 0")
-            cursor.execute("SET LOCAL work_mem TO DEFAULT")
-            cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
+            cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in names))
     except OperationalError as error:
         if "statement timeout" in str(error):
             raise TooLong from None
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A condition on the patient's own row, or a set of patient ids. Sets join; they are never asked row by row."""
-
-    own: Q | None = None
-    ids: QuerySet[Any, Any] | None = None
-    raw: RawSQL | None = None  # the same ids without the detour over the patients
-
-    def as_ids(self) -> QuerySet[Any, Any]:
-        if self.ids is not None:
-            return self.ids
-        return Patient.objects.unscoped(WITHIN).filter(self.own or Q()).order_by().values("pk")
-
-
-def _narrow(found: Patients, group: rules.Group, at: datetime) -> Patients:
-    compiled = [_compile(condition, at) for condition in group.conditions]
-    if group.mode == "any":
-        return found.filter(_any(compiled))
-    for one in compiled:
-        if group.mode == "all":
-            found = found.filter(one.own if one.own is not None else Q(pk__in=one.raw or one.ids))
-        elif one.own is not None:
-            found = found.exclude(one.own)
+def _narrow(found: Patients, group: rules.Group, at: datetime, *, alone: bool) -> Patients:
+    """Only those of whom the group holds. What must hold becomes a join, what must not an anti-join."""
+    parts = [part for part in group.conditions if rules.leaves(part)]
+    if group.mode == "any" and len(parts) > 1:
+        return found.filter(_any(parts, at, alone=alone))
+    for part in parts:
+        if group.mode == "none":
+            found = _without(found, part, at)
+        elif isinstance(part, rules.Group):
+            found = _narrow(found, part, at, alone=alone and len(parts) == 1)
         else:
-            found = found.filter(~Exists(_of_this_patient(one)))
+            held = _held(part, at)
+            found = found.filter(held if isinstance(held, Q) else _has(held))
     return found
 
 
-def _any(compiled: list[_Compiled]) -> Q:
-    """One OR. Sets are put together and joined once: an OR of several would be asked patient by patient."""
-    if all(one.own is not None for one in compiled):
-        return reduce(or_, [one.own for one in compiled if one.own is not None])
-    first_one, *rest = [one.as_ids() for one in compiled]
+def _without(found: Patients, part: rules.Part, at: datetime) -> Patients:
+    """Only those of whom it does not hold. "Not one of these" is "none of these", and the other way round."""
+    if isinstance(part, rules.Group):
+        if part.mode == "all":
+            return found.filter(~_said(part, at))
+        turned: rules.Mode = "none" if part.mode == "any" else "any"
+        return _narrow(found, rules.Group(turned, part.conditions), at, alone=False)
+    held = _held(part, at)
+    return found.filter(~held if isinstance(held, Q) else ~_has(held))
+
+
+def _any(parts: Sequence[rules.Part], at: datetime, *, alone: bool) -> Q:
+    """One OR. Sets are put together, so that they are hashed or joined once and not asked one after the other.
+
+    Where something else narrows the patients first, the patient's own columns go in as one more set: the sets then run
+    past the few that are left. Where nothing does, asking a million patients their own column first is the cheaper.
+    """
+    held = [_said(part, at) if isinstance(part, rules.Group) else _held(part, at) for part in parts]
+    own = [one for one in held if isinstance(one, Q)]
+    sets = [one for one in held if not isinstance(one, Q)]
+    joins = not alone and sets and not any(isinstance(part, rules.Group) for part in parts)
+    if joins and own:
+        sets.append(Patient.objects.unscoped(WITHIN).filter(reduce(or_, own)).order_by().values("pk"))
+        own = []
+    return reduce(or_, own + ([_within(sets)] if sets else []))
+
+
+def _said(part: rules.Part, at: datetime) -> Q:
+    """The same as a plain condition, for what stands under an OR: each set is hashed once."""
+    if not isinstance(part, rules.Group):
+        held = _held(part, at)
+        return held if isinstance(held, Q) else _within([held])
+    parts = [one for one in part.conditions if rules.leaves(one)]
+    if part.mode == "any":
+        return _any(parts, at, alone=True)
+    said = [_said(one, at) for one in parts]
+    return reduce(and_, [~one for one in said] if part.mode == "none" else said)
+
+
+def _within(sets: Sequence[Ids]) -> Q:
+    first_one, *rest = sets
     return Q(pk__in=first_one.union(*rest, all=True) if rest else first_one)
 
 
-def _of_this_patient(one: _Compiled) -> QuerySet[Any, Any]:
-    assert one.ids is not None
-    of_patient = "pk" if one.raw is not None else "patient_id"
-    return one.ids.filter(**{of_patient: OuterRef("pk")})
+def _has(ids: Ids) -> Q:
+    """The patient has one of these rows."""
+    return Q(Exists(ids.filter(patient_id=OuterRef("pk"))))
 
 
-def _compile(condition: rules.Condition, at: datetime) -> _Compiled:
+def _held(condition: rules.Condition, at: datetime) -> Q | Ids:
+    """A condition on the patient's own row, or the ids of the patients who have a row that fits."""
     return _COMPILERS[condition.kind](condition, at)
 
 
-def _diagnosis(wanted: rules.Diagnosis, at: datetime) -> _Compiled:
+def _diagnosis(wanted: rules.Diagnosis, at: datetime) -> Ids:
     rows = Condition.objects.unscoped(WITHIN).filter(_in_ranges(wanted.codes), active=True)
     return _ids(rows.filter(rank=1) if wanted.main_only else rows)
 
 
-def _operation(wanted: rules.Operation, at: datetime) -> _Compiled:
+def _operation(wanted: rules.Operation, at: datetime) -> Ids:
     return _ids(Procedure.objects.unscoped(WITHIN).filter(_in_ranges(wanted.codes), active=True))
 
 
@@ -153,7 +183,7 @@ def _in_ranges(ranges: tuple[rules.CodeRange, ...]) -> Q:
     return reduce(or_, [Q(GreaterThanOrEqual(key, one.low)) & Q(LessThan(key, one.below)) for one in ranges])
 
 
-def _stay(wanted: rules.Stay, at: datetime) -> _Compiled:
+def _stay(wanted: rules.Stay, at: datetime) -> Ids:
     rows = Encounter.objects.unscoped(WITHIN).filter(status=Encounter.Status.FINISHED)
     if wanted.departments:
         rows = rows.filter(department_id__in=[UUID(one) for one in wanted.departments if _is_uuid(one)])
@@ -179,80 +209,62 @@ def _midnight(day: Any) -> datetime:
     return timezone.make_aware(datetime(day.year, day.month, day.day))
 
 
-def _age(wanted: rules.Age, at: datetime) -> _Compiled:
+def _age(wanted: rules.Age, at: datetime) -> Q:
     first_day, last_day = rules.born_between(wanted, timezone.localtime(at).date())
     own = Q(birth_date__isnull=False)
     if first_day is not None:
         own &= Q(birth_date__gte=first_day)
     if last_day is not None:
         own &= Q(birth_date__lte=last_day)
-    return _Compiled(own=own)
+    return own
 
 
-def _sex(wanted: rules.Sex, at: datetime) -> _Compiled:
-    return _Compiled(own=Q(sex__in=wanted.sexes))
+def _sex(wanted: rules.Sex, at: datetime) -> Q:
+    return Q(sex__in=wanted.sexes)
 
 
-def _risk(wanted: rules.Risk, at: datetime) -> _Compiled:
-    return _Compiled(own=Q(risk__in=wanted.levels))
+def _risk(wanted: rules.Risk, at: datetime) -> Q:
+    return Q(risk__in=wanted.levels)
 
 
-# Both read the index of their question from end to end, in its order, and never sort or look at the table itself.
-_LATEST_RESULT = """
-SELECT patient_id FROM (
-    SELECT DISTINCT ON (patient_id) patient_id, value_number, effective_at FROM patients_observation
-    WHERE concept = %s AND concept <> '' AND status <> 'entered-in-error'
-    ORDER BY patient_id, effective_at DESC, id DESC
-) newest WHERE value_number {comparison} %s AND effective_at >= %s
-"""
-_LATEST_ANSWER = """
-SELECT patient_id FROM (
-    SELECT patient_id, code, number, answered_at, rank() OVER (PARTITION BY patient_id ORDER BY answered_at DESC) AS place
-    FROM questionnaires_answerfact WHERE questionnaire_url = %s AND link_id = %s
-) newest WHERE place = 1 AND {asked} AND answered_at >= %s
-"""
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-def _result(wanted: rules.Result, at: datetime) -> _Compiled:
+def _result(wanted: rules.Result, at: datetime) -> Ids:
     """A result entered in error is none. `latest`: no newer result of the kind, whether it has a number or not."""
     since = at - timedelta(days=wanted.days) if wanted.days else LONG_AGO
+    fits = {f"value_number__{LOOKUPS[wanted.comparison]}": wanted.value, "effective_at__gte": since}
     if wanted.latest:
-        sql = _LATEST_RESULT.format(comparison=wanted.comparison)
-        return _listed(sql, [wanted.concept, wanted.value, since])
-    rows = Observation.objects.unscoped(WITHIN).filter(concept=wanted.concept, effective_at__gte=since)
-    rows = rows.exclude(concept="").exclude(status=Observation.Status.ENTERED_IN_ERROR)
-    return _ids(rows.filter(**{f"value_number__{LOOKUPS[wanted.comparison]}": wanted.value}))
+        return _ids(NewestResult.objects.unscoped(WITHIN).filter(concept=wanted.concept, **fits))
+    rows = Observation.objects.unscoped(WITHIN).filter(concept=wanted.concept, **fits)
+    return _ids(rows.exclude(concept="").exclude(status=Observation.Status.ENTERED_IN_ERROR))
 
 
-def _answer(wanted: rules.Answer, at: datetime) -> _Compiled:
+def _answer(wanted: rules.Answer, at: datetime) -> Ids:
     """Of a question with several answers the newest response counts, all its answers."""
     since = at - timedelta(days=wanted.days) if wanted.days else LONG_AGO
-    asked = "code = %s" if wanted.code else f"number {wanted.comparison} %s"
-    value = wanted.code or wanted.number
-    return _listed(_LATEST_ANSWER.format(asked=asked), [wanted.questionnaire, wanted.link_id, value, since])
+    rows = NewestAnswer.objects.unscoped(WITHIN).filter(
+        questionnaire_url=wanted.questionnaire, link_id=wanted.link_id, answered_at__gte=since
+    )
+    if wanted.code:
+        return _ids(rows.filter(code=wanted.code))
+    return _ids(rows.filter(**{f"number__{LOOKUPS[wanted.comparison]}": wanted.number}))
 
 
-def _listed(sql: str, params: list[object]) -> _Compiled:
-    """Patient ids from a statement of our own; its parameters stay parameters."""
-    chosen = RawSQL(sql, params)
-    return _Compiled(ids=Patient.objects.unscoped(WITHIN).filter(pk__in=chosen).order_by().values("pk"), raw=chosen)
-
-
-def _tag(wanted: rules.Tag, at: datetime) -> _Compiled:
+def _tag(wanted: rules.Tag, at: datetime) -> Ids:
     return _ids(PatientTag.objects.unscoped(WITHIN).filter(tag__in=wanted.tags))
 
 
-def _plan(wanted: rules.Plan, at: datetime) -> _Compiled:
+def _plan(wanted: rules.Plan, at: datetime) -> Ids:
     rows = CarePlan.objects.unscoped(WITHIN).filter(status__in=wanted.states)
     return _ids(rows.filter(definition_url=wanted.url) if wanted.url else rows)
 
 
-def _ids(rows: QuerySet[Any, Any]) -> _Compiled:
-    return _Compiled(ids=rows.order_by().values("patient_id"))
+def _ids(rows: QuerySet[Any, Any]) -> Ids:
+    return rows.order_by().values("patient_id")
 
 
-_COMPILERS: dict[str, Callable[[Any, datetime], _Compiled]] = {
+_COMPILERS: dict[str, Callable[[Any, datetime], Q | Ids]] = {
     "diagnosis": _diagnosis, "operation": _operation, "stay": _stay, "age": _age, "sex": _sex, "risk": _risk,
     "result": _result, "answer": _answer, "tag": _tag, "plan": _plan,
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """A cohort as data: groups of conditions, read from what a form or a file says, with every fault named.
 
-A patient belongs to it when every group holds: `all` of its conditions, `any` of them, or `none`. So AND, OR and NOT
-are there, and every definition can be read aloud as sentences.
+A patient belongs to it when every group holds: `all` of its conditions, `any` of them, or `none`. A group may stand among
+the conditions of another one, three levels deep. So AND, OR and NOT are there, and every definition can be read aloud.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PLAN_STATES = ("active", "on-hold", "completed", "revoked")
 OLDEST = 130  # years
 LONGEST = 36_500  # days back
 MOST = 30  # conditions in one definition: more cannot be read, and the question would take too long
+DEEPEST = 3  # groups inside groups: deeper sentences cannot be understood any more
 MOST_VALUES = 60  # codes or tags in one condition
 
 
@@ -159,10 +160,20 @@ Condition = Diagnosis | Operation | Stay | Age | Sex | Risk | Result | Answer | 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Conditions that hold together: all, any or none of them."""
+    """Conditions, or groups of them, that hold together: all, any or none. An empty group says nothing."""
 
     mode: Mode
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Part, ...]
+
+
+Part = Condition | Group
+
+
+def leaves(part: Part) -> tuple[Condition, ...]:
+    """Every single condition of it, however deep it stands."""
+    if not isinstance(part, Group):
+        return (part,)
+    return tuple(leaf for one in part.conditions for leaf in leaves(one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +185,20 @@ class Definition:
     @property
     def is_everyone(self) -> bool:
         """No condition at all: that would be every patient there is."""
-        return not any(group.conditions for group in self.groups)
+        return not self.conditions
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every single condition, however deep it stands."""
+        return tuple(leaf for group in self.groups for leaf in leaves(group))
 
     @property
     def only_excludes(self) -> bool:
-        return not self.is_everyone and all(g.mode == "none" for g in self.groups if g.conditions)
+        return not self.is_everyone and all(g.mode == "none" for g in self.groups if leaves(g))
 
     def as_json(self) -> dict[str, object]:
         """As stored; `parse` of it gives the same definition back."""
-        return {
-            "groups": [
-                {"mode": group.mode, "conditions": [_json(condition) for condition in group.conditions]}
-                for group in self.groups
-            ]
-        }
+        return {"groups": [_json(group) for group in self.groups]}
 
 
 Fields = Mapping[str, object]
@@ -200,14 +211,14 @@ def parse(raw: object) -> Definition:
     if not isinstance(groups, Sequence) or isinstance(groups, str):
         raise BadDefinition([Fault("groups", "missing")])
     read = [_group(group, f"groups.{n}", faults) for n, group in enumerate(groups)]
-    if sum(len(group.conditions) for group in read) > MOST:
+    if sum(len(leaves(group)) for group in read) > MOST:
         faults.append(Fault("groups", "too-many"))
     if faults:
         raise BadDefinition(faults)
     return Definition(tuple(read))
 
 
-def _group(raw: object, place: str, faults: list[Fault]) -> Group:
+def _group(raw: object, place: str, faults: list[Fault], depth: int = 1) -> Group:
     if not isinstance(raw, Mapping):
         faults.append(Fault(place, "missing"))
         return Group("all", ())
@@ -219,14 +230,25 @@ def _group(raw: object, place: str, faults: list[Fault]) -> Group:
     if not isinstance(told, Sequence) or isinstance(told, str):
         faults.append(Fault(f"{place}.conditions", "missing"))
         told = ()
-    found = []
+    found: list[Part] = []
     for n, one in enumerate(told):
         here = f"{place}.conditions.{n}"
+        if _is_group(one):
+            if depth < DEEPEST:
+                found.append(_group(one, here, faults, depth + 1))
+            else:
+                faults.append(Fault(here, "too-deep"))
+            continue
         try:
             found.append(_condition(one))
         except _Wrong as wrong:
             faults.append(Fault(f"{here}.{wrong.field}", wrong.code))
     return Group(mode, tuple(found))
+
+
+def _is_group(raw: object) -> bool:
+    """A group has conditions and no kind of its own."""
+    return isinstance(raw, Mapping) and "kind" not in raw and "conditions" in raw
 
 
 def _condition(raw: object) -> Condition:
@@ -314,7 +336,13 @@ READERS: Mapping[str, Callable[[Fields], Condition]] = {
 KINDS = tuple(READERS)
 
 
-def _json(condition: Condition) -> dict[str, object]:
+def _json(part: Part) -> dict[str, object]:
+    if isinstance(part, Group):
+        return {"mode": part.mode, "conditions": [_json(one) for one in part.conditions]}
+    return _condition_json(part)
+
+
+def _condition_json(condition: Condition) -> dict[str, object]:
     told: dict[str, object] = {"kind": condition.kind}
     for name, value in asdict(condition).items():
         if name == "codes":
