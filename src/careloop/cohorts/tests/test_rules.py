@@ -250,8 +250,8 @@ def test_what_names_a_person_is_classed_so():
 
 
 def test_tasks_may_be_worked_on_as_tasks_and_as_their_patients():
-    assert {work.verb for work in bulk.works_on("task")} == {"assign", "close", "send", "enrol", "tag"}
-    assert {work.verb for work in bulk.works_on("patient")} == {"send", "enrol", "tag"}
+    assert {work.verb for work in bulk.works_on("task")} == {"assign", "close", "send", "letter", "enrol", "tag"}
+    assert {work.verb for work in bulk.works_on("patient")} == {"send", "letter", "enrol", "tag"}
 
 
 def test_a_number_is_exact():
