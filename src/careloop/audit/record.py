@@ -12,8 +12,9 @@ from django.utils.module_loading import import_string
 
 from careloop.audit.events import AccessDenied, ListSeen, RecordSeen
 from careloop.audit.models import AuditEvent
-from careloop.kernel.actions import action, ledger
+from careloop.kernel.actions import action, ledger, write_at_end
 from careloop.kernel.events import Event
+from careloop.kernel.jobs import defer_events
 from careloop.kernel.viewer import Viewer
 
 
@@ -23,15 +24,23 @@ def record(event: Event, *, by: Viewer) -> None:
 
 
 def record_all(events: Iterable[Event], *, by: Viewer) -> None:
-    """Many facts in one statement. Each fact's reactions are queued as rows of the same transaction."""
+    """Many facts. They and their reactions are written once, at the end of the outermost action's transaction."""
     facts = list(events)
     if not facts:
         return
     ledger(facts[0].name()).records += len(facts)
-    AuditEvent.objects.bulk_create([_row(fact, by) for fact in facts])
-    for fact in facts:
+    write_at_end(_write, [(fact, by) for fact in facts])
+
+
+def _write(told: list[tuple[Event, Viewer]]) -> None:
+    """Facts and the jobs that follow them: rolled back together, run after the commit, in the order they happened."""
+    AuditEvent.objects.bulk_create([_row(fact, by) for fact, by in told])
+    following: dict[Any, list[dict[str, Any]]] = {}
+    for fact, __ in told:
         for job in _reactions()[type(fact)]:
-            job.defer(event=fact.payload())  # rolled back together, run after commit
+            following.setdefault(job, []).append(fact.payload())
+    for job, payloads in following.items():
+        defer_events(job, payloads)
 
 
 @action

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class WriteOutsideAction(RuntimeError):
@@ -26,10 +27,22 @@ class NothingRecorded(RuntimeError):
 
 @dataclass(slots=True)
 class Ledger:
-    """What one action did so far: rows changed and facts recorded."""
+    """What one action did so far: rows changed, facts recorded, and what is written in one go at the end."""
 
     writes: int = 0
     records: int = 0
+    is_action: bool = True
+    at_end: dict[Callable[[list[Any]], None], list[Any]] = field(default_factory=dict)
+
+    def pass_on(self, to: Ledger) -> None:
+        """An inner action went well: the outermost one writes for it."""
+        for write, items in self.at_end.items():
+            to.at_end.setdefault(write, []).extend(items)
+
+    def write_out(self) -> None:
+        """The outermost action is about to commit."""
+        for write, items in self.at_end.items():
+            write(items)
 
 
 _ledger: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
@@ -44,16 +57,20 @@ def action(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        mine = Ledger()
+        mine, outer = Ledger(), _ledger.get()
         token = _ledger.set(mine)
         try:
             with transaction.atomic():
                 result = function(*args, **kwargs)
                 if mine.writes and not mine.records:
                     raise NothingRecorded(f"{function.__module__}.{function.__name__} wrote but recorded nothing")
-                return result
+                if outer is None or not outer.is_action:
+                    mine.write_out()
         finally:
             _ledger.reset(token)
+        if outer is not None and outer.is_action:
+            mine.pass_on(outer)  # only now: what a savepoint took back leaves nothing behind
+        return result
 
     run.is_action = True  # type: ignore[attr-defined]
     return run
@@ -73,6 +90,19 @@ def ledger(what: str) -> Ledger:
     return current
 
 
+def write_at_end(write: Callable[[list[T]], None], items: Sequence[T]) -> None:
+    """Have `write` called once with everything the outermost action gathered, last in its transaction.
+
+    Twenty messages or a hundred contacts then cost one statement for all their facts. What an inner action gathered
+    before it failed is forgotten with its rows. Outside an action (`seeding`) it is written at once.
+    """
+    current = ledger(write.__name__)
+    if current.is_action:
+        current.at_end.setdefault(write, []).extend(items)
+    else:
+        write(list(items))
+
+
 def wrote(table: str, rows: int) -> None:
     """Count rows changed by hand-written SQL, so that such an action must record too."""
     ledger(table).writes += rows
@@ -81,7 +111,7 @@ def wrote(table: str, rows: int) -> None:
 @contextmanager
 def seeding() -> Iterator[None]:
     """For factories and bulk demo data only: write without an action."""
-    token = _ledger.set(Ledger())
+    token = _ledger.set(Ledger(is_action=False))
     try:
         yield
     finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -10,6 +11,8 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from careloop.kernel.errors import DeliveryFailed, Refused
+
+log = logging.getLogger(__name__)
 
 Job = Any  # procrastinate's Task is generic over a signature we do not use; callers only `.defer(**ids)`
 
@@ -22,6 +25,35 @@ def job(*, queue: str = "default", attempts: int = 5) -> Callable[[Callable[...,
         return app.task(queue=queue, retry=retry, name=_name(function))(_domain_says_no_is_an_end(function))
 
     return declare
+
+
+def gathering_job(*, most: int, queue: str = "default", attempts: int = 5) -> Callable[[Callable[..., None]], Job]:
+    """Declare a job whose action takes many facts for the price of one: it receives `events`, at most `most`.
+
+    The facts of one commit come together, so twenty discharges are judged in one transaction. When a gathered run
+    fails or is refused, each of its facts is queued alone: the one at fault falls alone.
+    """
+
+    def declare(function: Callable[..., None]) -> Job:
+        retry = RetryStrategy(max_attempts=attempts, exponential_wait=4)
+        task = app.task(queue=queue, retry=retry, name=_name(function))(_alone_when_it_fails(function))
+        _MOST[task.name] = most
+        return task
+
+    return declare
+
+
+_MOST: dict[str, int] = {}
+
+
+def defer_events(job: Job, payloads: Sequence[dict[str, Any]]) -> None:
+    """Queue a job for each of these facts, or as few as it gathers, in one statement of the running transaction."""
+    most = _MOST.get(job.name)
+    if most is None:
+        job.batch_defer(*[{"event": payload} for payload in payloads])
+    else:
+        portions = [list(payloads[start : start + most]) for start in range(0, len(payloads), most)]
+        job.batch_defer(*[{"events": portion} for portion in portions])
 
 
 def periodic(cron: str, *, queue: str = "default") -> Callable[[Callable[..., None]], Job]:
@@ -48,5 +80,21 @@ def _domain_says_no_is_an_end(function: Callable[..., None]) -> Callable[..., No
         except DeliveryFailed as failure:
             if not failure.permanent:
                 raise
+
+    return run
+
+
+def _alone_when_it_fails(function: Callable[..., None]) -> Callable[..., None]:
+    guarded = _domain_says_no_is_an_end(function)
+
+    @wraps(function)
+    def run(*, events: list[dict[str, Any]]) -> None:
+        if len(events) < 2:
+            return guarded(events=events)
+        try:
+            function(events=events)
+        except Exception as error:
+            log.warning("%s: %d facts are tried one by one (%s)", _name(function), len(events), type(error).__name__)
+            app.tasks[_name(function)].batch_defer(*[{"events": [one]} for one in events])
 
     return run

@@ -12,7 +12,7 @@ from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
 from careloop.batches.rules import Item
-from careloop.kernel.jobs import job, periodic
+from careloop.kernel.jobs import gathering_job, job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.plans import actions
 from careloop.plans.models import CarePlan, PlanDefinition
@@ -21,16 +21,11 @@ from careloop.plans.reads import due, replaying
 BATCH = 500
 
 
-@job()
-def enrol_after_discharge(*, event: dict[str, Any]) -> None:
-    """EncounterFinished: judge the discharge."""
-    _enrol(event, "plans.enrol_after_discharge")
-
-
-@job()
-def reconsider_enrolment(*, event: dict[str, Any]) -> None:
-    """ConditionsReplaced, ProceduresReplaced: codes often come after the discharge; judge it again."""
-    _enrol(event, "plans.reconsider_enrolment")
+@gathering_job(most=50)
+def judge_discharges(*, events: list[dict[str, Any]]) -> None:
+    """EncounterFinished: judge the discharge. ConditionsReplaced, ProceduresReplaced: codes often come after it; again."""
+    ids = sorted({UUID(event["encounter_id"]) for event in events})
+    actions.enrol_discharges(encounter_ids=ids, at=timezone.now(), by=Viewer.system("plans.judge_discharges"))
 
 
 @job()
@@ -179,10 +174,6 @@ def end_plans(timestamp: int) -> None:
     for ids in due.active_plan_batches(BATCH):
         actions.end_due_plans(care_plan_ids=ids, at=at, by=by)
         actions.derive_next(care_plan_ids=ids, at=at, by=by)  # heals whatever a lost job left undone
-
-
-def _enrol(event: dict[str, Any], name: str) -> None:
-    actions.enrol_discharges(encounter_ids=[UUID(event["encounter_id"])], at=timezone.now(), by=Viewer.system(name))
 
 
 @job(attempts=2)

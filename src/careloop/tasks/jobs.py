@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from careloop.kernel.jobs import job, periodic
+from careloop.kernel.jobs import gathering_job, job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import actions
 
@@ -32,10 +32,10 @@ def flag_self_report(*, event: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
-@job()
-def weigh_requested(*, event: dict[str, Any]) -> None:
+@gathering_job(most=50)
+def weigh_requested(*, events: list[dict[str, Any]]) -> None:
     """New tasks whose window is open already get their whole weight at once."""
-    ids = [UUID(task_id) for task_id in event.get("task_ids", ())]
+    ids = [UUID(task_id) for event in events for task_id in event.get("task_ids", ())]
     actions.refresh_priorities(at=timezone.now(), by=Viewer.system("tasks.weigh_requested"), task_ids=ids)
 
 

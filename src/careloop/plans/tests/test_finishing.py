@@ -91,8 +91,7 @@ def now() -> datetime:
 def test_the_life_of_a_discharge_by_its_jobs(scene: Scene, now: datetime) -> None:
     stay = scene.discharge(procedures=("36.06",), at=now, operated_at=now)
     event = {"encounter_id": str(stay.pk), "patient_id": str(stay.patient_id)}
-    jobs.enrol_after_discharge.func(event=event)
-    jobs.reconsider_enrolment.func(event=event)
+    jobs.judge_discharges.func(events=[event, event])
     plan = CarePlan.objects.unscoped("test").get()
     assert plan.is_active
     again = scene.admit(stay.patient, at=now)

@@ -1,0 +1,180 @@
+"""What an action gathers is written once, at its end; what a savepoint took back leaves nothing."""
+
+import json
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from careloop.accounts.events import PasswordChanged, SignedIn
+from careloop.audit.models import AuditEvent
+from careloop.audit.record import record
+from careloop.kernel.actions import WriteOutsideAction, action, seeding, write_at_end
+from careloop.kernel.errors import Refused
+from careloop.kernel.jobs import defer_events, gathering_job
+from careloop.kernel.viewer import Viewer
+from careloop.patients.events import ConditionsReplaced, EncounterFinished, PatientDied, ProceduresReplaced
+
+pytestmark = pytest.mark.django_db
+BY = Viewer.system("test")
+PERSON, STAY, WHO = uuid4(), uuid4(), uuid4()
+
+
+class Broken(Refused):
+    code = "broken"
+
+
+def finished() -> EncounterFinished:
+    return EncounterFinished(patient_id=PERSON, encounter_id=STAY, cycle=1)
+
+
+@action
+def one(*, fact, by, fails=False):
+    record(fact, by=by)
+    if fails:
+        raise Broken
+
+
+@action
+def outer(*, facts, by, fails_after=False, inner_fails=()):
+    for number, fact in enumerate(facts):
+        try:
+            one(fact=fact, fails=number in inner_fails, by=by)
+        except Broken:
+            continue
+    if fails_after:
+        raise Broken
+
+
+def names() -> list[str]:
+    return list(AuditEvent.objects.order_by("id").values_list("name", flat=True))
+
+
+def jobs() -> list[tuple[str, dict]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT task_name, args FROM procrastinate_jobs ORDER BY id")
+        return [
+            (name.rsplit(".", 1)[-1], json.loads(args) if isinstance(args, str) else args)
+            for name, args in cursor.fetchall()
+        ]
+
+
+def test_facts_of_inner_actions_are_one_statement():
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        outer(
+            facts=[
+                SignedIn(practitioner_id=WHO),
+                PasswordChanged(practitioner_id=uuid4()),
+                SignedIn(practitioner_id=WHO),
+            ],
+            by=BY,
+        )
+    assert len([q for q in captured.captured_queries if "audit_auditevent" in q["sql"]]) == 1
+    assert names() == ["accounts.SignedIn", "accounts.PasswordChanged", "accounts.SignedIn"]
+
+
+def test_an_inner_action_that_failed_leaves_no_fact_and_no_job():
+    outer(facts=[finished(), finished(), SignedIn(practitioner_id=WHO)], inner_fails=(1,), by=BY)
+    assert names() == ["patients.EncounterFinished", "accounts.SignedIn"]
+    assert [len(args["events"]) for __, args in jobs()] == [1]
+
+
+def test_an_outer_action_that_failed_leaves_nothing():
+    with pytest.raises(Broken):
+        outer(facts=[finished()], fails_after=True, by=BY)
+    assert (names(), jobs()) == ([], [])
+
+
+def test_the_next_action_starts_empty():
+    with pytest.raises(Broken):
+        outer(facts=[SignedIn(practitioner_id=WHO)], fails_after=True, by=BY)
+    outer(facts=[finished()], by=BY)
+    assert names() == ["patients.EncounterFinished"]
+
+
+def test_kinds_of_fact_that_wake_the_same_job_share_it():
+    same = {"patient_id": PERSON, "encounter_id": STAY}
+    outer(facts=[ConditionsReplaced(**same), finished(), ProceduresReplaced(**same)], by=BY)
+    ((name, args),) = jobs()
+    assert (name, len(args["events"])) == ("judge_discharges", 3)
+
+
+def test_a_job_of_single_facts_gets_each_alone():
+    outer(facts=[PatientDied(patient_id=uuid4()), PatientDied(patient_id=uuid4())], by=BY)
+    assert [name for name, __ in jobs()] == ["stop_for_death"] * 4  # of plans twice, of public health twice
+    assert all(set(args) == {"event"} for __, args in jobs())
+
+
+def test_while_seeding_it_is_written_at_once():
+    written = []
+    with seeding():
+        write_at_end(written.extend, [1, 2])
+        assert written == [1, 2]
+        one(fact=SignedIn(practitioner_id=WHO), by=BY)
+        assert names() == ["accounts.SignedIn"]
+
+
+def test_outside_an_action_nothing_is_gathered():
+    with pytest.raises(WriteOutsideAction):
+        write_at_end([].extend, [1])
+
+
+# --- jobs that gather -----------------------------------------------------------------------------------------------
+
+RAN: list[list[int]] = []
+POISON: set[int] = set()
+REFUSED: set[int] = set()
+
+
+@gathering_job(most=3)
+def collect(*, events):
+    numbers = [event["n"] for event in events]
+    if POISON & set(numbers):
+        raise RuntimeError("poison")
+    if REFUSED & set(numbers):
+        raise Broken
+    RAN.append(numbers)
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    for kept in (RAN, POISON, REFUSED):
+        kept.clear()
+
+
+def queued() -> list[list[int]]:
+    return [[event["n"] for event in args["events"]] for __, args in jobs()]
+
+
+@pytest.mark.parametrize(("count", "portions"), [(1, [1]), (3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
+def test_portions(count, portions):
+    defer_events(collect, [{"n": n} for n in range(count)])
+    assert [len(portion) for portion in queued()] == portions
+    assert [n for portion in queued() for n in portion] == list(range(count))
+
+
+def test_together_when_all_is_well():
+    collect.func(events=[{"n": 1}, {"n": 2}])
+    assert (RAN, queued()) == ([[1, 2]], [])
+
+
+@pytest.mark.parametrize("trouble", [POISON, REFUSED])
+def test_one_at_fault_falls_alone(trouble):
+    trouble.add(2)
+    collect.func(events=[{"n": 1}, {"n": 2}, {"n": 3}])
+    assert (RAN, queued()) == ([], [[1], [2], [3]])
+    collect.func(events=[{"n": 1}])
+    collect.func(events=[{"n": 3}])
+    assert RAN == [[1], [3]]
+
+
+def test_alone_a_refusal_ends_it_and_a_fault_is_tried_again():
+    REFUSED.add(1)
+    collect.func(events=[{"n": 1}])
+    POISON.add(2)
+    with pytest.raises(RuntimeError):
+        collect.func(events=[{"n": 2}])
+    assert queued() == []
