@@ -95,6 +95,7 @@ def _alone_when_it_fails(function: Callable[..., None]) -> Callable[..., None]:
             function(events=events)
         except Exception as error:
             log.warning("%s: %d facts are tried one by one (%s)", _name(function), len(events), type(error).__name__)
-            app.tasks[_name(function)].batch_defer(*[{"events": [one]} for one in events])
+            alone: list[Any] = [{"events": [one]} for one in events]
+            app.tasks[_name(function)].batch_defer(*alone)
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -19,7 +20,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients import actions as patients
 from careloop.patients.models import Encounter, Patient, PatientIdentifier
-from careloop.patients.rules import IdentifierData, VisitData
+from careloop.patients.rules import IdentifierData, PersonData, VisitData
 from careloop.patients.rules.identifiers import read_identifier
 
 
@@ -46,15 +47,47 @@ def apply_facts(*, facts: Facts, directory: Directory, at: datetime, by: Viewer)
         apply_locations(records=facts.locations, directory=directory, facility=facts.facility, at=at, by=by)
     if facts.person is None:
         return None
-    where = _where(facts, directory)
-    person = facts.person
-    if (doctor := directory.person(facts.family_doctor)) is not None:
-        person = replace(person, family_doctor_id=doctor)
-    patient = patients.upsert_patient(person=person, source=facts.source, at=at, by=by)
-    encounter = _encounter(facts, patient, where, directory, at, by)
-    _apply_sets(facts, patient, encounter, directory, at, by)
-    _apply_additions(facts, patient, encounter, directory, at, by)
-    return patient.pk
+    (patient_id,) = apply_together(several=[facts], directory=directory, at=at, by=by)
+    return patient_id
+
+
+@action
+def apply_together(*, several: Sequence[Facts], directory: Directory, at: datetime, by: Viewer) -> list[UUID]:
+    """Write messages about persons, each kind of row in one statement; their patients, in order. All or none.
+
+    Refuses like `apply_facts`; the caller then applies them one by one.
+    """
+    places = [_where(facts, directory) for facts in several]
+    people = [patients.Told(_person(facts, directory), facts.source) for facts in several]
+    rows = patients.upsert_patients(people=people, at=at, by=by)
+    encounters = _encounters(several, rows, places, directory, at, by)
+    diagnoses = [
+        patients.ToldDiagnoses(encounter, facts.diagnoses)
+        for facts, encounter in zip(several, encounters, strict=True)
+        if encounter is not None and facts.diagnoses is not None
+    ]
+    patients.replace_conditions_of(told=diagnoses, at=at, by=by)
+    for facts, patient, encounter in zip(several, rows, encounters, strict=True):
+        _apply_procedures(facts, patient, encounter, directory, at, by)
+        _apply_additions(facts, patient, encounter, directory, at, by)
+    return [patient.pk for patient in rows]
+
+
+def can_go_together(facts: Facts, directory: Directory) -> bool:
+    """A message about one person, in a place we know; merges and master files keep their own way."""
+    if facts.person is None or facts.merges or facts.staff or facts.locations:
+        return False
+    try:
+        _where(facts, directory)
+    except CannotApply:
+        return False
+    return True
+
+
+def _person(facts: Facts, directory: Directory) -> PersonData:
+    assert facts.person is not None
+    doctor = directory.person(facts.family_doctor)
+    return replace(facts.person, family_doctor_id=doctor) if doctor is not None else facts.person
 
 
 def _where(facts: Facts, directory: Directory) -> Where:
@@ -70,23 +103,37 @@ def _where(facts: Facts, directory: Directory) -> Where:
     raise CannotApply(UNKNOWN_DEPARTMENT, where)
 
 
-def _encounter(
-    facts: Facts, patient: Patient, where: Where, directory: Directory, at: datetime, by: Viewer
-) -> Encounter | None:
-    """The visit the message is about, or the one it only names (which a result must not create)."""
-    visit = facts.visit
-    if visit is None:
-        return None
-    if not facts.visit_is_told:
-        return _known_encounter(visit, patient)
-    told = replace(
-        visit,
+def _encounters(
+    several: Sequence[Facts],
+    rows: Sequence[Patient],
+    places: Sequence[Where],
+    directory: Directory,
+    at: datetime,
+    by: Viewer,
+) -> list[Encounter | None]:
+    """The visits the messages are about, or the ones they only name (which a result must not create)."""
+    stays = {
+        number: patients.Stay(rows[number], _visit(facts, places[number], directory), facts.source)
+        for number, facts in enumerate(several)
+        if facts.visit is not None and facts.visit_is_told
+    }
+    told = patients.upsert_encounters(stays=list(stays.values()), at=at, by=by) if stays else []
+    found: dict[int, Encounter | None] = dict(zip(stays, told, strict=True))
+    for number, facts in enumerate(several):
+        if facts.visit is not None and number not in found:
+            found[number] = _known_encounter(facts.visit, rows[number])
+    return [found.get(number) for number in range(len(several))]
+
+
+def _visit(facts: Facts, where: Where, directory: Directory) -> VisitData:
+    assert facts.visit is not None
+    return replace(
+        facts.visit,
         department_id=where.department_id,
         ward_id=where.ward_id,
         department_text=facts.place.text[:120] or None,
         attending_id=directory.person(facts.attending),
     )
-    return patients.upsert_encounter(patient=patient, visit=told, source=facts.source, at=at, by=by)
 
 
 def _known_encounter(visit: VisitData, patient: Patient) -> Encounter | None:
@@ -97,28 +144,23 @@ def _known_encounter(visit: VisitData, patient: Patient) -> Encounter | None:
     )
 
 
-def _apply_sets(
+def _apply_procedures(
     facts: Facts, patient: Patient, encounter: Encounter | None, directory: Directory, at: datetime, by: Viewer
 ) -> None:
-    """Diagnoses and operations replace those of the visit; None means the message was silent."""
-    if encounter is None:
+    """Operations replace those of the visit; None means the message was silent."""
+    if encounter is None or facts.procedures is None:
         return
-    if facts.diagnoses is not None:
-        patients.replace_conditions(
-            encounter=encounter, patient=patient, diagnoses=facts.diagnoses, source=facts.source, at=at, by=by
+    procedures = tuple(
+        replace(
+            each.procedure,
+            performer_id=directory.person(each.surgeon),
+            performer_text=each.surgeon.name if each.surgeon else "",
         )
-    if facts.procedures is not None:
-        procedures = tuple(
-            replace(
-                each.procedure,
-                performer_id=directory.person(each.surgeon),
-                performer_text=each.surgeon.name if each.surgeon else "",
-            )
-            for each in facts.procedures
-        )
-        patients.replace_procedures(
-            encounter=encounter, patient=patient, procedures=procedures, source=facts.source, at=at, by=by
-        )
+        for each in facts.procedures
+    )
+    patients.replace_procedures(
+        encounter=encounter, patient=patient, procedures=procedures, source=facts.source, at=at, by=by
+    )
 
 
 def _apply_additions(

@@ -9,11 +9,11 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from careloop.audit.record import record, record_all
 from careloop.integration import events, reads
-from careloop.integration.actions.apply import CannotApply, apply_facts
+from careloop.integration.actions.apply import CannotApply, apply_facts, apply_together, can_go_together
 from careloop.integration.actions.directory import Directory
 from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
@@ -95,14 +95,15 @@ class _Work:
 def process_batch(*, limit: int, at: datetime, by: Viewer) -> Processed:
     """Claim up to `limit` messages, oldest first and one a patient, and apply them.
 
-    Applied and marked done in the same transaction: a crash leaves them waiting, never half-written. Each message is
-    a savepoint: a wrong one falls alone, and only later messages of the same patient wait for it.
+    Applied and marked done in the same transaction: a crash leaves them waiting, never half-written. Messages about
+    persons are written together; when that fails, each is a savepoint: a wrong one falls alone, and only later
+    messages of the same patient wait for it.
     """
     claimed = _claim(limit, at)
     if not claimed:
         return Processed()
     directory = Directory.for_facts([work.outcome for work in claimed if isinstance(work.outcome, Facts)], by=by)
-    for work in claimed:
+    for work in _left_over(claimed, directory, at, by):
         _apply(work, directory, at, by)
     _finish(claimed, at)
     counts = {state: sum(work.state == state for work in claimed) for state in ("done", "ignored", "retry", "dead")}
@@ -135,6 +136,24 @@ def _read(raw: bytes, here: Site) -> Outcome:
     except Exception as error:
         log.exception("a message could not be read")
         return Unusable(UNEXPECTED, type(error).__name__)
+
+
+def _left_over(claimed: Sequence[_Work], directory: Directory, at: datetime, by: Viewer) -> list[_Work]:
+    """Write together what may be written together (the claim holds one message a patient); the rest goes one by one."""
+    several = [(work, work.outcome) for work in claimed if isinstance(work.outcome, Facts)]
+    several = [(work, facts) for work, facts in several if can_go_together(facts, directory)]
+    together = [work for work, __ in several]
+    try:
+        ids = apply_together(several=[facts for __, facts in several], directory=directory, at=at, by=by)
+    except (Refused, DatabaseError, InterfaceError) as error:
+        log.info("%d messages are applied one by one (%s)", len(together), type(error).__name__)
+        return list(claimed)
+    except Exception:
+        log.exception("%d messages could not be applied together", len(together))
+        return list(claimed)
+    for work, patient_id in zip(together, ids, strict=True):
+        work.patient_id = patient_id
+    return [work for work in claimed if work not in together]
 
 
 def _apply(work: _Work, directory: Directory, at: datetime, by: Viewer) -> None:

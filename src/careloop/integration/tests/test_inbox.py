@@ -297,7 +297,7 @@ class TestOrder:
 class TestFailing:
     def test_backs_off_and_gives_up_with_a_reason(self, cast: Cast, monkeypatch: Any) -> None:
         receive(adt("A01"))
-        monkeypatch.setattr(process_module, "apply_facts", raising(OperationalError("lost")))
+        fail_always(monkeypatch, OperationalError("lost"))
         at, waits = AT, []
         for _ in range(MAX_ATTEMPTS):
             assert run(at=at).total == 1
@@ -325,7 +325,7 @@ class TestFailing:
         from careloop.patients import actions as patients
 
         receive(adt("A03"))
-        monkeypatch.setattr(patients, "upsert_encounter", raising(RuntimeError("in the middle")))
+        monkeypatch.setattr(patients, "upsert_encounters", raising(RuntimeError("in the middle")))
         run()
         assert not Patient.objects.unscoped("test").filter(name="周国强").exists()
 
@@ -451,19 +451,33 @@ def raising(error: Exception) -> Any:
     return fail
 
 
+def fail_always(monkeypatch: Any, error: Exception) -> None:
+    """Nothing can be applied, neither with others nor alone."""
+    monkeypatch.setattr(process_module, "apply_facts", raising(error))
+    monkeypatch.setattr(process_module, "apply_together", raising(error))
+
+
 def fail_once(monkeypatch: Any, event: str, number: str, error: Exception | None = None) -> None:
-    """Applying this event of this patient fails the first time."""
-    real, left = process_module.apply_facts, [1]
+    """Applying this event of this patient fails with the others, and the first time alone."""
+    alone, together, left = process_module.apply_facts, process_module.apply_together, [1]
+
+    def is_meant(facts: Any) -> bool:
+        numbers = [each.value for each in facts.person.identifiers] if facts.person else []
+        return bool(left[0] and facts.event == event and number in numbers)
 
     def sometimes(**kwargs: Any) -> Any:
-        facts = kwargs["facts"]
-        numbers = [each.value for each in facts.person.identifiers] if facts.person else []
-        if left[0] and facts.event == event and number in numbers:
+        if is_meant(kwargs["facts"]):
             left[0] -= 1
             raise error or OperationalError("the connection was lost")
-        return real(**kwargs)
+        return alone(**kwargs)
+
+    def sometimes_together(**kwargs: Any) -> Any:
+        if any(is_meant(facts) for facts in kwargs["several"]):
+            raise error or OperationalError("the connection was lost")
+        return together(**kwargs)
 
     monkeypatch.setattr(process_module, "apply_facts", sometimes)
+    monkeypatch.setattr(process_module, "apply_together", sometimes_together)
 
 
 def replaced(**values: object) -> SimpleNamespace:

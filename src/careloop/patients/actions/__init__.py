@@ -34,19 +34,25 @@ from careloop.patients.actions.merging import (
 )
 from careloop.patients.actions.persons import (
     NoIdentifier,
+    Told,
     record_death,
     set_risk,
     set_sensitivity,
     upsert_patient,
+    upsert_patients,
     withdraw_death,
 )
 from careloop.patients.actions.results import store_allergies, store_document, store_medications, store_observations
 from careloop.patients.actions.seals import lift_seal, seal_records
 from careloop.patients.actions.visits import (
+    Stay,
+    ToldDiagnoses,
     VisitOfAnotherPatient,
     replace_conditions,
+    replace_conditions_of,
     replace_procedures,
     upsert_encounter,
+    upsert_encounters,
 )
 
 __all__ = [
@@ -63,6 +69,9 @@ __all__ = [
     "ReasonNeeded",
     "SCOPES",
     "SamePatient",
+    "Stay",
+    "Told",
+    "ToldDiagnoses",
     "UnknownConsentScope",
     "VisitOfAnotherPatient",
     "add_contact_point",
@@ -77,6 +86,7 @@ __all__ = [
     "note_knowledge",
     "record_death",
     "replace_conditions",
+    "replace_conditions_of",
     "replace_procedures",
     "report_contact_result",
     "retire_contact_point",
@@ -94,7 +104,9 @@ __all__ = [
     "store_observations",
     "unmerge_patients",
     "upsert_encounter",
+    "upsert_encounters",
     "upsert_patient",
+    "upsert_patients",
     "verify_contact_point",
     "withdraw_death",
 ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -44,35 +47,138 @@ class NoIdentifier(Refused):
     message = _("The message names no patient number, so it cannot be said who is meant.")
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One person as one sender (`source`) describes them."""
+
+    person: PersonData
+    source: str
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One told person on the way to a row."""
+
+    told: Told
+    numbers: list[Identifier]
+    found: list[PatientIdentifier] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[Identifier]:
+        return [number for number in self.numbers if is_key(number)]
+
+    def company(self) -> set[object]:
+        """What tells that another reading may mean the same patient."""
+        numbers: set[object] = {(number.system, number.type, number.value) for number in self.numbers}
+        known = {row.patient_id for row in self.found} | {row.patient.merged_into_id for row in self.found}
+        return numbers | (known - {None})
+
+    def owners(self) -> list[Patient]:
+        return _patients_of(self.found, self.numbers, self.told.person)
+
+
+@dataclass(slots=True)
+class _New:
+    """Rows to insert, each kind in one statement, and the facts they make."""
+
+    patients: list[Patient] = field(default_factory=list)
+    identifiers: list[PatientIdentifier] = field(default_factory=list)
+    relatives: list[RelatedPerson] = field(default_factory=list)
+    contacts: list[ContactPoint] = field(default_factory=list)
+    facts: list[Event] = field(default_factory=list)
+
+    def insert(self) -> None:
+        """In the order of their references."""
+        Patient.objects.bulk_create(self.patients)
+        PatientIdentifier.objects.bulk_create(self.identifiers, ignore_conflicts=True)
+        RelatedPerson.objects.bulk_create(self.relatives)
+        ContactPoint.objects.bulk_create(self.contacts, ignore_conflicts=True)
+
+
 @action
 def upsert_patient(*, person: PersonData, source: str, at: datetime, by: Viewer) -> Patient:
-    """The patient with these numbers, created or updated. Saying the same twice changes and records nothing.
+    """The patient with these numbers, created or updated; see `upsert_patients`."""
+    (patient,) = upsert_patients(people=[Told(person, source)], at=at, by=by)
+    return patient
+
+
+@action
+def upsert_patients(*, people: Sequence[Told], at: datetime, by: Viewer) -> list[Patient]:
+    """The patients with these numbers, created or updated, in the order told. Saying the same twice changes nothing.
 
     Found by any number that identifies (type MR, PI …; see `rules.identifiers.is_key`); a valid identity number finds
     a patient of the same name. Numbers of a merged patient lead to the survivor. Two messages that create the same
     patient at once take turns, so one row results. Numbers that belong to two patients open a duplicate to be checked.
-    Refuses a person without any identifying number.
+    Refuses a person without any identifying number. New people cost the same few statements, one or a hundred.
     """
-    told = _told_identifiers(person, on=at.date())
-    keys = [identifier for identifier in told if is_key(identifier)]
-    if not keys:
+    readings = [_Reading(told, _told_identifiers(told.person, on=at.date())) for told in people]
+    if not all(reading.keys for reading in readings):
         raise NoIdentifier
-    found = _find(told)
-    if not _patients_of(found, told, person):
-        wait_for_turn(*(f"patient:{i.system}|{i.type}|{i.value}" for i in keys))
-        found = _find(told)
-    owners = _patients_of(found, told, person)
+    patients: dict[int, Patient] = {}
+    _find(readings)
+    for number, wave in enumerate(_waves(readings)):
+        _look_up(wave, is_first=not number)
+        new = _New()
+        for reading in wave:
+            patients[id(reading)] = _settle(reading, new)
+        new.insert()
+        record_all(new.facts, by=by)
+    return [patients[id(reading)] for reading in readings]
+
+
+def _waves(readings: Sequence[_Reading]) -> list[list[_Reading]]:
+    """Portions in which nobody can be the same patient: who is told of twice is found the second time, in turn.
+
+    Two belong together when they share a number or a known patient, directly or by others between them.
+    """
+    waves: list[list[_Reading]] = []
+    together: dict[object, list[int]] = {}  # number or patient → how many of its company have a place already
+    for reading in readings:
+        companies = {id(box): box for key in reading.company() if (box := together.get(key)) is not None}
+        place = max((box[0] for box in companies.values()), default=0)
+        joined = [place + 1]
+        together |= {key: joined for key, box in together.items() if id(box) in companies}
+        together |= dict.fromkeys(reading.company(), joined)
+        waves += [[]] if place == len(waves) else []
+        waves[place].append(reading)
+    return waves
+
+
+def _look_up(wave: Sequence[_Reading], *, is_first: bool) -> None:
+    """Give everyone the known rows of their numbers. Whoever nobody knows takes their turn first, then looks again."""
+    if not is_first:
+        _find(wave)
+    unknown = [reading for reading in wave if not reading.owners()]
+    if unknown:
+        wait_for_turn(*(f"patient:{i.system}|{i.type}|{i.value}" for reading in unknown for i in reading.keys))
+        _find(unknown)
+
+
+def _settle(reading: _Reading, new: _New) -> Patient:
+    """One person: found or made, completed, and what follows from it."""
+    person, told, owners = reading.told.person, reading.numbers, reading.owners()
     is_new = not owners
-    patient = _create(person, told) if is_new else _survivor(owners[0])
-    facts: list[Event] = [events.PatientRegistered(patient_id=patient.pk)] if is_new else _update(patient, person, told)
-    added = _add_identifiers(patient, told, found, source=source)
-    facts += [] if is_new else added
-    facts += _suspect_duplicates(patient, owners[1:], reason="numbers-of-two-patients")
-    facts += _suspect_duplicates(patient, _other_owners(patient, found, told), reason="same-identity-number")
-    facts += _store_contacts(patient, person, source=source, is_new=is_new)
+    if is_new:
+        patient = _create(person, told)
+        new.patients.append(patient)
+        new.facts.append(events.PatientRegistered(patient_id=patient.pk))
+    else:
+        patient = _survivor(owners[0])
+        new.facts += _update(patient, person, told)
+    new.facts += _add_identifiers(patient, reading, new, is_new=is_new)
+    others = [(owner, "numbers-of-two-patients") for owner in owners[1:]]
+    others += [(owner, "same-identity-number") for owner in _other_owners(patient, reading.found, told)]
+    for other, reason in others:
+        new.facts += _suspect_duplicates(patient, [other], reason=reason)
+    new.facts += _store_contacts(patient, reading.told, new, is_new=is_new)
     if _is_newly_dead(patient, person):
-        facts += _die(patient, person.deceased_at if isinstance(person.deceased_at, datetime) else None)
-    record_all(facts, by=by)
+        patient.deceased, patient.deceased_at = (
+            True,
+            person.deceased_at if isinstance(person.deceased_at, datetime) else None,
+        )
+        if not is_new:
+            patient.save(update_fields=["deceased", "deceased_at", "updated_at"])
+        new.facts.append(events.PatientDied(patient_id=patient.pk))
     return patient
 
 
@@ -81,13 +187,17 @@ def _told_identifiers(person: PersonData, *, on: date) -> list[Identifier]:
     return list({(i.system, i.type, i.value): i for i in read if i.value}.values())
 
 
-def _find(told: Sequence[Identifier]) -> list[PatientIdentifier]:
+def _find(readings: Sequence[_Reading]) -> None:
     """Known numbers among the told ones, their patients locked against a second writer."""
-    wanted = Q()
-    for identifier in told:
-        wanted |= Q(system=identifier.system, type=identifier.type, value=identifier.value)
+    wanted = reduce(
+        or_, [Q(system=i.system, type=i.type, value=i.value) for reading in readings for i in reading.numbers]
+    )
     rows = PatientIdentifier.objects.unscoped(INTERFACE).filter(wanted).select_related("patient")
-    return list(rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id"))
+    locked = rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id")
+    known = {(row.system, row.type, row.value): row for row in locked}
+    for reading in readings:
+        mine = [known.get((i.system, i.type, i.value)) for i in reading.numbers]
+        reading.found = sorted((row for row in mine if row is not None), key=lambda row: (row.patient_id, row.pk))
 
 
 def _patients_of(found: Sequence[PatientIdentifier], told: Sequence[Identifier], person: PersonData) -> list[Patient]:
@@ -137,7 +247,6 @@ def _survivor(patient: Patient) -> Patient:
 def _create(person: PersonData, told: Sequence[Identifier]) -> Patient:
     patient = Patient()
     assign(patient, _columns(patient, person, told))
-    patient.save(force_insert=True)
     return patient
 
 
@@ -207,29 +316,19 @@ def _from_identity(values: dict[str, Any], numbers: Sequence[IdentityNumber], pe
     return filled | {"data_conflicts": conflicts}
 
 
-def _add_identifiers(
-    patient: Patient, told: Sequence[Identifier], found: Sequence[PatientIdentifier], *, source: str
-) -> list[Event]:
-    """Store the numbers that are new. One that belongs to somebody else stays theirs."""
-    known = {(row.system, row.type, row.value) for row in found}
-    new = [
+def _add_identifiers(patient: Patient, reading: _Reading, new: _New, *, is_new: bool) -> list[Event]:
+    """Keep the numbers that are new. One that belongs to somebody else stays theirs."""
+    known = {(row.system, row.type, row.value) for row in reading.found}
+    added = [
         PatientIdentifier(
-            patient=patient,
-            system=i.system,
-            type=i.type,
-            value=i.value,
-            last4=i.last4,
-            is_suspect=bool(i.problem),
-            suspect_reason=i.problem,
-            source=source[:80],
+            patient=patient, system=i.system, type=i.type, value=i.value, last4=i.last4, is_suspect=bool(i.problem),
+            suspect_reason=i.problem, source=reading.told.source[:80],
         )
-        for i in told
+        for i in reading.numbers
         if (i.system, i.type, i.value) not in known
-    ]
-    if not new:
-        return []
-    PatientIdentifier.objects.bulk_create(new, ignore_conflicts=True)
-    return [events.PatientUpdated(patient_id=patient.pk, fields=("identifiers",))]
+    ]  # fmt: skip
+    new.identifiers += added
+    return [events.PatientUpdated(patient_id=patient.pk, fields=("identifiers",))] if added and not is_new else []
 
 
 def _suspect_duplicates(patient: Patient, others: Iterable[Patient], *, reason: str) -> list[Event]:
@@ -246,23 +345,21 @@ def _suspect_duplicates(patient: Patient, others: Iterable[Patient], *, reason: 
     return facts
 
 
-def _store_contacts(patient: Patient, person: PersonData, *, source: str, is_new: bool) -> list[Event]:
+def _store_contacts(patient: Patient, told: Told, new: _New, *, is_new: bool) -> list[Event]:
     """Relatives and numbers the sender knows. What is known already stays: evidence is never thrown away."""
+    person = told.person
     if not person.phones and not person.related:
         return []
-    relatives, new_relatives, changed_relatives = related_rows(
-        patient, person.related or (), source=source, is_new=is_new
-    )
-    RelatedPerson.objects.bulk_create(new_relatives)
-    for relative in changed_relatives:
+    relatives, added, altered = related_rows(patient, person.related or (), source=told.source, is_new=is_new)
+    for relative in altered:
         relative.save()
-    points = contact_rows(patient, person, relatives, source=source, is_new=is_new)
-    ContactPoint.objects.bulk_create(points, ignore_conflicts=True)
+    points = contact_rows(patient, person, relatives, source=told.source, is_new=is_new)
+    new.relatives += added
+    new.contacts += points
     if is_new:
         return []
     facts: list[Event] = [
-        events.RelatedPersonChanged(patient_id=patient.pk, related_person_id=r.pk)
-        for r in (*new_relatives, *changed_relatives)
+        events.RelatedPersonChanged(patient_id=patient.pk, related_person_id=r.pk) for r in (*added, *altered)
     ]
     return facts + [
         events.ContactPointChanged(patient_id=patient.pk, contact_point_id=p.pk, what="added") for p in points

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import reduce
+from operator import or_
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
@@ -23,6 +27,7 @@ from careloop.patients.rules import DiagnosisData, ProcedureData, VisitData, cha
 from careloop.patients.rules.codes import icd_key, procedure_key
 from careloop.patients.rules.visits import next_status
 
+R = TypeVar("R", Condition, Procedure)
 INTERFACE = "an interface knows visits by their numbers, not by who cares for them"
 CLASSES: Final = {"DAY": "SS", "SS": "SS", "IMP": "IMP", "AMB": "AMB", "EMER": "EMER", "EXAM": "EXAM"}
 USES: Final = {"admission": "admitting", "discharge": "final"}
@@ -37,38 +42,105 @@ class VisitOfAnotherPatient(Refused):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A visit of a patient as one sender (`source`) tells it."""
+
+    patient: Patient
+    visit: VisitData
+    source: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.visit.authority[:160], self.visit.number[:80]
+
+
 @action
 def upsert_encounter(*, patient: Patient, visit: VisitData, source: str, at: datetime, by: Viewer) -> Encounter:
-    """The visit with this number, created or changed by what `visit.event` says happened.
+    """The visit with this number, created or changed; see `upsert_encounters`."""
+    (row,) = upsert_encounters(stays=[Stay(patient, visit, source)], at=at, by=by)
+    return row
+
+
+@action
+def upsert_encounters(*, stays: Sequence[Stay], at: datetime, by: Viewer) -> list[Encounter]:
+    """The visits with these numbers, created or changed by what `visit.event` says happened, in the order told.
 
     Again is harmless: the same message changes and records nothing. A message older than the newest status change
     (`occurred_at`) fills gaps but never moves the status back. "updated", "transferred" and "class-changed" never
     change the status. A discharge after a cancelled one starts a new cycle. Refuses a number of another patient.
+    New visits cost the same few statements, one or a hundred.
     """
-    row = _find(visit)
-    if row is None:
-        wait_for_turn(f"encounter:{visit.authority}|{visit.number}")
-        row = _find(visit)
-    is_new = row is None
-    row = row or Encounter(
-        patient=patient, system=visit.authority[:160], visit_number=visit.number[:80], source=source[:80]
-    )
-    if row.patient_id != patient.pk:
-        raise VisitOfAnotherPatient
-    carers_before = None if is_new else _carers(row)
-    facts = _apply(row, visit, is_new=is_new, at=at)
-    if facts:
-        record_all(facts, by=by)
-    if _carers(row) != carers_before:
-        _relate(row, at=at)
-    if any(isinstance(fact, events.EncounterFinished) for fact in facts) and row.disposition == "died":
-        record_death(patient=patient, deceased_at=row.discharged_at, source=source, at=at, by=by)
-    return row
+    rows: dict[int, Encounter] = {}
+    for wave in _waves(stays):
+        rows |= _write(wave, at=at, by=by)
+    return [rows[id(stay)] for stay in stays]
 
 
-def _find(visit: VisitData) -> Encounter | None:
-    rows = Encounter.objects.unscoped(INTERFACE).filter(system=visit.authority[:160], visit_number=visit.number[:80])
-    return rows.select_for_update(of=("self",), no_key=True).first()
+def _waves(stays: Sequence[Stay]) -> list[list[Stay]]:
+    """Portions in which no visit is told twice."""
+    waves: list[list[Stay]] = []
+    times: Counter[tuple[str, str]] = Counter()
+    for stay in stays:
+        waves += [[]] if times[stay.key] == len(waves) else []
+        waves[times[stay.key]].append(stay)
+        times[stay.key] += 1
+    return waves
+
+
+def _write(stays: Sequence[Stay], *, at: datetime, by: Viewer) -> dict[int, Encounter]:
+    known = _known(stays)
+    rows: dict[int, Encounter] = {}
+    new: list[Encounter] = []
+    facts: list[Event] = []
+    relations: list[CareRelationship] = []
+    for stay in stays:
+        stored = known.get(stay.key)
+        row = rows[id(stay)] = stored or _started(stay)
+        if row.patient_id != stay.patient.pk:
+            raise VisitOfAnotherPatient
+        carers_before = _carers(stored) if stored else None
+        facts += _apply(row, stay.visit, is_new=stored is None, at=at)
+        new += [] if stored else [row]
+        if _carers(row) != carers_before:
+            relations += _relations(row, at=at)
+    Encounter.objects.bulk_create(new)
+    CareRelationship.objects.bulk_create(relations, ignore_conflicts=True)
+    record_all(facts, by=by)
+    _note_deaths(stays, rows, facts, at=at, by=by)
+    return rows
+
+
+def _known(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
+    """The visits we have, locked. Whoever is to create one takes turns, then looks again."""
+    known = _find(stays)
+    unknown = [stay for stay in stays if stay.key not in known]
+    if unknown:
+        wait_for_turn(*(f"encounter:{stay.visit.authority}|{stay.visit.number}" for stay in unknown))
+        known |= _find(unknown)
+    return known
+
+
+def _find(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
+    wanted = reduce(or_, [Q(system=system, visit_number=number) for system, number in {stay.key for stay in stays}])
+    rows = Encounter.objects.unscoped(INTERFACE).filter(wanted).order_by("id")
+    return {(row.system, row.visit_number): row for row in rows.select_for_update(of=("self",), no_key=True)}
+
+
+def _started(stay: Stay) -> Encounter:
+    system, number = stay.key
+    return Encounter(patient=stay.patient, system=system, visit_number=number, source=stay.source[:80])
+
+
+def _note_deaths(
+    stays: Sequence[Stay], rows: Mapping[int, Encounter], facts: Sequence[Event], *, at: datetime, by: Viewer
+) -> None:
+    """A stay that ended by death says so of the patient."""
+    finished = {fact.encounter_id for fact in facts if isinstance(fact, events.EncounterFinished)}
+    for stay in stays:
+        row = rows[id(stay)]
+        if row.pk in finished and row.disposition == "died":
+            record_death(patient=stay.patient, deceased_at=row.discharged_at, source=stay.source, at=at, by=by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +158,7 @@ def _apply(row: Encounter, visit: VisitData, *, is_new: bool, at: datetime) -> l
     columns += _move(row, visit, before=before, is_old=is_old, at=at)
     if not is_new and not columns:
         return []
-    if is_new:
-        row.save(force_insert=True)
-    else:
+    if not is_new:
         row.save(update_fields=[*dict.fromkeys(columns), "updated_at"])
     return _facts(row, visit, before, columns)
 
@@ -150,54 +220,75 @@ def _is_readmission(row: Encounter) -> bool:
     return earlier.exclude(pk=row.pk).exists()
 
 
-def _relate(row: Encounter, *, at: datetime) -> None:
+def _relations(row: Encounter, *, at: datetime) -> list[CareRelationship]:
     """The departments and the doctor of the visit may see the patient from now on. Nobody loses sight by a transfer."""
     if row.status == Encounter.Status.CANCELLED:
-        return
+        return []
     wanted = {(row.department_id, None), (row.department_id, row.attending_id), (row.department_id, row.nurse_id)}
     wanted.add((row.ward_id, None))
-    relations = [
+    return [
         CareRelationship(patient_id=row.patient_id, department_id=department, practitioner_id=person, since=at)
         for department, person in wanted
         if department is not None
     ]
-    if relations:
-        CareRelationship.objects.bulk_create(relations, ignore_conflicts=True)
 
 
 def _carers(row: Encounter) -> tuple[UUID | None, ...]:
     return (row.department_id, row.ward_id, row.attending_id, row.nurse_id)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldDiagnoses:
+    """The diagnoses a sender names for a visit."""
+
+    encounter: Encounter
+    diagnoses: Sequence[DiagnosisData]
+
+    def rows(self) -> list[Condition]:
+        told = [(d, USES.get(d.kind, d.kind)) for d in self.diagnoses if d.code or d.text]
+        return [
+            Condition(
+                patient_id=self.encounter.patient_id, encounter=self.encounter, system=d.system[:60], code=d.code[:40],
+                code_key=icd_key(d.code)[:20], text=d.text[:300], use=use[:12], rank=min(max(d.rank or n, 1), 999),
+                recorded_at=d.recorded_at,
+            )
+            for n, (d, use) in enumerate(told, start=1)
+        ]  # fmt: skip
+
+
 @action
-def replace_conditions(
-    *, encounter: Encounter, patient: Patient, diagnoses: Sequence[DiagnosisData], source: str, at: datetime, by: Viewer
-) -> bool:
-    """The diagnoses of a visit, for the kinds (admission, discharge …) that are told. True if something changed.
+def replace_conditions(*, encounter: Encounter, diagnoses: Sequence[DiagnosisData], at: datetime, by: Viewer) -> bool:
+    """The diagnoses of one visit; see `replace_conditions_of`. True if something changed."""
+    return bool(replace_conditions_of(told=[ToldDiagnoses(encounter, diagnoses)], at=at, by=by))
+
+
+@action
+def replace_conditions_of(*, told: Sequence[ToldDiagnoses], at: datetime, by: Viewer) -> int:
+    """The diagnoses of visits (each once), for the kinds (admission, discharge …) that are told. How many visits changed.
 
     A set replaces the earlier set of the same kind; earlier rows stay as history (`active=False`). An empty sequence
     says nothing and changes nothing.
     """
-    told = [(d, USES.get(d.kind, d.kind)) for d in diagnoses if d.code or d.text]
-    if not told:
-        return False
-    new = [
-        Condition(
-            patient=patient, encounter=encounter, system=d.system[:60], code=d.code[:40], code_key=icd_key(d.code)[:20],
-            text=d.text[:300], use=use[:12], rank=min(max(d.rank or n, 1), 999), recorded_at=d.recorded_at,
-        )
-        for n, (d, use) in enumerate(told, start=1)
-    ]  # fmt: skip
-    old = list(
-        Condition.objects.unscoped(INTERFACE)
-        .filter(encounter=encounter, active=True, use__in={row.use for row in new})
-        .select_for_update(no_key=True)
-        .order_by("id")
-    )
-    if not _swap(old, new, ("use", "rank", "code", "text", "system")):
-        return False
-    record(events.ConditionsReplaced(patient_id=patient.pk, encounter_id=encounter.pk), by=by)
-    return True
+    new = {each.encounter.pk: rows for each in told if (rows := each.rows())}
+    if not new:
+        return 0
+    stored = Condition.objects.unscoped(INTERFACE).filter(encounter_id__in=list(new), active=True)
+    old: dict[UUID | None, list[Condition]] = defaultdict(list)
+    for row in stored.select_for_update(no_key=True).order_by("id"):
+        old[row.encounter_id].append(row)
+    gone: list[Condition] = []
+    added: list[Condition] = []
+    facts: list[Event] = []
+    for encounter_id, rows_now in new.items():
+        uses = {row.use for row in rows_now}
+        earlier = [row for row in old[encounter_id] if row.use in uses]
+        less, more = _difference(earlier, rows_now, ("use", "rank", "code", "text", "system"))
+        gone, added = gone + less, added + more
+        if less or more:
+            facts.append(events.ConditionsReplaced(patient_id=rows_now[0].patient_id, encounter_id=encounter_id))
+    _swap(Condition, gone, added)
+    record_all(facts, by=by)
+    return len(facts)
 
 
 @action
@@ -228,23 +319,27 @@ def replace_procedures(
         .select_for_update(no_key=True)
         .order_by("id")
     )
-    if not _swap(old, new, ("rank", "code", "text", "system", "performed_at", "performer_text")):
+    gone, added = _difference(old, new, ("rank", "code", "text", "system", "performed_at", "performer_text"))
+    if not gone and not added:
         return False
+    _swap(Procedure, gone, added)
     record(events.ProceduresReplaced(patient_id=patient.pk, encounter_id=encounter.pk), by=by)
     return True
 
 
-def _swap(old: Sequence[Any], new: Sequence[Any], columns: tuple[str, ...]) -> bool:
-    """Retire rows that are no longer told and insert the new ones. False if nothing differs."""
+def _difference(old: Sequence[R], new: Sequence[R], columns: tuple[str, ...]) -> tuple[list[R], list[R]]:
+    """The rows that are no longer told, and those that are told for the first time."""
 
-    def identity(row: Any) -> tuple[Any, ...]:
+    def identity(row: R) -> tuple[Any, ...]:
         return tuple(getattr(row, column) for column in columns)
 
     kept = {identity(row) for row in old} & {identity(row) for row in new}
     gone = [row for row in old if identity(row) not in kept]
-    added = list({identity(row): row for row in new if identity(row) not in kept}.values())
+    return gone, list({identity(row): row for row in new if identity(row) not in kept}.values())
+
+
+def _swap(model: type[R], gone: Sequence[R], added: Sequence[R]) -> None:
+    """Retire and insert; what is gone stays as history."""
     if gone:
-        type(gone[0]).objects.unscoped(INTERFACE).filter(pk__in=[row.pk for row in gone]).update(active=False)
-    if added:
-        type(added[0]).objects.bulk_create(added)
-    return bool(gone or added)
+        model.objects.unscoped(INTERFACE).filter(pk__in=[row.pk for row in gone]).update(active=False)
+    model.objects.bulk_create(added)

@@ -208,7 +208,7 @@ def discharge(number: str) -> None:
     visit = VisitData(number=f"V{number}", authority="HIS", event="discharged", occurred_at=AT, encounter_class="IMP")
     stay = actions.upsert_encounter(patient=patient, visit=visit, source="hl7:HIS", at=AT, by=BY)
     told = (DiagnosisData(code="I21.000", text="急性前壁心肌梗死"), DiagnosisData(code="I10.x00", text="高血压"))
-    actions.replace_conditions(encounter=stay, patient=patient, diagnoses=told, source="hl7:HIS", at=AT, by=BY)
+    actions.replace_conditions(encounter=stay, diagnoses=told, at=AT, by=BY)
 
 
 def statements(number: str) -> int:

@@ -170,9 +170,7 @@ def conditions(stay: Encounter) -> list[tuple[str, str]]:
 
 
 def replace(stay: Encounter, *told: DiagnosisData) -> bool:
-    return actions.replace_conditions(
-        encounter=stay, patient=stay.patient, diagnoses=told, source="hl7:HIS", at=AT, by=BY
-    )
+    return actions.replace_conditions(encounter=stay, diagnoses=told, at=AT, by=BY)
 
 
 def test_diagnoses_replace_those_of_their_kind_and_keep_history() -> None:

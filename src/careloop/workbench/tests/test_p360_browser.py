@@ -56,7 +56,7 @@ def furnish(cast: Cast) -> Patient:
     )  # fmt: skip
     stay = actions.upsert_encounter(patient=patient, visit=visit, **told)
     actions.replace_conditions(
-        encounter=stay, patient=patient,
+        encounter=stay,
         diagnoses=[DiagnosisData(code="I21.000", text="急性前壁心肌梗死"), DiagnosisData(code="I10.x00", text="高血压 3 级")], **told,
     )  # fmt: skip
     done = ProcedureData(
