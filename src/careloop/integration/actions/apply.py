@@ -73,7 +73,7 @@ def apply_together(*, several: Sequence[Facts], directory: Directory, at: dateti
     return [patient.pk for patient in rows]
 
 
-def can_go_together(facts: Facts, directory: Directory) -> bool:
+def _can_go_together(facts: Facts, directory: Directory) -> bool:
     """A message about one person, in a place we know; merges and master files keep their own way."""
     if facts.person is None or facts.merges or facts.staff or facts.locations:
         return False

@@ -13,7 +13,7 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 
 from careloop.audit.record import record, record_all
 from careloop.integration import events, reads
-from careloop.integration.actions.apply import CannotApply, apply_facts, apply_together, can_go_together
+from careloop.integration.actions.apply import CannotApply, apply_facts, apply_together, _can_go_together
 from careloop.integration.actions.directory import Directory
 from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
@@ -141,7 +141,7 @@ def _read(raw: bytes, here: Site) -> Outcome:
 def _left_over(claimed: Sequence[_Work], directory: Directory, at: datetime, by: Viewer) -> list[_Work]:
     """Write together what may be written together (the claim holds one message a patient); the rest goes one by one."""
     several = [(work, work.outcome) for work in claimed if isinstance(work.outcome, Facts)]
-    several = [(work, facts) for work, facts in several if can_go_together(facts, directory)]
+    several = [(work, facts) for work, facts in several if _can_go_together(facts, directory)]
     together = [work for work, __ in several]
     try:
         ids = apply_together(several=[facts for __, facts in several], directory=directory, at=at, by=by)
