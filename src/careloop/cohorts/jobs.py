@@ -104,7 +104,7 @@ def describe_tasks(*, subject_ids: Sequence[UUID], viewer: Viewer) -> dict[UUID,
     """Tasks in words: the patient and what it was for."""
     rows = Task.objects.visible_to(viewer).filter(pk__in=subject_ids).select_related("patient")
     return {
-        t.pk: (f"{t.patient.name} · {t.plan_title} {t.step_title}".strip(" ·"), _patient_page(t.patient_id))
+        t.pk: (f"{t.patient.name} · {t.plan_words} {t.step_words}".strip(" ·"), _patient_page(t.patient_id))
         for t in rows
     }
 

@@ -14,7 +14,13 @@ from careloop.cohorts.reads import wording as cohorts_words
 from careloop.letters import jobs as letters
 
 BATCH_KINDS: dict[str, BatchKind] = {
-    "plans.adopt": BatchKind(label=_("New plan version taken over"), work=plans_jobs.adopt_one, permission="plans.publish"),
+    "plans.adopt": BatchKind(
+        label=_("New plan version taken over"), work=plans_jobs.adopt_one, permission="plans.publish",
+        undo="plans.unadopt",
+    ),
+    "plans.unadopt": BatchKind(
+        label=_("New plan version taken over: undo"), work=plans_jobs.unadopt_one, permission="plans.publish",
+    ),
     "letters.letters": BatchKind(
         label=_("Making letters"), work=letters.one_letter, finish=letters.bind_letters,
         describe=letters.describe_patients, permission="letters.print", undo="letters.withdraw",

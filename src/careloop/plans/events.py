@@ -77,6 +77,30 @@ class PlanVersionAdopted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVersionAdoptionUndone(Event):
+    """An adoption was taken back: the plan goes on with the version before."""
+
+    care_plan_id: UUID
+    adoption_id: UUID
+    to_definition_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpDeclined(Event):
+    """A person decided that nobody follows this discharge up."""
+
+    encounter_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpDeclineTakenBack(Event):
+    """The rules decide about this discharge again."""
+
+    encounter_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CarePlansRealigned(Event):
     """After a merge or its undoing, plans follow their stays to the right patient; doubles are ended."""
 

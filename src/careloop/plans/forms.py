@@ -101,6 +101,7 @@ class ReplayForm(forms.Form):
     months = forms.IntegerField(label=_("Months back"), min_value=1, max_value=12, initial=6)
     nurses = forms.IntegerField(label=_("Nurses"), min_value=1, max_value=500)
     per_day = forms.IntegerField(label=_("Calls per nurse and day"), min_value=1, max_value=300)
+    by_roster = forms.BooleanField(label=_("The people of the roster instead: teams, shifts and leave"), required=False)
 
 
 class ReturnForm(forms.Form):

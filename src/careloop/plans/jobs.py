@@ -11,11 +11,13 @@ from uuid import UUID
 from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
-from careloop.batches.rules import Item
+from careloop.batches.rules import Item, Skip
+from careloop.kernel.errors import Refused
 from careloop.kernel.jobs import gathering_job, job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.plans import actions
-from careloop.plans.models import CarePlan, PlanDefinition
+from careloop.plans.actions import replaying as replays
+from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
 from careloop.plans.reads import due, replaying
 
 BATCH = 500
@@ -176,16 +178,42 @@ def end_plans(timestamp: int) -> None:
         actions.derive_next(care_plan_ids=ids, at=at, by=by)  # heals whatever a lost job left undone
 
 
-@job(attempts=2)
+@job(attempts=1)
 def replay_draft(*, event: dict[str, Any]) -> None:
-    """ReplayRequested: play the draft on past discharges, portion by portion, telling how far it got."""
+    """ReplayRequested: play the draft on past discharges, portion by portion, telling how far it got.
+
+    Its process may die at any moment: `revive_replays` begins it again. A fault of the program ends it with a word.
+    """
     replay_id, by = UUID(event["replay_id"]), Viewer.system("plans.replay_draft")
     player = actions.start_replay(replay_id=replay_id, at=timezone.now(), by=by)
+    try:
+        _play(replay_id, player, by)
+    except Refused:
+        raise
+    except Exception:
+        actions.fail_replay(
+            replay_id=replay_id, run=player.run, failure=replays.BROKEN, at=timezone.now(), by=by
+        )  # the fault itself goes on to the log
+        raise
+
+
+def _play(replay_id: UUID, player: replaying.Player, by: Viewer) -> None:
     after = None
     while (after := replaying.play(player, after=after)) is not None:
-        if not actions.note_replay(replay_id=replay_id, looked_at=player.looked_at, at=timezone.now(), by=by):
-            return  # somebody stopped it
+        if not actions.note_replay(
+            replay_id=replay_id, run=player.run, looked_at=player.looked_at, at=timezone.now(), by=by
+        ):
+            return  # somebody stopped it, or it was begun again elsewhere
     actions.finish_replay(replay_id=replay_id, player=player, at=timezone.now(), by=by)
+
+
+@periodic("* * * * *")
+def revive_replays(timestamp: int) -> None:
+    """Every minute: replays whose process died are begun again, or said to have failed."""
+    at, by = datetime.fromtimestamp(timestamp, UTC), Viewer.system("plans.revive_replays")
+    for replay_id in actions.revive_replays(at=at, by=by):
+        with suppress(AlreadyEnqueued):
+            replay_draft.configure(queueing_lock=f"plans.replay:{replay_id}").defer(event={"replay_id": str(replay_id)})
 
 
 def adopt_one(
@@ -196,6 +224,17 @@ def adopt_one(
     definition = PlanDefinition.objects.filter(pk=UUID(str(parameters["definition"]))).first()
     if plan is None or definition is None:
         raise actions.NothingToAdopt
-    before = str(plan.definition_id)
-    actions.adopt_version(care_plan=plan, definition=definition, at=at, by=by)
-    return {"from": before}
+    adoption = actions.adopt_version(care_plan=plan, definition=definition, at=at, by=by)
+    return {"from": str(adoption.from_definition_id), "adoption": str(adoption.pk)}
+
+
+def unadopt_one(
+    *, item: Item, batch_id: UUID, parameters: Mapping[str, object], at: datetime, by: Viewer
+) -> Mapping[str, object] | Skip | None:
+    """One row of the batch `plans.unadopt`: one adoption is taken back, unless somebody acted on it meanwhile."""
+    found = VersionAdoption.objects.visible_to(by).filter(pk=UUID(str(item.data["adoption"]))).first()
+    if found is None:
+        raise actions.NothingToAdopt
+    if not actions.undo_adoption(adoption=found, at=at, by=by):
+        return Skip("adoption-undone")
+    return None

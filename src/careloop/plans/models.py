@@ -207,6 +207,67 @@ class EnrolmentDecision(PatientRow):
         ]
 
 
+class FollowUpDecline(PatientRow):
+    """A person said that nobody needs to follow this discharge up. While it stands, no rule starts a plan for the stay."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="follow_up_declines")
+    encounter = models.ForeignKey(Encounter, models.PROTECT, related_name="follow_up_declines", db_index=False)
+    cycle = models.PositiveSmallIntegerField(default=1)
+    reason = models.CharField(max_length=40)
+    declined_at = models.DateTimeField()
+    declined_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    taken_back_at = models.DateTimeField(null=True)
+    taken_back_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    privacy = {"cycle": "none", "reason": "clinical", "declined_at": "quasi", "taken_back_at": "quasi"}
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["encounter", "cycle"], condition=Q(taken_back_at=None), name="decline_once_per_discharge"
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="decline_has_reason"),
+        ]
+        indexes = [models.Index(fields=["encounter", "-declined_at"], name="decline_of_discharge")]
+
+
+class VersionAdoption(PatientRow):
+    """A running plan went on with another version, and what it takes to put everything back as it was.
+
+    `withdrawn` and `ladders` hold what was open before, `made` the tasks that came instead.
+    """
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="version_adoptions")
+    care_plan = models.ForeignKey(CarePlan, models.PROTECT, related_name="adoptions", db_index=False)
+    from_definition = models.ForeignKey(PlanDefinition, models.PROTECT, related_name="+")
+    to_definition = models.ForeignKey(PlanDefinition, models.PROTECT, related_name="adoptions", db_index=False)
+    adopted_at = models.DateTimeField()
+    adopted_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    plan_status = models.CharField(max_length=10)  # of the plan at that moment: a pause since then is in the way
+    withdrawn = models.JSONField(default=dict)  # task id -> its fields that closing changes
+    ladders = models.JSONField(default=dict)  # ladder run id -> when it would have moved next
+    made = models.JSONField(default=list)  # task ids
+    tasks = models.PositiveIntegerField()  # of the plan after it; visits added by hand and what an undo closed left out
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+
+    privacy = {
+        "adopted_at": "quasi", "plan_status": "none", "withdrawn": "quasi", "ladders": "quasi", "made": "none",
+        "tasks": "none", "undone_at": "quasi",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["care_plan", "-adopted_at"], name="adoption_of_plan"),
+            models.Index(fields=["to_definition", "-adopted_at", "id"], name="adoption_of_version"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(from_definition=models.F("to_definition")), name="adoption_is_of_another_version"
+            ),
+        ]
+
+
 class LadderRun(PatientRow):
     """How far the channels of one task have been climbed: messages first, then a person on the phone."""
 
@@ -327,11 +388,15 @@ class PlanReplay(BaseModel):
     months = models.PositiveSmallIntegerField()
     nurses = models.PositiveSmallIntegerField()
     per_day = models.PositiveSmallIntegerField()  # contacts that one nurse can do on one day
+    by_roster = models.BooleanField(default=False)  # capacity day by day from teams, shifts and leave instead
     requested_by = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
     total = models.PositiveIntegerField(default=0)  # discharges to look at
     looked_at = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    runs = models.PositiveSmallIntegerField(default=0)  # how often it was begun; only the newest run may write
+    heartbeat_at = models.DateTimeField(null=True)  # the last sign of life of whoever plays it
+    failure = models.CharField(max_length=40, blank=True, default="")  # why it failed: a code, the page has the words
     result = models.JSONField(default=dict)
 
     class Meta:
@@ -343,8 +408,12 @@ class PlanReplay(BaseModel):
                 condition=Q(state__in=["queued", "running"]) ^ Q(finished_at__isnull=False), name="replay_end_has_time"
             ),
             models.CheckConstraint(condition=Q(months__gte=1, months__lte=12), name="replay_months"),
+            models.CheckConstraint(condition=~Q(state="failed") ^ ~Q(failure=""), name="replay_failed_says_why"),
         ]
-        indexes = [models.Index(fields=["draft", "-created_at"], name="replay_of_draft")]
+        indexes = [
+            models.Index(fields=["draft", "-created_at"], name="replay_of_draft"),
+            models.Index(fields=["created_at"], name="replay_under_way", condition=Q(finished_at__isnull=True)),
+        ]
 
     @property
     def is_over(self) -> bool:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("versions/<uuid:definition_id>/new-version/", designing.new_version, name="new-version"),
     path("versions/<uuid:definition_id>/file/", designing.definition_file, name="file"),
     path("versions/<uuid:definition_id>/adoption/", designing.adoption, name="adoption"),
+    path("versions/<uuid:definition_id>/adoption/undo/", designing.undo_adoption, name="undo-adoption"),
     path("drafts/new/", designing.new, name="new"),
     path("drafts/import/", designing.import_file, name="import"),
     path("drafts/<uuid:draft_id>/", designing.draft, name="draft"),
@@ -43,4 +44,5 @@ urlpatterns = [
     path("running/<uuid:care_plan_id>/changes/<slug:change_id>/undo/", views.undo, name="undo"),
     path("running/<uuid:care_plan_id>/end/", views.end, name="end"),
     path("running/<uuid:care_plan_id>/versions/<uuid:definition_id>/", views.adopt, name="adopt"),
+    path("adoptions/<uuid:adoption_id>/undo/", views.undo_adopt, name="undo-adopt"),
 ]

@@ -300,7 +300,7 @@ def _tasks(ids: RawSQL, viewer: Viewer, without: frozenset[str], at: datetime) -
 
 def _task_line(row: Task) -> Line:
     code = row.outcome or row.closed_reason or row.last_outcome or row.status
-    return _line(row, row.due_at, row.step_title or row.plan_title, code)
+    return _line(row, row.due_at, row.step_words or row.plan_words, code)
 
 
 def _attempts(ids: RawSQL, viewer: Viewer, without: frozenset[str], at: datetime) -> Listing:

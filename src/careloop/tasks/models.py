@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
@@ -15,6 +16,11 @@ from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, no
 
 # The kinds that stand on the calling list. Alerts, messages and work orders have lists of their own.
 QUEUE_KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
+
+
+def in_language(title: str, english: str) -> str:
+    """A title that content brought along in two languages, as this page wants it."""
+    return english if english and (get_language() or "").startswith("en") else title
 
 
 class TaskQuerySet(ScopedQuerySet["Task"]):
@@ -66,6 +72,9 @@ class Task(ScopedModel):
 
     plan_title = models.CharField(max_length=120, blank=True, default="")
     step_title = models.CharField(max_length=120, blank=True, default="")
+    # The same in English, where whoever asked for the task had it; the content's own words, so they are no gettext.
+    plan_title_en = models.CharField(max_length=120, blank=True, default="", db_default="")
+    step_title_en = models.CharField(max_length=120, blank=True, default="", db_default="")
     diagnosis_text = models.CharField(max_length=200, blank=True, default="")
     risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
     self_report = models.CharField(max_length=10, blank=True, default="")  # severity of the patient's own answers
@@ -99,7 +108,7 @@ class Task(ScopedModel):
     privacy = {
         "key": "none", "channel": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",
         "occurrence": "none", "focus_id": "none", "questionnaire_url": "clinical", "plan_title": "clinical",
-        "step_title": "clinical", "diagnosis_text": "clinical", "self_report": "clinical",
+        "step_title": "clinical", "plan_title_en": "clinical", "step_title_en": "clinical", "diagnosis_text": "clinical", "self_report": "clinical",
         "discharged_at": "quasi", "priority": "clinical", "priority_reasons": "clinical",
         "available_at": "quasi", "due_at": "quasi", "window_ends_at": "quasi", "snoozed_until": "quasi",
         "snooze_reason": "none", "promised_at": "quasi", "attempts": "none", "last_attempt_at": "quasi",
@@ -133,6 +142,16 @@ class Task(ScopedModel):
             models.CheckConstraint(condition=~Q(status="completed") | ~Q(outcome=""), name="task_done_has_outcome"),
             models.CheckConstraint(condition=Q(due_at__gte=F("available_at")), name="task_due_after_available"),
         ]
+
+    @property
+    def plan_words(self) -> str:
+        """The plan's title in the language of the screen; in the language it was written in where there is no other."""
+        return in_language(self.plan_title, self.plan_title_en)
+
+    @property
+    def step_words(self) -> str:
+        """The step's title in the language of the screen."""
+        return in_language(self.step_title, self.step_title_en)
 
     @classmethod
     def scope(cls, viewer: Viewer) -> Q:

@@ -46,6 +46,7 @@ def ask_for_work(alert: Alert, key: str, by: Viewer) -> None:
         encounter_id=alert.encounter_id,
         focus_id=alert.pk,
         step_title=alert.sentence_zh[:120],
+        step_title_en=alert.sentence_en[:120],
         risk=alert.severity,
         available_at=alert.raised_at,
         due_at=alert.deadline(),

@@ -202,6 +202,7 @@ def _ask_for_visit(alert: Alert, entry: AlertAction, days: int, at: datetime, by
         encounter_id=alert.encounter_id,
         focus_id=alert.pk,
         step_title=alert.sentence_zh[:120],
+        step_title_en=alert.sentence_en[:120],
         risk=alert.severity,
         available_at=min(due, max(at, due - timedelta(hours=12))),
         due_at=due,

@@ -106,7 +106,7 @@ def _row(task: Task, numbers: dict[UUID, str], phones: dict[UUID, str], today: d
         task_id=task.pk, patient_id=task.patient_id, due_on=due_on, late=due_on < today, name=task.patient.name,
         sex=str(task.patient.get_sex_display()), age=frame.age_words(task.patient, on=today),
         number=numbers.get(task.patient_id, ""), phone=mask_phone(phones.get(task.patient_id, "")),
-        department=site.department_name(task.department), plan=task.plan_title, step=task.step_title,
+        department=site.department_name(task.department), plan=task.plan_words, step=task.step_words,
         kind=str(task.get_kind_display()), attempts=task.attempts, owner=task.owner.name if task.owner else "",
         has_address=bool(task.patient.address.strip()),
     )  # fmt: skip

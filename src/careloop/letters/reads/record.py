@@ -112,7 +112,7 @@ def record_number(subject: Subject) -> str:
 
 def _person(subject: Subject, stay: Any, department: Organization | None, viewer: Viewer, at: datetime) -> frame.Block:
     return frame.person_block(
-        subject.patient, stay, department=department, point=subject.task.step_title if subject.task else "",
+        subject.patient, stay, department=department, point=subject.task.step_words if subject.task else "",
         viewer=viewer, at=at,
     )  # fmt: skip
 
@@ -325,7 +325,7 @@ def next_contact(subject: Subject, *, viewer: Viewer) -> str:
     if task is None:
         return ""
     brackets = "%s %s（%s）" if site.language() == "zh" else "%s %s (%s)"
-    return brackets % (f"{timezone.localtime(task.due_at):%Y-%m-%d}", task.step_title, task.get_kind_display())
+    return brackets % (f"{timezone.localtime(task.due_at):%Y-%m-%d}", task.step_words, task.get_kind_display())
 
 
 def _signatures() -> frame.Block:

@@ -1,7 +1,13 @@
 """Every write on plans."""
 
 from careloop.plans.actions.deriving import derive_next
-from careloop.plans.actions.discharge import choose_plan, decline_plans, end_choice, take_up_declined
+from careloop.plans.actions.discharge import (
+    DeclineNeedsReason,
+    choose_plan,
+    decline_plans,
+    end_choice,
+    take_up_declined,
+)
 from careloop.plans.actions.drafting import (
     ChangeRefused,
     DraftChanged,
@@ -41,7 +47,7 @@ from careloop.plans.actions.endings import (
     stop_for_outcome,
     stop_for_refusal,
 )
-from careloop.plans.actions.enrolment import enrol_discharges, start_care_plan
+from careloop.plans.actions.enrolment import FollowUpWasDeclined, NotDischarged, enrol_discharges, start_care_plan
 from careloop.plans.actions.finishing import close_task_of_response, finish_follow_up
 from careloop.plans.actions.ladder import climb_ladders, ladder_failed, ladder_over, send_missed_call
 from careloop.plans.actions.personal import (
@@ -64,28 +70,43 @@ from careloop.plans.actions.publishing import (
 )
 from careloop.plans.actions.replaying import (
     BadReplay,
+    NobodyOnRoster,
     ReplayOver,
     ReplayRunsAlready,
+    fail_replay,
     finish_replay,
     note_replay,
     request_replay,
+    revive_replays,
     start_replay,
     stop_replay,
 )
-from careloop.plans.actions.versions import NothingToAdopt, adopt_for_group, adopt_version
+from careloop.plans.actions.versions import (
+    AdoptionStands,
+    NothingToAdopt,
+    adopt_for_group,
+    adopt_version,
+    undo_adoption,
+    undo_adoptions,
+)
 
 __all__ = [
+    "AdoptionStands",
     "BadPlanContent",
     "BadReplay",
     "CarePlanClosed",
     "ChangeNotFound",
     "ChangeRefused",
+    "DeclineNeedsReason",
     "DraftChanged",
     "DraftFaulty",
     "DraftNotOpen",
     "DraftOpenAlready",
     "DraftTooLarge",
     "FileRefused",
+    "FollowUpWasDeclined",
+    "NobodyOnRoster",
+    "NotDischarged",
     "NothingToAdopt",
     "NothingToUndo",
     "OwnDraft",
@@ -111,6 +132,7 @@ __all__ = [
     "end_choice",
     "end_due_plans",
     "enrol_discharges",
+    "fail_replay",
     "finish_follow_up",
     "finish_replay",
     "import_draft",
@@ -129,6 +151,7 @@ __all__ = [
     "restore_step",
     "resume_ended",
     "return_draft",
+    "revive_replays",
     "send_missed_call",
     "set_owner",
     "set_target",
@@ -145,6 +168,8 @@ __all__ = [
     "switch_enrolment",
     "take_up_declined",
     "tick_off_step",
+    "undo_adoption",
+    "undo_adoptions",
     "undo_change",
     "undo_draft_change",
     "wish_enrolment",

@@ -54,6 +54,13 @@ class PatientNotToContact(Refused):
     message = _("This patient must not be contacted.")
 
 
+class FollowUpWasDeclined(Refused):
+    """A person decided that nobody follows this discharge up; another plan does not slip in behind that."""
+
+    code = "follow-up-declined"
+    message = _("No follow-up was decided for this discharge. Take that decision back first.")
+
+
 @dataclass(slots=True)
 class _Work:
     """What one enrolment run collects before it writes."""
@@ -90,7 +97,7 @@ def enrol_discharges(*, encounter_ids: Sequence[UUID], at: datetime, by: Viewer)
 
 @action
 def start_care_plan(*, encounter: Encounter, definition: PlanDefinition, at: datetime, by: Viewer) -> CarePlan:
-    """Start one plan for one discharge by hand. Refused: no discharge, running already, patient not to be contacted."""
+    """Start one plan for one discharge by hand. Refused: no discharge, running already, declined, not to be contacted."""
     hold_patients([encounter.patient_id])
     (stay,) = facts.stays([encounter.pk])
     patient = stay.encounter.patient
@@ -98,6 +105,8 @@ def start_care_plan(*, encounter: Encounter, definition: PlanDefinition, at: dat
         raise PatientNotToContact
     if stay.encounter.status != Encounter.Status.FINISHED:
         raise NotDischarged
+    if stay.is_declined:
+        raise FollowUpWasDeclined
     known = _plans_of_patients([patient.pk])[patient.pk]
     if any(p.definition_url == definition.url and p.ended_at is None for p in known):
         raise PlanRunsAlready
@@ -129,9 +138,8 @@ def _judge(
     wanted = {plan.url: definitions[plan.url] for plan in choice.taken}
     department = stay.encounter.department or root
     assert department is not None
-    is_declined = any(plan.end_reason == DECLINED for plan in mine)  # codes that come late overrule no person
     for url, definition in wanted.items():
-        if not is_declined and all(plan.definition_url != url for plan in mine):
+        if all(plan.definition_url != url for plan in mine):
             work.starting.append(_new_plan(stay, definition, department, _reasons(choice, url), at=at))
     # The discharge came again before the job after its cancelling ran: that job then finds a finished stay.
     work.ending["discharge-cancelled"] += [
@@ -148,6 +156,9 @@ def _unwanted(mine: Sequence[CarePlan], wanted: Mapping[str, PlanDefinition], ou
     groups = {definition.group for definition in wanted.values()}
     for plan in mine:
         if plan.ended_at is not None or plan.definition_url in wanted or _is_by_hand(plan):
+            continue
+        if outcome is Outcome.DECLINED:
+            work.ending[DECLINED].append(plan)
             continue
         if outcome not in (Outcome.ENROLLED, Outcome.NO_PLAN):
             work.ending[outcome.value].append(plan)

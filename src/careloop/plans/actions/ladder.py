@@ -94,8 +94,13 @@ def ladder_failed(*, patient_id: UUID, communication_id: UUID, at: datetime, by:
 
 @action
 def ladder_over(*, task_ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
-    """The task is done or closed: nothing more is sent for it."""
-    runs = LadderRun.objects.unscoped("the task's own").filter(task_id__in=list(task_ids), next_move_at__isnull=False)
+    """The task is done or closed: nothing more is sent for it. One that was opened again meanwhile keeps its ladder."""
+    ended = (
+        Task.objects.unscoped("the machine follows a fact").filter(pk__in=list(task_ids)).exclude(status="requested")
+    )
+    runs = LadderRun.objects.unscoped("the task's own").filter(
+        task_id__in=list(ended.values_list("pk", flat=True)), next_move_at__isnull=False
+    )
     changed = runs.update(next_move_at=None, ended_how="task-over", updated_at=at)
     if changed:
         record(LadderTimed(runs=changed), by=by)

@@ -78,7 +78,7 @@ def _weeks(result: Mapping[str, Any]) -> dict[str, _Week]:
         week.own += told["own"]
         week.others += told["others"]
         week.person += told["person"]
-        week.room += capacity if told["workday"] else 0
+        week.room += told.get("room", capacity if told["workday"] else 0)  # kept before the roster counted: one number
         week.fullest = max(week.fullest, told["fullest"])
         week.waiting = told["waiting"]
     return found

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from careloop.accounts.models import Organization
 from careloop.patients.models import Condition, Encounter, Patient, Procedure
-from careloop.plans.models import CarePlan, PlanDefinition
+from careloop.plans.models import CarePlan, FollowUpDecline, PlanDefinition
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts
 from careloop.plans.rules.schedule import Past, Progress, last_day
@@ -42,6 +42,7 @@ class Stay:
     encounter: Encounter
     conditions: tuple[Condition, ...]
     procedures: tuple[Procedure, ...]
+    is_declined: bool = False  # a person decided that nobody follows this discharge up
 
     @property
     def diagnosis_text(self) -> str:
@@ -73,6 +74,7 @@ class Stay:
             is_cancelled=encounter.status == Encounter.Status.CANCELLED,
             is_finished=encounter.status == Encounter.Status.FINISHED,
             has_refused=patient.do_not_contact,
+            is_declined=self.is_declined,
         )
 
 
@@ -100,7 +102,7 @@ def local_day(at: datetime) -> date:
 
 
 def stays(encounter_ids: Iterable[UUID]) -> list[Stay]:
-    """These stays with patient, department, active diagnoses and procedures: three statements for any number."""
+    """These stays with patient, department, active diagnoses, procedures and declines: four statements for any number."""
     wanted = list(encounter_ids)
     encounters = list(
         Encounter.objects.unscoped("enrolment judges every discharge")
@@ -119,7 +121,19 @@ def stays(encounter_ids: Iterable[UUID]) -> list[Stay]:
         .filter(encounter_id__in=found, active=True)
         .order_by("rank", "created_at", "pk")
     )
-    return [Stay(e, tuple(conditions[e.pk]), tuple(procedures[e.pk])) for e in encounters]
+    declined = declines(found)
+    return [
+        Stay(e, tuple(conditions[e.pk]), tuple(procedures[e.pk]), (e.pk, max(e.discharge_cycle, 1)) in declined)
+        for e in encounters
+    ]
+
+
+def declines(encounter_ids: Iterable[UUID]) -> set[tuple[UUID, int]]:
+    """The discharges (stay and cycle) for which a person declined follow-up and nobody has taken that back."""
+    rows = FollowUpDecline.objects.unscoped("enrolment judges every discharge")
+    return set(
+        rows.filter(encounter_id__in=list(encounter_ids), taken_back_at=None).values_list("encounter_id", "cycle")
+    )
 
 
 def enrolling_plans() -> dict[str, PlanDefinition]:

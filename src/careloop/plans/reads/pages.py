@@ -347,7 +347,7 @@ def _task_node(task: Task, content: PlanContent, plan: CarePlan, at: datetime, l
     shown = "overdue" if is_open and task.due_at < at else state
     return Node(
         day=local_day(task.ended_at) if state == "done" and task.ended_at else local_day(task.due_at),
-        title=step.title.in_language(language) if step else task.step_title,
+        title=step.title.in_language(language) if step else task.step_words,
         state=shown,
         note=wording.end_words(task.closed_reason) if state == "closed" else "",
         step=task.step_code,

@@ -30,6 +30,8 @@ from careloop.plans.rules.replay import (
     Capacity,
     Contact,
     Day,
+    Pause,
+    after_pauses,
     days_of,
     how_reached,
     overlap,
@@ -37,6 +39,7 @@ from careloop.plans.rules.replay import (
     peak,
 )
 from careloop.plans.rules.schedule import Anchors, Progress, last_day, plan_occurrences
+from careloop.rosters.reads.capacity import capacity_between
 
 PORTION = 500
 MOST_LEAD = 366  # days: what a plan does later than a year after discharge is missing from the first months
@@ -98,6 +101,15 @@ def usual_capacity() -> Capacity:
     return Capacity(max(nurses, 1), USUAL_PER_DAY, answered_share(since=now - YEAR))
 
 
+def roster_capacity(span: Span, *, answered: float) -> Capacity:
+    """What the people of the roster could take on each day of the span: teams, shifts, leave, each nurse's own number."""
+    days = capacity_between(first=span.first, last=span.last)
+    people = {day: tuple(can.values()) for day, can in days.items()}
+    most = max((sum(1 for can in there if can) for there in people.values()), default=0)
+    room = [can for there in people.values() for can in there if can]
+    return Capacity(most, round(sum(room) / len(room)) if room else 0, answered, people)
+
+
 def answered_share(*, since: datetime) -> float:
     """Of the message ladders that are over, the share that needed no person. Too few of them: nought, the worst case."""
     runs = LadderRun.objects.unscoped("a share of all ladders, nobody named").filter(created_at__gte=since)
@@ -114,6 +126,7 @@ class _Run:
     anchors: Anchors
     enrolled: date
     ends: date | None = None
+    pauses: list[Pause] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -123,6 +136,7 @@ class Player:
     plan: PlanContent
     others: Sequence[PlanContent]
     span: Span
+    run: int = 0  # of the replay; an older run may not write any more
     looked_at: int = 0
     considered: int = 0  # discharges within the span itself
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -154,6 +168,8 @@ class Player:
             self.considered += 1
             self.outcomes[choice.outcome.value] += 1
         patient = self._patients.setdefault(stay.encounter.patient_id, len(self._patients))
+        if stay.encounter.class_code == Encounter.Class.INPATIENT and stay.encounter.admitted_at:
+            self._pause(patient, Pause(facts.local_day(stay.encounter.admitted_at), day))
         self._end_older(patient, {plan.group for plan in choice.taken}, day, choice.outcome)
         for plan in choice.taken:
             anchors = Anchors(day, day, stay.operated_on, stay.diagnosed_on)
@@ -167,6 +183,22 @@ class Player:
             over = run.plan.group in groups or outcome in (Outcome.DIED, Outcome.REFUSED)
             if over and (run.ends is None or run.ends > day):
                 run.ends = day
+
+    def _pause(self, patient: int, pause: Pause) -> None:
+        """Nobody calls somebody who is in hospital: plans of earlier stays wait (pause_for_readmission does the same)."""
+        for run in self._runs.get(patient, ()):
+            if run.anchors.discharge <= pause.first < pause.until:
+                run.pauses.append(pause)
+
+    def pause_those_inside(self) -> None:
+        """Stays that still go on are in no portion, but they pause all the same."""
+        rows = Encounter.objects.unscoped("a replay looks at every stay and names nobody").filter(
+            status=Encounter.Status.IN_PROGRESS, class_code=Encounter.Class.INPATIENT,
+            admitted_at__lt=self.span.discharged_until,
+        )  # fmt: skip
+        for patient_id, admitted_at in rows.values_list("patient_id", "admitted_at").order_by("admitted_at", "pk"):
+            if patient_id in self._patients and admitted_at:
+                self._pause(self._patients[patient_id], Pause(facts.local_day(admitted_at), date.max))
 
     def contacts(self) -> list[Contact]:
         """Every contact of every run that falls due within the span."""
@@ -191,7 +223,7 @@ class Player:
             "patients": len({contact.patient for contact in mine}), "contacts": len(mine),
             "others": len(contacts) - len(mine),
             "by_owner": dict(Counter(contact.owner for contact in mine)),
-            "capacity": asdict(capacity), "risk": asdict(risk) | {"share": round(risk.share, 4)},
+            "capacity": _capacity(capacity), "risk": asdict(risk) | {"share": round(risk.share, 4)},
             "overlap": asdict(overlap(contacts, plan=self.plan.url)),
             "days": [_day(day) for day in days], "peak": _day(highest) if (highest := peak(days)) else None,
             "departments": _by_department(self.departments),
@@ -248,8 +280,12 @@ def _compare(plans: Sequence[CarePlan], new: PlanContent, groups: Mapping[UUID, 
 def _contacts(run: _Run, patient: int, span: Span) -> list[Contact]:
     steps = {step.code: (owner_of(step), *how_reached(step)) for step in run.plan.steps}
     found = []
-    for due, closes, code in _dates(run.plan, run.anchors, span.last):
-        if due < span.first or (run.ends is not None and due > run.ends):
+    for planned, window, code in _dates(run.plan, run.anchors, span.last):
+        kept = after_pauses(planned, window, run.pauses, shipped_calendar()) if run.pauses else (planned, window)
+        if kept is None:
+            continue
+        due, closes = kept
+        if not span.first <= due <= span.last or (run.ends is not None and due > run.ends):
             continue
         owner, first, only = steps[code]
         found.append(Contact(due, closes, patient, run.plan.url, owner, first, only))
@@ -284,6 +320,14 @@ def _dates_cached(key: _ById, anchors: Anchors, until: date) -> tuple[tuple[date
 def _by_department(counted: Counter[UUID]) -> list[dict[str, Any]]:
     names = dict(Organization.objects.filter(pk__in=list(counted)).values_list("pk", "name"))
     return [{"name": names.get(pk, ""), "discharges": n} for pk, n in counted.most_common()]
+
+
+def _capacity(capacity: Capacity) -> dict[str, Any]:
+    roster = None if capacity.roster is None else [len([n for n in people if n]) for people in capacity.roster.values()]
+    return {
+        "nurses": capacity.nurses, "per_day": capacity.per_day, "answered": capacity.answered,
+        "by_roster": roster is not None, "most_people": max(roster or [0]), "fewest_people": min(roster or [0]),
+    }  # fmt: skip
 
 
 def _day(day: Day) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Titles of plans and steps in the language of the screen. Tasks keep the Chinese words they were made with."""
+"""Titles of plans and steps in the language of the screen, for tasks that were made without English words of their own.
+
+A task keeps both languages since it is made (`Task.plan_words`, `Task.step_words`); what was planned before then, and
+titles that stand alone (a choice of plans), are looked up here.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from careloop.plans.rules.adoption import Stands
 from careloop.plans.rules.content import Anchor, EndRule, EnrolmentRule, PlanContent, Step
 from careloop.plans.rules.ending import end_facts
 from careloop.plans.rules.faults import Fault
@@ -32,6 +33,7 @@ def outcome_words(code: str) -> str:
         "encounter-cancelled": _("Stay was cancelled"),
         "refused": _("Refused contact"),
         "too-late": _("Discharge too long ago"),
+        "declined": _("No follow-up decided"),
     }.get(code, code)
 
 
@@ -74,6 +76,37 @@ def end_words(code: str) -> str:
         "owner-changed": _("Given to another owner"),
         "ticked-off": _("Left out for this patient"),
     }.get(code, code)
+
+
+def replay_failure_words(code: str) -> str:
+    """Why a replay failed, and what to do."""
+    return {
+        "died": _(
+            "The process that played it was lost three times. Try fewer months, and tell whoever runs the server."
+        ),
+        "broken": _("A fault in the program stopped it. Whoever runs the server finds it in the log."),
+        "never-begun": _("No worker took it up within a day. Tell whoever runs the server, then start it again."),
+    }.get(code, code)
+
+
+# Lazy, because the refusals of the actions carry the same words.
+ADOPTION_STANDS = {
+    Stands.UNDONE: gettext_lazy("This was taken back already."),
+    Stands.PLAN_OVER: gettext_lazy("This plan is over."),
+    Stands.OTHER_VERSION: gettext_lazy("The plan went on to another version since. Take that back first."),
+    Stands.PAUSED: gettext_lazy("The plan was paused or went on since, so its contacts were planned anew."),
+    Stands.ACTED_ON: gettext_lazy(
+        "Somebody acted on a contact that the new version planned. Change this patient's plan instead."
+    ),
+    Stands.TOO_LATE: gettext_lazy(
+        "More than 24 hours have passed. Publish and take over the version you want instead."
+    ),
+}
+
+
+def adoption_words(why: Stands) -> str:
+    """Why an adoption is not taken back, and what to do instead."""
+    return str(ADOPTION_STANDS[why])
 
 
 def span_words(span: str) -> str:

@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     NOT_FINISHED = "not-finished"
     TOO_LATE = "too-late"
+    DECLINED = "declined"  # a person said that nobody needs to follow this discharge up
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class DischargeFacts:
     is_cancelled: bool = False
     is_finished: bool = True
     has_refused: bool = False
+    is_declined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,13 @@ def exclusion(facts: DischargeFacts, *, today: date, latest_days: int) -> Outcom
 
 
 def choose(plans: Sequence[PlanContent], facts: DischargeFacts, *, today: date, latest_days: int = 365) -> Choice:
-    """Pick the plans for one discharge: an exclusion beats all; then the most specific plan of each group."""
+    """Pick the plans for one discharge: an exclusion beats all, then a person's word, then the most specific of each group."""
     excluded = exclusion(facts, today=today, latest_days=latest_days)
     if excluded is not None:
         return Choice(excluded, (), ())
     matches = {plan.url: match(plan, facts) for plan in plans}
+    if facts.is_declined:  # what the rules would have done is told all the same
+        return Choice(Outcome.DECLINED, (), tuple(matches.values()))
     taken = _best_of_each_group([plan for plan in plans if matches[plan.url].fits], matches)
     taken = _without_needless_routine(taken, matches)
     ordered = tuple(sorted(taken, key=lambda plan: _rank(plan, matches[plan.url])))

@@ -2,8 +2,8 @@
 
 Pure: contacts in, numbers out. `reads/replaying.py` makes the contacts from past discharges.
 
-Assumptions, stated on the page: work is done on working days only; nobody calls before the due day; each nurse does the
-same number of contacts a day; the contact whose window closes first is done first; a contact is overdue when it is done
+Assumptions, stated on the page: work is done on working days only; nobody calls before the due day; nurses share the
+day's work in proportion to what each can take that day; the contact whose window closes first is done first; a contact is overdue when it is done
 after its window, or not at all by the end of the span although its window has closed. A message ladder costs a person
 only the share of contacts that past messages left unanswered.
 """
@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from careloop.plans.rules.calendar import WorkCalendar
 from careloop.plans.rules.content import BY_PERSON, OwnerRule, Step
+
+from careloop.plans.rules.calendar import Shift, WorkCalendar
+from careloop.plans.rules.content import Channel, OwnerRule, Step
 
 CENTRE = "follow-up-centre"
 _CENTRE_RULES = (OwnerRule.FOLLOW_UP_CENTRE, OwnerRule.SAME_NURSE)
@@ -38,15 +41,19 @@ class Contact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Who is there to work. `answered` is the share of message ladders that patients answered by themselves."""
+    """Who is there to work. `answered` is the share of message ladders that patients answered by themselves.
+
+    With `roster` the people of each day count with what each of them can take on it, else `nurses` times `per_day`.
+    """
 
     nurses: int
     per_day: int
     answered: float = 0.0
+    roster: Mapping[date, Sequence[int]] | None = None
 
-    @property
-    def contacts_a_day(self) -> int:
-        return self.nurses * self.per_day
+    def people(self, day: date) -> Sequence[int]:
+        """What each nurse can take on this day; who is away has nothing."""
+        return (self.per_day,) * self.nurses if self.roster is None else self.roster.get(day, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Day:
     fullest: int  # most contacts of one nurse
     emptiest: int
     workday: bool
+    room: int = 0  # calls that the people of this day can do; nothing on a day off
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +96,19 @@ class Risk:
         return self.late / self.person if self.person else 0.0
 
 
-Spread = Callable[[int, Sequence[str]], Sequence[int]]
+def shared(contacts: int, people: Sequence[int]) -> list[int]:
+    """How many contacts each gets, in proportion to what each can take: nobody more than one off the exact share.
 
-
-def evenly(contacts: int, nurses: Sequence[str]) -> list[int]:
-    """How many contacts each nurse gets when all have the same capacity: nobody more than one more than another."""
-    if not nurses:
-        return []
-    each, over = divmod(contacts, len(nurses))
-    return [each + (n < over) for n in range(len(nurses))]
+    Nobody gets more than they can take as long as there is room; who can take nothing gets nothing.
+    """
+    room = sum(people)
+    if not room:
+        return [0] * len(people)
+    shares = [contacts * can // room for can in people]
+    rest = [(-(contacts * can % room), n) for n, can in enumerate(people)]
+    for _fraction, n in sorted(rest)[: contacts - sum(shares)]:
+        shares[n] += 1
+    return shares
 
 
 def owner_of(step: Step) -> str:
@@ -118,7 +130,6 @@ def days_of(
     last: date,
     capacity: Capacity,
     calendar: WorkCalendar,
-    spread: Spread = evenly,
 ) -> tuple[list[Day], Risk]:
     """The span day by day, and what would have been overdue with and without the plan under test."""
     own, others = Counter(c.due for c in contacts if c.plan == plan), Counter(c.due for c in contacts if c.plan != plan)
@@ -127,15 +138,39 @@ def days_of(
     without = _work_off(
         [c for c in calls if c.plan != plan], first=first, last=last, capacity=capacity, calendar=calendar
     )
-    names = [str(n) for n in range(capacity.nurses)]
     due = Counter(call.due for call in calls)
     days = []
     for day in _span(first, last):
-        shares = spread(done.served.get(day, 0), names) or [0]
+        people = [can for can in capacity.people(day) if can]
+        shares = shared(done.served.get(day, 0), people) or [0]
+        workday = calendar.is_workday(day)
         days.append(
-            Day(day, own[day], others[day], due[day], done.waiting.get(day, 0), max(shares), min(shares), calendar.is_workday(day))
+            Day(
+                day, own[day], others[day], due[day], done.waiting.get(day, 0), max(shares), min(shares), workday,
+                sum(people) if workday else 0,
+            )
         )  # fmt: skip
     return days, Risk(len(calls), done.late, without.late, max(done.waiting.values(), default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The patient is in hospital again: from the day of admission up to the day of discharge, which is free again."""
+
+    first: date
+    until: date
+
+
+def after_pauses(due: date, closes: date, pauses: Iterable[Pause], calendar: WorkCalendar) -> tuple[date, date] | None:
+    """Where a contact goes when the patient is in hospital: on the first working day after, or nowhere (None) when its
+    window has closed by then. Pauses in order of time."""
+    for pause in pauses:
+        if pause.first <= due < pause.until:
+            if closes < pause.until:
+                return None
+            due = calendar.shift(pause.until, Shift.NEXT_WORKDAY)
+            closes = max(closes, due)
+    return due, closes
 
 
 def overlap(contacts: Iterable[Contact], *, plan: str) -> Overlap:
@@ -199,7 +234,7 @@ def _work_off(
         while following is not None and following.due <= day:
             heapq.heappush(queue, (following.closes, following.due, following.patient, following.plan))
             following = next(coming, None)
-        today = min(len(queue), capacity.contacts_a_day) if calendar.is_workday(day) else 0
+        today = min(len(queue), sum(capacity.people(day))) if calendar.is_workday(day) else 0
         for _call in range(today):
             worked.late += heapq.heappop(queue)[0] < day
         worked.served[day], worked.waiting[day] = today, len(queue)

@@ -265,7 +265,7 @@ def test_a_worker_that_died_begins_again(scene: Scene) -> None:
     replay = actions.request_replay(draft=draft, months=1, nurses=1, per_day=1, at=NOON, by=scene.cast.as_zhao)
     player = actions.start_replay(replay_id=replay.pk, at=NOON, by=SYSTEM)
     replaying.play(player, after=None)
-    actions.note_replay(replay_id=replay.pk, looked_at=1, at=NOON, by=SYSTEM)
+    actions.note_replay(replay_id=replay.pk, run=1, looked_at=1, at=NOON, by=SYSTEM)
     replay_draft.func(event={"replay_id": str(replay.pk)})
     replay.refresh_from_db()
     assert (replay.state, replay.result["taken"]) == ("done", 1)
@@ -286,7 +286,7 @@ def test_a_stopped_replay_keeps_no_numbers(scene: Scene) -> None:
     replay = actions.request_replay(draft=draft, months=1, nurses=1, per_day=1, at=NOON, by=scene.cast.as_zhao)
     player = actions.start_replay(replay_id=replay.pk, at=NOON, by=SYSTEM)
     actions.stop_replay(replay=replay, at=NOON, by=scene.cast.as_zhao)
-    assert not actions.note_replay(replay_id=replay.pk, looked_at=1, at=NOON, by=SYSTEM)
+    assert not actions.note_replay(replay_id=replay.pk, run=1, looked_at=1, at=NOON, by=SYSTEM)
     with pytest.raises(actions.ReplayOver):
         actions.finish_replay(replay_id=replay.pk, player=player, at=NOON, by=SYSTEM)
     with pytest.raises(actions.ReplayOver):

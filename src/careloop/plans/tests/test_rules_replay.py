@@ -15,12 +15,14 @@ from careloop.plans.rules.replay import (
     Capacity,
     Contact,
     Day,
+    Pause,
+    after_pauses,
     days_of,
-    evenly,
     how_reached,
     overlap,
     owner_of,
     peak,
+    shared,
 )
 from careloop.plans.tests.factories import a_plan, raw_step
 
@@ -104,11 +106,95 @@ def test_work_is_spread_so_that_nobody_has_two_more_than_another() -> None:
     assert (days[0].fullest, days[0].emptiest) == (3, 2)
 
 
-@given(st.integers(0, 200), st.integers(0, 20))
-def test_evenly_gives_all_away_and_is_fair(contacts: int, nurses: int) -> None:
-    shares = evenly(contacts, [str(n) for n in range(nurses)])
-    assert sum(shares) == (contacts if nurses else 0)
-    assert not shares or max(shares) - min(shares) <= 1
+@given(st.integers(0, 200), st.lists(st.integers(0, 60), max_size=20))
+def test_shares_follow_what_each_can_take(contacts: int, people: list[int]) -> None:
+    shares, room = shared(contacts, people), sum(people)
+    assert sum(shares) == (contacts if room else 0)
+    for share, can in zip(shares, people, strict=True):
+        exact = contacts * can / room if room else 0
+        assert abs(share - exact) < 1
+        assert can or not share
+        assert contacts > room or share <= can
+
+
+@given(st.integers(0, 200), st.integers(1, 20), st.integers(1, 60))
+def test_equal_nurses_get_equal_shares(contacts: int, nurses: int, can: int) -> None:
+    shares = shared(contacts, [can] * nurses)
+    assert max(shares) - min(shares) <= 1
+
+
+def on_roster(contacts: list[Contact], roster: dict[int, list[int]]) -> tuple[list[Day], object]:
+    people = {MONDAY + timedelta(days=n): tuple(can) for n, can in roster.items()}
+    return days_of(
+        contacts, plan=NEW, first=MONDAY, last=SUNDAY_AFTER, capacity=Capacity(0, 0, 0.0, people), calendar=WEEKDAYS_ONLY
+    )  # fmt: skip
+
+
+def test_the_roster_says_how_much_each_day_holds() -> None:
+    days, risk = on_roster([contact(0, patient=n, window=1) for n in range(6)], {0: [1, 0], 1: [2, 1], 2: [40]})
+    assert [day.room for day in days[:4]] == [1, 3, 40, 0]
+    assert [day.waiting for day in days[:4]] == [5, 2, 0, 0]
+    assert (days[1].fullest, days[1].emptiest) == (2, 1)
+    assert risk.late == 2  # type: ignore[attr-defined]
+
+
+def test_who_is_away_does_not_count_as_the_emptiest() -> None:
+    days, _risk = on_roster([contact(0, patient=n) for n in range(4)], {0: [0, 4, 0]})
+    assert (days[0].fullest, days[0].emptiest) == (4, 4)
+
+
+def test_a_day_off_has_no_room_whatever_the_roster_says() -> None:
+    days, _risk = on_roster([contact(5)], {5: [40], 6: [40], 7: [40]})
+    assert [day.room for day in days[5:8]] == [0, 0, 40]
+    assert [day.waiting for day in days[5:8]] == [1, 1, 0]
+
+
+def test_nobody_on_the_roster_does_nothing() -> None:
+    days, risk = on_roster([contact(0, window=0)], {})
+    assert days[-1].waiting == 1
+    assert risk.late == 1  # type: ignore[attr-defined]
+    assert all(day.fullest == 0 for day in days)
+
+
+def pause(first: int, until: int) -> Pause:
+    return Pause(MONDAY + timedelta(days=first), MONDAY + timedelta(days=until))
+
+
+@pytest.mark.parametrize(
+    ("due", "window", "pauses", "there"),
+    [
+        (3, 2, [], (3, 5)),
+        (3, 2, [pause(4, 9)], (3, 5)),  # the call was before the admission
+        (3, 2, [pause(3, 9)], None),  # its window closes in hospital
+        (3, 2, [pause(1, 3)], (3, 5)),  # free again on the day of discharge
+        (3, 4, [pause(1, 4)], (4, 7)),  # still open: the day of discharge is a Friday
+        (3, 4, [pause(1, 5)], (7, 7)),  # discharged on a Saturday: on Monday, which is its last day
+        (3, 3, [pause(1, 6)], (7, 7)),  # the window closes on the Sunday of discharge: it was still open
+        (3, 9, [pause(1, 5), pause(7, 9)], (9, 12)),  # back again at once
+        (3, 4, [pause(1, 5), pause(7, 9)], None),
+        (3, 2, [Pause(MONDAY, date.max)], None),  # still inside
+    ],
+)
+def test_where_a_contact_goes_while_the_patient_is_in_hospital(
+    due: int, window: int, pauses: list[Pause], there: tuple[int, int] | None
+) -> None:
+    day = MONDAY + timedelta(days=due)
+    found = after_pauses(day, day + timedelta(days=window), pauses, WEEKDAYS_ONLY)
+    assert found == (there and tuple(MONDAY + timedelta(days=n) for n in there))
+
+
+@given(st.integers(0, 13), st.integers(0, 9), st.lists(st.tuples(st.integers(0, 13), st.integers(1, 5)), max_size=3))
+def test_no_contact_stays_inside_a_pause(due: int, window: int, spans: list[tuple[int, int]]) -> None:
+    pauses = [pause(first, first + length) for first, length in sorted(spans)]
+    day = MONDAY + timedelta(days=due)
+    found = after_pauses(day, day + timedelta(days=window), pauses, WEEKDAYS_ONLY)
+    if found is not None:
+        assert found[0] >= day
+        assert found[1] >= found[0]
+        later = [one for one in pauses if one.first >= day]
+        assert found[0] == day or WEEKDAYS_ONLY.is_workday(found[0])
+        if not later:
+            assert not any(one.first <= found[0] < one.until for one in pauses if one.until <= found[0])
 
 
 def test_the_peak_is_the_first_of_the_fullest_days() -> None:

@@ -30,6 +30,7 @@ from careloop.plans.forms import (
 from careloop.plans.models import PlanDefinition, PlanDraft, PlanReplay
 from careloop.plans.reads import adopting, charts, drafts, pages, replaying, wording
 from careloop.plans.rules import drafting, fhir
+from careloop.plans.rules.adoption import UNDO_WITHIN
 from careloop.plans.rules.content import PlanContentError
 from careloop.plans.rules.review import EVERYONE, FEWEST_TO_JUDGE
 
@@ -219,7 +220,8 @@ def replay(request: PageRequest, draft_id: UUID) -> HttpResponse:
 def replay_progress(request: PageRequest, replay_id: UUID) -> HttpResponse:
     """How far a replay is; at its end, the page is loaded again."""
     found = get_or_404(PlanReplay.objects.select_related("draft"), pk=replay_id)
-    response = render(request, "plans/_replay_progress.html", {"last": found})
+    failure = wording.replay_failure_words(found.failure) if found.failure else ""
+    response = render(request, "plans/_replay_progress.html", {"last": found, "failure": failure})
     if found.is_over:
         response["HX-Refresh"] = "true"
     return response
@@ -266,9 +268,21 @@ def adoption(request: PageRequest, definition_id: UUID) -> HttpResponse:
         "title": _("Take a new version over"),
         "found": found,
         "name": pages.title_of(found, _language()),
+        "taken": adopting.lately(request.viewer, found, at=now),
+        "hours": int(UNDO_WITHIN.total_seconds() // 3600),
         **shown,
     }
     return render(request, "plans/adoption.html", context)
+
+
+@page(access.PUBLISH, methods=("POST",))
+def undo_adoption(request: PageRequest, definition_id: UUID) -> HttpResponse:
+    """Take back what was taken over in a department, or everywhere, within the last day."""
+    found = get_or_404(PlanDefinition.objects.all(), pk=definition_id)
+    now = timezone.now()
+    chosen = adopting.takeable(request.viewer, found, request.POST.getlist("department"), at=now)
+    batch = actions.undo_adoptions(definition=found, adoption_ids=chosen, at=now, by=request.viewer)
+    return HttpResponseRedirect(reverse("batches:detail", args=[batch.pk]))
 
 
 def _page(request: PageRequest, found: PlanDraft, part: str, *, told: str = "", undo: bool = True) -> HttpResponse:
@@ -344,9 +358,11 @@ def _review_context(request: PageRequest, found: PlanDraft) -> dict[str, Any]:
 
 def _replay_context(found: PlanDraft, last: PlanReplay | None) -> dict[str, Any]:
     if last is None or last.state != PlanReplay.State.DONE:
-        return {"last": last, "numbers": None, "chart": None, "is_old": False}
+        failure = wording.replay_failure_words(last.failure) if last and last.failure else ""
+        return {"last": last, "failure": failure, "numbers": None, "chart": None, "is_old": False}
     return {
         "last": last,
+        "failure": "",
         "numbers": last.result,
         "chart": charts.load(last.result),
         "peaks": charts.peaks(last.result),

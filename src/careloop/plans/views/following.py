@@ -22,8 +22,9 @@ from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.plans import access, actions
 from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
-from careloop.plans.models import CarePlan, PlanDefinition
-from careloop.plans.reads import drafts, pages, wording
+from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
+from careloop.plans.reads import adopting, drafts, pages, wording
+from careloop.plans.rules.adoption import undo_until
 
 PAGE = 50
 
@@ -197,11 +198,21 @@ def adopt(request: PageRequest, care_plan_id: UUID, definition_id: UUID) -> Http
     plan = _plan(request, care_plan_id)
     newer = get_or_404(PlanDefinition.objects.active().filter(url=plan.definition_url), pk=definition_id)
     if request.method == "POST":
-        actions.adopt_version(care_plan=plan, definition=newer, at=timezone.now(), by=request.viewer)
-        return _card(request, plan.patient, told=_("New version taken over"))
+        adoption = actions.adopt_version(care_plan=plan, definition=newer, at=timezone.now(), by=request.viewer)
+        back = reverse("plans:undo-adopt", args=[adoption.pk])
+        return _card(request, plan.patient, told=_("New version taken over"), undo=back)
     diff = pages.adoption(plan, newer, at=timezone.now())
     titles = {s.code: s.title.in_language(_language()) for d in (plan.definition, newer) for s in d.plan().steps}
     return render(request, "plans/_adopt.html", {"plan": plan, "newer": newer, "diff": diff, "titles": titles})
+
+
+@page(access.PERSONALISE, methods=("POST",))
+def undo_adopt(request: PageRequest, adoption_id: UUID) -> HttpResponse:
+    """Take the adoption of a version back for one patient."""
+    adoptions = VersionAdoption.objects.visible_to(request.viewer).select_related("patient")
+    found = get_or_404(adoptions, pk=adoption_id)
+    actions.undo_adoption(adoption=found, at=timezone.now(), by=request.viewer)
+    return _card(request, found.patient, told=_("The version before is back"), is_undone=True)
 
 
 def _card(
@@ -216,8 +227,13 @@ def _card(
 ) -> HttpResponse:
     cards = pages.patient_cards(patient, request.viewer, at=timezone.now(), language=_language())
     stay, choices = pages.startable(patient, request.viewer) if request.viewer.can(access.PERSONALISE) else (None, [])
+    adopted = adopting.latest(
+        request.viewer, [card.plan for card in cards if card.plan.ended_at is None], at=timezone.now()
+    )
     context = {
         "patient": patient,
+        "adopted": adopted,
+        "undo_until": undo_until,
         "running": [card for card in cards if card.plan.ended_at is None],
         "past": [card for card in cards if card.plan.ended_at is not None],
         "errors": [error for errors in form.errors.values() for error in errors] if form else [],
@@ -256,6 +272,7 @@ def _definition_context(request: PageRequest, found: PlanDefinition) -> dict[str
         "checked": wording.source_words(content),
         "status_words": wording.status_words,
         "older": drafts.plans_in_older_versions(found, request.viewer),
+        "taken_lately": adopting.is_taken_lately(request.viewer, found, at=now),
     }
 
 

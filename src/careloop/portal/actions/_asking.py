@@ -36,6 +36,8 @@ def ask_department(
         return False
     with translation.override(settings.LANGUAGE_CODE):
         words = str(title)
+    with translation.override("en"):
+        english = str(title)
     asked = TaskRequest(
         key=key,
         kind=kind,
@@ -46,6 +48,7 @@ def ask_department(
         owner_role="follow-up-nurse",
         step_code=code[:40],
         step_title=words,
+        step_title_en=english,
         risk=risk,
         focus_id=focus,  # type: ignore[arg-type]
     )

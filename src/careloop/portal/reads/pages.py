@@ -199,7 +199,7 @@ def questionnaires_to_answer(viewer: Viewer, *, at: datetime) -> list[ToAnswer]:
         for one in Questionnaire.objects.filter(url__in={t.questionnaire_url for t in found}, status="active")
     }
     return [
-        ToAnswer(task.pk, task.step_title or task.plan_title, _note(forms[task.questionnaire_url]), task.pk in begun)
+        ToAnswer(task.pk, task.step_words or task.plan_words, _note(forms[task.questionnaire_url]), task.pk in begun)
         for task in found
         if task.questionnaire_url in forms
     ]

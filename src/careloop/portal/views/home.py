@@ -74,7 +74,7 @@ def medicines(request: PageRequest) -> HttpResponse:
 
 def title_of(task: Task, titles: Titles) -> str:
     """What the patient calls it, in the patient's language: the step, else the plan."""
-    return titles.step(task.plan_title, task.step_title) or titles.plan(task.plan_title)
+    return titles.step(task.plan_title, task.step_words) or titles.plan(task.plan_words)
 
 
 def day_words(moment: object) -> str:

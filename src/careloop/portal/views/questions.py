@@ -320,7 +320,7 @@ def _question_url(found: reads.Sitting, key: str) -> str:
 
 
 def _title(found: reads.Sitting) -> str:
-    return found.task.step_title or found.form.title.say(language())
+    return found.task.step_words or found.form.title.say(language())
 
 
 def words(item: Item) -> str:

@@ -122,12 +122,15 @@ def _request(clock: ProgrammeClock, at: datetime) -> TaskRequest:
     programme = pack.pack().programme(episode.programme) if pack else None
     title = clock.title["zh"]
     because = clock.reason.get("zh", "")
+    title_en, because_en = clock.title.get("en", ""), clock.reason.get("en", "")
     return TaskRequest(
         key=clock.task_key, patient_id=clock.patient_id, department_id=episode.department_id,
         available_at=min(max(opens, clock.started_at), clock.due_at), due_at=clock.due_at, owner_role="follow-up-nurse",
         focus_id=clock.pk, step_code=clock.kind, questionnaire_url=clock.form_url,
         plan_title=programme.title.zh if programme else episode.programme,
         step_title=f"{title}：{because}" if because else title,
+        plan_title_en=programme.title.en if programme else "",
+        step_title_en=f"{title_en}: {because_en}" if title_en and because_en else title_en,
     )  # fmt: skip
 
 
@@ -206,6 +209,7 @@ def report_missed_first_visit(*, task_id: UUID, at: datetime, by: Viewer) -> boo
         key=f"publichealth-report:{clock.pk}", patient_id=clock.patient_id, department_id=clock.episode.department_id,
         available_at=at, due_at=max(clock.due_at, at), kind="reminder", owner_role="department-head", focus_id=clock.pk,
         step_code="report-upward", plan_title=programme.title.zh, step_title="72 小时内两次未见到患者：向上级报告",
+        plan_title_en=programme.title.en, step_title_en="Not met twice within 72 hours: report upward",
     )  # fmt: skip
     made = request_tasks(requests=[asked], by=by)
     if made:

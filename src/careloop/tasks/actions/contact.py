@@ -316,6 +316,7 @@ def _question_for_a_person(task: Task, move: str, at: datetime, until: datetime 
         step_code=move,
         focus_id=task.pk,
         plan_title=task.plan_title,
+        plan_title_en=task.plan_title_en,
         diagnosis_text=task.diagnosis_text,
         risk=task.risk,
         available_at=at,

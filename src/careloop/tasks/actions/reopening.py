@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from careloop.audit.record import record
+from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -33,3 +36,42 @@ def reopen_task(*, task_id: UUID, closed_reason: str, at: datetime, by: Viewer) 
         status=Task.Status.REQUESTED, closed_reason="", ended_at=None, ended_by=None, updated_at=at
     )
     record(TaskReopened(task_id=task.pk, patient_id=task.patient_id, undone=closed_reason), by=by)
+
+
+@action
+def restore_tasks(
+    *, before: Mapping[UUID, Mapping[str, Any]], closed_reason: str, at: datetime, by: Viewer
+) -> list[UUID]:
+    """Open tasks again that were closed with this reason, with what they held before (as `kept_of` gives it).
+
+    All or nothing. Refused: NotClosedLikeThis when one of them is open, done, or closed for another reason.
+    """
+    rows = Task.objects.visible_to(by).filter(pk__in=list(before)).order_by("pk")
+    locked = list(rows.select_for_update(of=("self",), no_key=True))
+    if len(locked) != len(before) or any(
+        task.status != Task.Status.CANCELLED or task.closed_reason != closed_reason for task in locked
+    ):
+        raise NotClosedLikeThis
+    for task in locked:
+        kept = before[task.pk]
+        task.status, task.closed_reason, task.outcome = Task.Status.REQUESTED, "", ""
+        task.ended_at, task.ended_by_id, task.updated_at = None, None, at
+        task.snoozed_until = parse_datetime(kept["snoozed_until"]) if kept.get("snoozed_until") else None
+        task.claimed_until = parse_datetime(kept["claimed_until"]) if kept.get("claimed_until") else None
+        task.claimed_by_id = UUID(kept["claimed_by_id"]) if kept.get("claimed_by_id") else None
+    fields = ["status", "closed_reason", "outcome", "ended_at", "ended_by", "updated_at"]
+    Task.objects.unscoped("the rows just locked for this viewer").bulk_update(
+        locked, [*fields, "snoozed_until", "claimed_until", "claimed_by"]
+    )
+    reopened = [TaskReopened(task_id=t.pk, patient_id=t.patient_id, undone=closed_reason) for t in locked]
+    record_all(reopened, by=by)
+    return [task.pk for task in locked]
+
+
+def kept_of(task: Task) -> dict[str, str | None]:
+    """What `restore_tasks` needs to know of an open task, ready to be kept as JSON."""
+    return {
+        "snoozed_until": task.snoozed_until.isoformat() if task.snoozed_until else None,
+        "claimed_by_id": str(task.claimed_by_id) if task.claimed_by_id else None,
+        "claimed_until": task.claimed_until.isoformat() if task.claimed_until else None,
+    }

@@ -22,12 +22,14 @@ from careloop.tasks.rules import TaskRequest
 _INSERT = """
 INSERT INTO tasks_task (
     id, created_at, updated_at, key, patient_id, department_id, kind, status, owner_id, owner_role, encounter_id,
-    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, diagnosis_text, risk,
+    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, plan_title_en,
+    step_title_en, diagnosis_text, risk,
     self_report, discharged_at, priority, priority_reasons, available_at, due_at, window_ends_at, snooze_reason,
     attempts, last_outcome, message_state, outcome, closed_reason, channel
 )
 SELECT id, now(), now(), key, patient_id, department_id, kind, 'requested', owner_id, owner_role, encounter_id,
-    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, diagnosis_text,
+    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, plan_title_en,
+    step_title_en, diagnosis_text,
     CASE WHEN risk = 'none' THEN coalesce((SELECT p.risk FROM patients_patient p WHERE p.id = asked.patient_id), risk)
          ELSE risk END,  -- who asks without a risk means the patient's own
     self_report, discharged_at, priority, priority_reasons::jsonb, available_at, due_at, window_ends_at, '',
@@ -40,6 +42,14 @@ FROM unnest(
     id, key, patient_id, department_id, kind, owner_id, owner_role, encounter_id, care_plan_id, step_code, occurrence,
     focus_id, questionnaire_url, plan_title, step_title, diagnosis_text, risk, self_report, discharged_at, priority,
     priority_reasons, available_at, due_at, window_ends_at, channel
+
+    %s::text[], %s::text[],
+    %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]
+) AS asked (
+    id, key, patient_id, department_id, kind, owner_id, owner_role, encounter_id, care_plan_id, step_code, occurrence,
+    focus_id, questionnaire_url, plan_title, step_title, plan_title_en, step_title_en, diagnosis_text, risk,
+    self_report, discharged_at, priority,
+    priority_reasons, available_at, due_at, window_ends_at
 )
 ON CONFLICT (key) DO NOTHING
 RETURNING id
@@ -69,7 +79,8 @@ def _row(asked: TaskRequest) -> tuple[Any, ...]:
     return (
         uuid7(), asked.key, asked.patient_id, asked.department_id, asked.kind, asked.owner_id, asked.owner_role,
         asked.encounter_id, asked.care_plan_id, asked.step_code, asked.occurrence, asked.focus_id,
-        asked.questionnaire_url, asked.plan_title[:120], asked.step_title[:120], asked.diagnosis_text[:200],
+        asked.questionnaire_url, asked.plan_title[:120], asked.step_title[:120],
+        asked.plan_title_en[:120], asked.step_title_en[:120], asked.diagnosis_text[:200],
         asked.risk, asked.self_report, asked.discharged_at, rules.score(terms),
         json.dumps([term.as_json() for term in terms]), asked.available_at, asked.due_at, asked.window_ends_at,
         asked.channel,

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
@@ -138,7 +139,7 @@ page AS (
     FROM {rows} AS tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
 )
 SELECT counts.*, page.id, page.patient_id, p.name, p.sex, p.birth_date, page.risk, page.self_report, d.name,
-    page.diagnosis_text, page.plan_title, page.step_title, page.kind, page.due_at, page.promised_at,
+    page.diagnosis_text, {plan}, {step}, page.kind, page.due_at, page.promised_at,
     page.snoozed_until, page.attempts, page.last_outcome, page.message_state, page.priority, page.status,
     page.outcome, page.ended_at,
     CASE WHEN page.claimed_until > %(at)s THEN page.claimed_by_id END, COALESCE(doctor.name, ''), before.ended_at,
@@ -170,7 +171,7 @@ ranked AS (
     ) AS numbered WHERE nth = 1
 ),
 calls AS (
-    SELECT patient_id AS whose, array_agg(ARRAY[plan_title::text, step_title::text] ORDER BY {order}) AS steps
+    SELECT patient_id AS whose, array_agg(ARRAY[{plan}::text, {step}::text] ORDER BY {order}) AS steps
     FROM tabs WHERE in_{tab} GROUP BY patient_id HAVING count(*) > 1
 ),"""
 _STEPS = "(SELECT calls.steps FROM calls WHERE calls.whose = page.patient_id)"
@@ -198,8 +199,8 @@ def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     order = _ORDERS.get(query.tab, _BY_PRIORITY)
     merged = query.merged and query.tab != "done"
     sql = _LIST.format(
-        base=base, tab=query.tab, order=order, rows="ranked" if merged else "tabs",
-        merging=_MERGING.format(order=order, tab=query.tab) if merged else "", also=_STEPS if merged else "NULL::text[][]",
+        base=base, tab=query.tab, order=order, plan=_title("page.plan_title"), step=_title("page.step_title"), rows="ranked" if merged else "tabs",
+        merging=_merging(query.tab, order) if merged else "", also=_STEPS if merged else "NULL::text[][]",
     )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(*_positional(sql, base_params, _params(query, at)))
@@ -224,8 +225,22 @@ def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[str, tuple[An
     visible = Task.objects.visible_to(viewer).filter(narrowing(query, viewer), kind__in=QUEUE_KINDS)
     waiting = visible.filter(status=Task.Status.REQUESTED, available_at__lte=at)
     done = visible.filter(status=Task.Status.COMPLETED, ended_at__gte=today)
-    parts = [part.order_by().values_list(*_COLUMNS).query.sql_with_params() for part in (waiting, done)]
+    columns = (*_COLUMNS, "plan_title_en", "step_title_en") if _is_english() else _COLUMNS
+    parts = [part.order_by().values_list(*columns).query.sql_with_params() for part in (waiting, done)]
     return " UNION ALL ".join(f"({sql})" for sql, _ in parts), tuple(p for _, params in parts for p in params)
+
+
+def _merging(tab: str, order: str) -> str:
+    return _MERGING.format(order=order, tab=tab, plan=_title("plan_title"), step=_title("step_title"))
+
+
+def _title(column: str) -> str:
+    """A title in the language of the screen; what has no English words keeps its own."""
+    return f"COALESCE(NULLIF({column}_en, ''), {column})" if _is_english() else column
+
+
+def _is_english() -> bool:
+    return (get_language() or "").startswith("en")
 
 
 def narrowing(query: ListQuery, viewer: Viewer) -> Q:

@@ -33,6 +33,8 @@ class TaskRequest:
     questionnaire_url: str = ""
     plan_title: str = ""
     step_title: str = ""
+    plan_title_en: str = ""
+    step_title_en: str = ""
     diagnosis_text: str = ""
     risk: str = "none"
     self_report: str = ""

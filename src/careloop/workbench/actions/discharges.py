@@ -80,7 +80,7 @@ def decline_discharge(*, encounter: Encounter, reason: str, at: datetime, by: Vi
     """This patient needs no follow-up: running plans of this discharge end with the reason."""
     review, is_new = _decided(encounter, DischargeReview.Decision.NO_FOLLOW_UP, reason[:40], at, by)
     if is_new:
-        decline_plans(encounter=encounter, at=at, by=by)
+        decline_plans(encounter=encounter, reason=review.reason, at=at, by=by)
         record(_fact(review), by=by)
     return review
 

@@ -115,6 +115,7 @@ class Drawer:
     choices: list[Suggestion]
     outcome: str
     outcome_words: str
+    decline_words: str = ""
     goals: list[dict[str, str]] = field(default_factory=list)
     owner: str = ""
     relatives: list[RelatedPerson] = field(default_factory=list)
@@ -304,6 +305,7 @@ def drawer(encounter: Encounter, *, viewer: Viewer, at: datetime) -> Drawer:
         choices=suggestions(encounter, at=at, language=language()),
         outcome=outcome,
         outcome_words=_outcome_words(outcome),
+        decline_words=wording.end_words(review.reason) if review else "",
         goals=_goals(running),
         owner=owner_of(running[0].plan) if running else "",
         relatives=list(related.order_by("created_at", "pk")),

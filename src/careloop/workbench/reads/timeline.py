@@ -66,7 +66,7 @@ def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         rows = rows.filter(started_at__lt=before)
     titles = titles_in(get_language() or "zh-hans")
     for row in rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]:
-        step = titles.step(row.task.plan_title, row.task.step_title)
+        step = titles.step(row.task.plan_title, row.task.step_words)
         outcome = outcome_of(row.outcome)
         reached = outcome is not None and outcome.reached
         who = row.by_practitioner.name if row.by_practitioner else ""
@@ -97,14 +97,14 @@ def _closed_tasks(patient: Patient, viewer: Viewer, before: datetime | None) -> 
         rows = rows.filter(ended_at__lt=before)
     titles = titles_in(get_language() or "zh-hans")
     for row in rows.order_by("-ended_at", "pk")[: LIMIT + 1]:
-        step = titles.step(row.plan_title, row.step_title)
+        step = titles.step(row.plan_title, row.step_words)
         done = row.status == Task.Status.COMPLETED
         yield Entry(
             at=row.ended_at or row.updated_at,
             kind="follow-up",
             icon="forms" if row.outcome == "answered-online" else "clipboard-check" if done else "circle-x",
             title=" · ".join(part for part in (row.get_kind_display(), step) if part),
-            text=titles.plan(row.plan_title),
+            text=titles.plan(row.plan_words),
             tag=("ok", outcome_label(row.outcome)) if done else ("none", _("Closed")),
         )
 
