@@ -29,7 +29,7 @@ from careloop.patients import actions as patients
 from careloop.patients.models import ContactPoint, DocumentReference, DuplicateCandidate, RelatedPerson
 from careloop.patients.rules import IdentifierData, PersonData
 from careloop.plans import actions as plans
-from careloop.plans.models import CarePlan
+from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
 from careloop.plans.tests.factories import Scene
 from careloop.publichealth import actions as publichealth
 from careloop.publichealth.tests.factories import publish_all as publish_programmes
@@ -182,13 +182,17 @@ def planned(cast: Cast) -> dict[str, UUID | str]:
     replay = plans.request_replay(draft=draft, months=1, nurses=1, per_day=1, at=now, by=cast.as_zhao)
     review = workbench.confirm_discharge(encounter=stay, definition=None, at=now, by=cast.as_zhao)
     with seeding():
+        adoption = VersionAdoption.objects.create(
+            patient=cast.zhang, care_plan=plan, to_definition=plan.definition, adopted_at=now, plan_status=plan.status,
+            from_definition=PlanDefinition.objects.exclude(pk=plan.definition_id).order_by("pk")[0], tasks=0,
+        )  # fmt: skip
         relative = RelatedPerson.objects.create(patient=cast.zhang, name="Zhou Min")
         document = DocumentReference.objects.create(
             patient=cast.zhang, key="d1", title="Summary", content_type="application/pdf", content=b"%PDF-1.4"
         )
     return {
         "care_plan_id": plan.pk, "definition_id": plan.definition_id, "step": plan.definition.plan().steps[0].code,
-        "draft_id": draft.pk, "replay_id": replay.pk,
+        "draft_id": draft.pk, "replay_id": replay.pk, "adoption_id": adoption.pk,
         "encounter_id": stay.pk, "review_id": review.pk, "related_id": relative.pk, "document_id": document.pk,
     }  # fmt: skip
 

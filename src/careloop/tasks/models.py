@@ -153,6 +153,14 @@ class Task(ScopedModel):
         """The step's title in the language of the screen."""
         return in_language(self.step_title, self.step_title_en)
 
+    def what_closing_loses(self) -> dict[str, str | None]:
+        """What `close_tasks` clears besides the end itself, ready to be kept as JSON: `restore_tasks` puts it back."""
+        return {
+            "snoozed_until": self.snoozed_until.isoformat() if self.snoozed_until else None,
+            "claimed_by_id": str(self.claimed_by_id) if self.claimed_by_id else None,
+            "claimed_until": self.claimed_until.isoformat() if self.claimed_until else None,
+        }
+
     @classmethod
     def scope(cls, viewer: Viewer) -> Q:
         """Staff see the tasks of their departments (or their own), and the tasks of every patient they may see."""

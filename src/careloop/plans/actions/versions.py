@@ -23,7 +23,7 @@ from careloop.plans.models import CarePlan, LadderRun, PlanDefinition, VersionAd
 from careloop.plans.reads import adopting, wording
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.adoption import Stands
-from careloop.tasks.actions import close_tasks, kept_of, restore_tasks
+from careloop.tasks.actions import close_tasks, restore_tasks
 from careloop.tasks.models import Task, TaskQuerySet
 
 ADOPT, UNADOPT = "plans.adopt", "plans.unadopt"  # config/batches.py
@@ -136,7 +136,7 @@ def adopt_version(*, care_plan: CarePlan, definition: PlanDefinition, at: dateti
     return VersionAdoption.objects.create(
         patient_id=plan.patient_id, care_plan=plan, from_definition_id=before, to_definition=definition,
         adopted_at=at, adopted_by_id=by.practitioner_id, plan_status=plan.status,
-        withdrawn={str(task.pk): kept_of(task) for task in withdrawn}, ladders=ladders,
+        withdrawn={str(task.pk): task.what_closing_loses() for task in withdrawn}, ladders=ladders,
         made=[str(pk) for pk in made], tasks=own.exclude(closed_reason=UNDONE).count(),
     )  # fmt: skip
 

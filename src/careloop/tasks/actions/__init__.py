@@ -26,7 +26,7 @@ from careloop.tasks.actions.ladder import (
 )
 from careloop.tasks.actions.losing import LOST_REASONS, LadderNotExhausted, LossNeedsReason, lose_patient
 from careloop.tasks.actions.opening import note_message, open_early
-from careloop.tasks.actions.reopening import NotClosedLikeThis, kept_of, reopen_task, restore_tasks
+from careloop.tasks.actions.reopening import NotClosedLikeThis, reopen_task, restore_tasks
 from careloop.tasks.actions.requesting import request_tasks
 from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities
 from careloop.tasks.rules import TaskRequest
@@ -62,7 +62,6 @@ __all__ = [
     "flag_self_report",
     "hand_out",
     "keep_claim",
-    "kept_of",
     "lose_patient",
     "note_message",
     "open_early",

@@ -42,7 +42,7 @@ def reopen_task(*, task_id: UUID, closed_reason: str, at: datetime, by: Viewer) 
 def restore_tasks(
     *, before: Mapping[UUID, Mapping[str, Any]], closed_reason: str, at: datetime, by: Viewer
 ) -> list[UUID]:
-    """Open tasks again that were closed with this reason, with what they held before (as `kept_of` gives it).
+    """Open tasks again that were closed with this reason, with what they held before (`Task.what_closing_loses`).
 
     All or nothing. Refused: NotClosedLikeThis when one of them is open, done, or closed for another reason.
     """
@@ -66,12 +66,3 @@ def restore_tasks(
     reopened = [TaskReopened(task_id=t.pk, patient_id=t.patient_id, undone=closed_reason) for t in locked]
     record_all(reopened, by=by)
     return [task.pk for task in locked]
-
-
-def kept_of(task: Task) -> dict[str, str | None]:
-    """What `restore_tasks` needs to know of an open task, ready to be kept as JSON."""
-    return {
-        "snoozed_until": task.snoozed_until.isoformat() if task.snoozed_until else None,
-        "claimed_by_id": str(task.claimed_by_id) if task.claimed_by_id else None,
-        "claimed_until": task.claimed_until.isoformat() if task.claimed_until else None,
-    }
