@@ -29,7 +29,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("plans", "0003_adoption_undo_decline_and_replay_lease"),
-        ("tasks", "0002_titles_in_english"),
+        ("tasks", "0003_titles_in_english"),
     ]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

@@ -17,11 +17,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from careloop.plans.rules.calendar import WorkCalendar
-from careloop.plans.rules.content import BY_PERSON, OwnerRule, Step
-
 from careloop.plans.rules.calendar import Shift, WorkCalendar
-from careloop.plans.rules.content import Channel, OwnerRule, Step
+from careloop.plans.rules.content import BY_PERSON, OwnerRule, Step
 
 CENTRE = "follow-up-centre"
 _CENTRE_RULES = (OwnerRule.FOLLOW_UP_CENTRE, OwnerRule.SAME_NURSE)

@@ -37,19 +37,13 @@ SELECT id, now(), now(), key, patient_id, department_id, kind, 'requested', owne
 FROM unnest(
     %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],
     %s::text[], %s::int[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[]
-) AS asked (
-    id, key, patient_id, department_id, kind, owner_id, owner_role, encounter_id, care_plan_id, step_code, occurrence,
-    focus_id, questionnaire_url, plan_title, step_title, diagnosis_text, risk, self_report, discharged_at, priority,
-    priority_reasons, available_at, due_at, window_ends_at, channel
-
     %s::text[], %s::text[],
-    %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]
+    %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[]
 ) AS asked (
     id, key, patient_id, department_id, kind, owner_id, owner_role, encounter_id, care_plan_id, step_code, occurrence,
     focus_id, questionnaire_url, plan_title, step_title, plan_title_en, step_title_en, diagnosis_text, risk,
     self_report, discharged_at, priority,
-    priority_reasons, available_at, due_at, window_ends_at
+    priority_reasons, available_at, due_at, window_ends_at, channel
 )
 ON CONFLICT (key) DO NOTHING
 RETURNING id
