@@ -68,6 +68,7 @@ NOT_ABOUT_A_PATIENT = {
     "supervision/integrity/": "figures about a person; the records behind them are scoped for themselves",
     "hooks/": "gateways; every call is signed",
     "public-health/opinion-tables/": "rules for everybody",
+    "public-health/opinion-drafts/": "rules being written; the answers behind a trial are tried in publichealth/tests",
     "public-health/indicators/": "indicator names; the lists behind them are tried in publichealth/tests",
     "follow-up/": "conditions, not persons; members are asked again with the viewer's scope (cohorts/tests/test_scope.py)",
     "batches/": "one's own background work; what it shows of patients is asked again with the viewer's scope",

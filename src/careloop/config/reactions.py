@@ -272,6 +272,12 @@ REACTIONS = {
     publichealth.EpisodesRealigned: (),
     publichealth.ProgrammeExported: (),
     publichealth.OpinionTablePublished: (),
+    publichealth.OpinionDraftStarted: (),
+    publichealth.OpinionDraftChanged: (),
+    publichealth.OpinionDraftSubmitted: (),
+    publichealth.OpinionDraftReturned: (),
+    publichealth.OpinionDraftPublished: (),
+    publichealth.OpinionDraftDiscarded: (),
     publichealth.OpinionSuggested: (),
     publichealth.OpinionChosen: (),
 }

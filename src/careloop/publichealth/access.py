@@ -9,4 +9,5 @@ MANAGE = Permission("publichealth.manage", _("Take patients into a programme and
 NUMBERS = Permission("publichealth.numbers", _("See the indicators and rules of public health programmes"))
 EXPORT = Permission("publichealth.export", _("Export public health records"))
 OPINE = Permission("publichealth.opine", _("Confirm or change the suggested opinion"))
+WRITE_TABLES = Permission("publichealth.write-tables", _("Write opinion tables for a reviewer"))
 EDIT_TABLES = Permission("publichealth.edit-tables", _("Publish opinion tables"))

@@ -99,6 +99,50 @@ class OpinionTablePublished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftStarted(Event):
+    """Somebody began a new version of an opinion table."""
+
+    draft_id: UUID
+    questionnaire_url: str
+    how: str  # empty | form | table | file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftChanged(Event):
+    """One change (or its taking back)."""
+
+    draft_id: UUID
+    revision: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftSubmitted(Event):
+    draft_id: UUID
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftReturned(Event):
+    """The reviewer (or the author) gave it back for more writing."""
+
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftPublished(Event):
+    """A second person published it."""
+
+    draft_id: UUID
+    table_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionDraftDiscarded(Event):
+    draft_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpinionSuggested(Event):
     """The rules suggested an opinion (empty: nothing could be derived)."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -15,7 +12,6 @@ ENDING_LABELS = (
     ("lost", _("Lost to follow-up")),
     ("wrong-diagnosis", _("Registered by mistake or wrong diagnosis")),
 )
-MOST_JSON = 200_000  # characters
 
 
 class EndManagementForm(forms.Form):
@@ -43,22 +39,3 @@ class ChooseForm(forms.Form):
 
     code = forms.CharField(max_length=40)
     note = forms.CharField(max_length=300, required=False, strip=True)
-
-
-class TableForm(forms.Form):
-    """A new version of an opinion table, as its JSON."""
-
-    content = forms.CharField(
-        label=_("Table"), max_length=MOST_JSON, widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "false"})
-    )
-    department = forms.UUIDField(required=False)
-
-    def clean_content(self) -> dict[str, Any]:
-        """Refuses what is no JSON, with the place where it breaks."""
-        try:
-            found = json.loads(self.cleaned_data["content"])
-        except (ValueError, RecursionError) as fault:
-            raise forms.ValidationError(_("This is not valid JSON: %(fault)s"), params={"fault": fault}) from None
-        if not isinstance(found, dict):
-            raise forms.ValidationError(_("The table must be one object in braces."))
-        return found

@@ -230,6 +230,41 @@ class OpinionTable(BaseModel):
         return rules.parse_table(self.content)
 
 
+class OpinionDraft(BaseModel):
+    """A table being written row by row. A second person publishes it; then it is an OpinionTable."""
+
+    class Status(models.TextChoices):
+        EDITING = "editing", _("Draft")
+        IN_REVIEW = "in-review", _("Waiting for review")
+        PUBLISHED = "published", _("Published")
+        DISCARDED = "discarded", _("Discarded")
+
+    questionnaire_url = models.CharField(max_length=200)
+    department = models.ForeignKey(Organization, models.PROTECT, null=True, related_name="+")  # None: whole hospital
+    based_on = models.ForeignKey(OpinionTable, models.PROTECT, null=True, related_name="+")
+    status = models.CharField(max_length=10, choices=Status, default=Status.EDITING)
+    content = models.JSONField()
+    past = models.JSONField(default=list)  # contents before the last changes, for “undo”; the newest last
+    revision = models.IntegerField(default=1)  # counts every change: two people never overwrite each other
+    author = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    writers = models.JSONField(default=list)  # ids of everybody who changed it: none of them may publish it
+    submitted_at = models.DateTimeField(null=True)
+    remark = models.CharField(max_length=400, blank=True, default="")  # why the reviewer gave it back
+    published_as = models.OneToOneField(OpinionTable, models.PROTECT, null=True, related_name="made_from")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["questionnaire_url", "department"], condition=Q(status__in=["editing", "in-review"]),
+                name="opinion_draft_one_open", nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(status="published") ^ Q(published_as__isnull=True), name="opinion_draft_published_has_table"
+            ),
+        ]  # fmt: skip
+
+
 class Opinion(PatientRow):
     """What the rules suggested to one response, with rule, version and evidence. What people chose stands beside it."""
 

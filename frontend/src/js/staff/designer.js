@@ -1,4 +1,4 @@
-// Form designer. Every change is a small post that answers with the designer as it is now (htmx). Here: dragging with its
+// Form designer, and the editor of opinion tables (whose rows are cards too). Every change is a small post that answers with the designer as it is now (htmx). Here: dragging with its
 // drop places, ↑↓ between the cards, Alt+↑↓ to move one, Delete, the live count of the patient's wording, suggestions.
 
 const root = () => document.getElementById("designer");
@@ -20,6 +20,9 @@ function change(values) {
   if (!root() || root().dataset.status !== "editing") return;
   window.htmx.ajax("POST", root().dataset.change, { source: root(), target: "#designer", swap: "outerHTML", values: { ...state(), ...values } });
 }
+
+/** What a card is called in a change: a question has its linkId, a row its number. */
+const keyName = () => root().dataset.keyName || "link";
 
 /** Where something new goes: behind the chosen card, or at the end of the chosen section. */
 function place() {
@@ -59,7 +62,7 @@ document.addEventListener("keydown", (event) => {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.code];
   if (by && event.altKey) {
     event.preventDefault();
-    change({ op: "move", link: card.dataset.card, way: by < 0 ? "up" : "down", selected: card.dataset.card });
+    change({ op: root().dataset.move || "move", [keyName()]: card.dataset.card, way: by < 0 ? "up" : "down", selected: card.dataset.card });
   } else if (by) {
     event.preventDefault();
     const next = all[all.indexOf(card) + by];
@@ -69,7 +72,7 @@ document.addEventListener("keydown", (event) => {
     choose(card);
   } else if (event.code === "Delete") {
     event.preventDefault();
-    change({ op: "remove", link: card.dataset.card });
+    change({ op: root().dataset.remove || "remove", [keyName()]: card.dataset.card });
   }
 });
 

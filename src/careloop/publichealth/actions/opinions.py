@@ -18,6 +18,7 @@ from careloop.publichealth import rules
 from careloop.publichealth.events import OpinionChosen, OpinionSuggested, OpinionTablePublished
 from careloop.publichealth.models import Opinion, OpinionChoice, OpinionTable
 from careloop.publichealth.reads import opinions as reads
+from careloop.publichealth.reads import tables
 from careloop.questionnaires import reads as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules import content_hash
@@ -76,13 +77,13 @@ def _checked(content: Mapping[str, Any]) -> tuple[rules.Table, Any]:
     try:
         table = rules.parse_table(content)
     except rules.BadTable as fault:
-        raise BadOpinionTable(str(fault)) from None
+        raise BadOpinionTable("\n".join(tables.table_words(one) for one in fault.mistakes)) from None
     row = Questionnaire.objects.filter(url=table.questionnaire, status=Questionnaire.Status.ACTIVE).first()
     if row is None:
-        raise BadOpinionTable(f"questionnaire {table.questionnaire} is not in force")
+        raise BadOpinionTable(_("The questionnaire of this table is not in force."))
     form = questionnaires.form_of(row)
     if mistakes := rules.proofread_table(table, form):
-        raise BadOpinionTable("\n".join(mistakes))
+        raise BadOpinionTable("\n".join(tables.table_words(one, form) for one in mistakes))
     return table, form
 
 

@@ -73,6 +73,16 @@ def table_of_form(questionnaire: Questionnaire) -> rules.Table | None:
     return rules.Table(questionnaire.url, Words("", ""), tuple(found["outcomes"]), (), str(found.get("source", "")))
 
 
+def draft_of_form(questionnaire: Questionnaire) -> dict[str, Any] | None:
+    """The form's own table as the content of a table to begin from; None when it brings none."""
+    own = table_of_form(questionnaire)
+    if own is None:
+        return None
+    rows = [{**outcome, **({"else": True} if place else {})} for place, outcome in enumerate(own.outcomes)]
+    title = {"zh": questionnaire.title, "en": questionnaire.title_en or questionnaire.title}
+    return {"questionnaire": questionnaire.url, "title": title, "source": own.source, "outcomes": rows, "vectors": []}
+
+
 def options_for(opinion: Opinion) -> dict[str, Words]:
     """What the doctor may choose: what the table knows first, then the common opinions."""
     table = opinion.table.table() if opinion.table else table_of_form(opinion.response.questionnaire)

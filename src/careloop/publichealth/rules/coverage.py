@@ -87,6 +87,13 @@ def _cases(form: Form, outcomes: Sequence[Mapping[str, Any]]) -> Iterator[Contex
         yield _context(form, axes, chosen)
 
 
+def cases(form: Form, outcomes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(answers, answers of the time before) of every case a table is tried on, where it does not look at scores."""
+    for context in _cases(form, outcomes):
+        if not context.scores and context.worst == "none":
+            yield dict(context.answers), dict(context.previous)
+
+
 def _context(form: Form, axes: Sequence[tuple[str, str, list[Any]]], chosen: Sequence[Any]) -> Context:
     parts: dict[str, dict[str, Any]] = {"item": {}, "previous": {}, "score": {}, "worst": {}}
     for (kind, name, _), value in zip(axes, chosen, strict=True):

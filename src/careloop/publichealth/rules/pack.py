@@ -28,13 +28,15 @@ class BadPack(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rule is written, and whether a second source was read."""
+    """Where a rule is written, whether a second source agrees, which one, and why not when it does not."""
 
     document: str
     section: str
     year: int | None
     page: str
     verified: bool
+    second: str = ""
+    why: Words = Words("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class ClosingTarget:
 
     derived: str
     at_least: Decimal
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,9 @@ def _programme(raw: Mapping[str, Any]) -> Programme:
         forms=dict(raw["forms"]),
         in_target=frozenset(outcome["in_target"]),
         not_in_target=frozenset(outcome["not_in_target"]),
-        at_closing=ClosingTarget(closing["derived"], Decimal(str(closing["at_least"]))) if closing else None,
+        at_closing=ClosingTarget(closing["derived"], Decimal(str(closing["at_least"])), _source(closing.get("source")))
+        if closing
+        else None,
         visits_per_year=int(raw["visits_per_year"]),
         face_to_face=frozenset(raw["face_to_face"]),
         pairs=tuple(Pair(p["code"], _words(p["title"]), p["unit"], p["now"], p["target"]) for p in raw["pairs"]),
@@ -240,8 +245,13 @@ def _indicator(raw: Mapping[str, Any]) -> Indicator:
     )
 
 
-def _source(raw: Mapping[str, Any]) -> Source:
-    return Source(raw["document"], raw["section"], raw.get("year"), str(raw.get("page") or ""), bool(raw["verified"]))
+def _source(raw: Mapping[str, Any] | None) -> Source:
+    if raw is None:
+        return Source("", "", None, "", verified=False)
+    return Source(
+        raw["document"], raw["section"], raw.get("year"), str(raw.get("page") or ""), bool(raw["verified"]),
+        str(raw.get("second", "")), _words(raw["why"]) if raw.get("why") else Words(""),
+    )  # fmt: skip
 
 
 def _words(raw: Mapping[str, str]) -> Words:

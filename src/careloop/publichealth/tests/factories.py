@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from django.urls import reverse
+
+from careloop.accounts.models import Role, RoleAssignment
+from careloop.kernel.actions import seeding
 from careloop.publichealth import actions, rules
 from careloop.publichealth.models import ProgrammeVisit
 from careloop.publichealth.reads import packs
@@ -15,7 +19,7 @@ from careloop.publichealth.reads.packs import FORMS
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules import Form
-from tests.cast import NOW, SYSTEM, Cast
+from tests.cast import LONG_AGO, NOW, SYSTEM, Cast
 
 Q = "https://careloop.org/Questionnaire/"
 HTN = Q + "hypertension-national"
@@ -109,3 +113,25 @@ def table_content(**changes: Any) -> dict[str, Any]:
         "vectors": [{"answers": {"pain": 3}, "opinion": "normal"}, {"answers": {"pain": 4}, "opinion": "worse"}],
     }  # fmt: skip
     return copy.deepcopy(content) | changes
+
+
+def get(client: Any, name: str, *arguments: Any, **query: Any) -> Any:
+    """A page of this room."""
+    return client.get(reverse(f"publichealth:{name}", args=arguments), query)
+
+
+def post(client: Any, name: str, *arguments: Any, **data: Any) -> Any:
+    return client.post(reverse(f"publichealth:{name}", args=arguments), data)
+
+
+def give(person: Any, *roles: str) -> Any:
+    """More roles for somebody of the cast."""
+    with seeding():
+        for code in roles:
+            RoleAssignment.objects.create(
+                practitioner=person,
+                role=Role.objects.get(code=code),
+                organization=person.organization,
+                valid_from=LONG_AGO,
+            )
+    return person

@@ -112,10 +112,10 @@ def test_a_record_of_last_year_is_judged_by_last_years_pack(world):
     content = pack_content(version="2026-test", valid_from="2026-01-01")
     content["programmes"][0]["clocks"]["recheck"]["window_days"] = 9
     actions.publish_pack(content=content, scenes=[], at=NOW, by=SYSTEM)
-    assert packs.pack_on(day("2025-12-31").date()).version == "3-2017.1"
+    assert packs.pack_on(day("2025-12-31").date()).version == "3-2017.2"
     assert packs.pack_on(day("2026-01-01").date()).version == "2026-test"
     assert packs.pack_on(day("2016-01-01").date()) is None
-    assert visited(world, values=HIGH, at=day("2025-12-30")).pack_version == "3-2017.1"
+    assert visited(world, values=HIGH, at=day("2025-12-30")).pack_version == "3-2017.2"
     other = make_patient(world)
     assert visited(world, values=HIGH, at=day("2026-01-05"), patient=other).pack_version == "2026-test"
     opened = {
@@ -168,7 +168,7 @@ def test_dissatisfied_once_is_a_task_in_two_weeks_that_says_why(world):
     assert timezone.localtime(task.due_at).date() == FIRST.date() + timedelta(days=14)
     assert (task.kind, task.questionnaire_url, task.step_code, task.care_plan_id) == ("follow-up", HTN, "recheck", None)
     assert "152 ≥ 140" in task.step_title
-    assert "3-2017.1" in task.step_title
+    assert "3-2017.2" in task.step_title
     clock = clocks()[0]
     assert task.focus_id == clock.pk
     assert clock.reason["en"].startswith("Not controlled, because SBP 152 ≥ 140")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import Http404, HttpResponse
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Organization
@@ -18,12 +15,14 @@ from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.publichealth import access, actions, rules
-from careloop.publichealth.forms import ChooseForm, TableForm
-from careloop.publichealth.models import Opinion, OpinionChoice, OpinionTable
+from careloop.publichealth.forms import ChooseForm
+from careloop.publichealth.models import Opinion, OpinionChoice, OpinionDraft, OpinionTable
 from careloop.publichealth.reads import opinions as reads
 from careloop.publichealth.reads import pages
+from careloop.publichealth.reads import tables as tables_reads
+from careloop.publichealth.views.tables import form_title
 from careloop.questionnaires.models import Questionnaire
-from careloop.questionnaires.reads import display_value, form_of, wording
+from careloop.questionnaires.reads import display_value, form_of
 
 
 def _opinion(request: PageRequest, response_id: UUID) -> Opinion | None:
@@ -99,28 +98,32 @@ def tables(request: PageRequest) -> HttpResponse:
     own = [form for form in forms.values() if reads.table_of_form(form) is not None]
     context = {
         "title": _("Opinion tables"),
-        "rows": [(row, _title(forms.get(row.questionnaire_url))) for row in rows],
-        "own": sorted(((form, _title(form)) for form in own), key=lambda pair: pair[0].name),
-        "agreement": [(one, _title(forms.get(one.questionnaire_url))) for one in reads.agreement(request.viewer)],
-        "may_edit": request.viewer.can(access.EDIT_TABLES),
-    }
+        "rows": [(row, form_title(forms.get(row.questionnaire_url))) for row in rows],
+        "own": sorted(((form, form_title(form)) for form in own), key=lambda pair: pair[0].name),
+        "agreement": [(one, form_title(forms.get(one.questionnaire_url))) for one in reads.agreement(request.viewer)],
+        "drafts": [
+            (draft, form_title(forms.get(draft.questionnaire_url)))
+            for draft in tables_reads.drafts_of(request.viewer).filter(status__in=["editing", "in-review"]).order_by("-changed_at", "pk")[:100]
+        ],
+        "forms": sorted(((form, form_title(form)) for form in forms.values()), key=lambda pair: pair[1]),
+        "may_write": request.viewer.can(access.WRITE_TABLES),
+        "departments": _departments(request),
+        "hospital_wide": request.viewer.hospital_wide,
+    }  # fmt: skip
     return render(request, "publichealth/tables.html", context)
-
-
-def _title(row: Questionnaire | None) -> str:
-    if row is None:
-        return "–"
-    return row.title_en if get_language() == "en" and row.title_en else row.title
 
 
 @page(access.VIEW)
 def table(request: PageRequest, table_id: UUID) -> HttpResponse:
     """One version in words: rows, reasons, vectors, source."""
     row = get_or_404(OpinionTable.objects.select_related("department", "published_by"), pk=table_id)
-    form = get_or_404(Questionnaire.objects.all(), url=row.questionnaire_url, status=Questionnaire.Status.ACTIVE)
+    form = tables_reads.questionnaire_of(row.questionnaire_url)
+    if form is None:
+        raise Http404
     context = _table_context(request, row.table(), form) | {
-        "row": row, "vectors": row.content.get("vectors", []),
+        "row": row, "vectors": row.content.get("vectors", []), "earlier": tables_reads.earlier_of(row),
         "json": json.dumps(row.content, ensure_ascii=False, indent=1),
+        "author": OpinionDraft.objects.filter(published_as=row).select_related("author").first(),
     }  # fmt: skip
     return render(request, "publichealth/table.html", context)
 
@@ -132,24 +135,30 @@ def form_table(request: PageRequest, questionnaire_id: UUID) -> HttpResponse:
     own = reads.table_of_form(form)
     if own is None:
         raise Http404
-    rows = [{**outcome, **({"else": True} if place else {})} for place, outcome in enumerate(own.outcomes)]
-    draft = {"questionnaire": form.url, "title": {"zh": form.title, "en": form.title_en}, "source": own.source, "outcomes": rows, "vectors": []}  # fmt: skip
+    content = json.dumps(reads.draft_of_form(form), ensure_ascii=False, indent=1)
     context = _table_context(request, own, form) | {
-        "row": None, "vectors": [], "json": json.dumps(draft, ensure_ascii=False, indent=1),
-    }  # fmt: skip
+        "row": None,
+        "vectors": [],
+        "json": content,
+        "earlier": None,
+        "author": None,
+    }
     return render(request, "publichealth/table.html", context)
 
 
 def _table_context(request: PageRequest, found: rules.Table, questionnaire: Questionnaire) -> dict[str, Any]:
-    form = replace(form_of(questionnaire), classification={"outcomes": list(found.outcomes)})
-    lines = wording.class_lines(form)
+    form = form_of(questionnaire)
+    titles = [pages.say(outcome["title"]) for outcome in found.outcomes]
+    lines = [
+        (title, tables_reads.sentence(form, one["when"])) for title, one in zip(titles, found.outcomes, strict=True)
+    ]
     reasons = [pages.say(outcome["reason"]) for outcome in found.outcomes]
     return {
-        "title": _("Opinion table: %(form)s") % {"form": _title(questionnaire)},
+        "title": _("Opinion table: %(form)s") % {"form": form_title(questionnaire)},
         "questionnaire": questionnaire,
         "lines": list(zip(lines, reasons, [bool(outcome.get("else")) for outcome in found.outcomes], strict=True)),
         "source": found.source,
-        "may_edit": request.viewer.can(access.EDIT_TABLES),
+        "may_write": request.viewer.can(access.WRITE_TABLES),
         "departments": _departments(request),
         "hospital_wide": request.viewer.hospital_wide,
     }
@@ -159,16 +168,3 @@ def _departments(request: PageRequest) -> list[Organization]:
     rows = Organization.objects.filter(kind=Organization.Kind.DEPARTMENT)
     mine = rows if request.viewer.hospital_wide else rows.filter(pk__in=request.viewer.departments)
     return list(mine.order_by("path", "pk"))
-
-
-@page(access.EDIT_TABLES, methods=("POST",))
-def new_version(request: PageRequest, table_id: UUID) -> HttpResponse:
-    """Publish what was edited as a new version. `table_id` is the version, or the form, it was begun from."""
-    form = TableForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse("; ".join(str(error) for errors in form.errors.values() for error in errors), status=422)
-    made = actions.publish_table(
-        content=form.cleaned_data["content"], department_id=form.cleaned_data["department"], at=timezone.now(),
-        by=request.viewer,
-    )  # fmt: skip
-    return HttpResponseRedirect(reverse("publichealth:table", args=[made.pk]))

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel.errors import Refused
 from careloop.questionnaires import rules
+from careloop.questionnaires.reads.wording import mistake_words
 
 
 class BadDefinition(Refused):
@@ -27,7 +28,7 @@ def proofed(content: Mapping[str, Any], *, shipped: bool = False) -> rules.Form:
         if content.get(name) and not _is_date(content[name]):
             raise BadDefinition(f"{name} must be a date like 2026-01-31")
     if mistakes := rules.proofread(form, shipped=shipped):
-        raise BadDefinition("\n".join(mistakes))
+        raise BadDefinition("\n".join(mistake_words(one) for one in mistakes))
     return form
 
 

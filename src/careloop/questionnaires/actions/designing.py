@@ -315,7 +315,10 @@ def return_draft(*, draft: QuestionnaireDraft, remark: str, at: datetime, by: Vi
 def publish_draft(*, draft: QuestionnaireDraft, at: datetime, by: Viewer) -> Questionnaire:
     """The reviewed draft comes into force. Refused: one's own work, not submitted, published already (also at the same moment)."""
     found = _in_review(draft)
-    if by.practitioner_id is not None and by.practitioner_id in {found.author_id, found.editor_id}:
+    if by.practitioner_id is not None and (
+        by.practitioner_id in {found.author_id, found.editor_id}
+        or DraftStep.objects.filter(draft=found, made_by_id=by.practitioner_id).exists()
+    ):
         raise OwnDraft
     _refuse_broken_locks(found.content)
     content = {**found.content, "definition": {**found.content["definition"], "status": "active"}}

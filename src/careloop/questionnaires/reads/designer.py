@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires.models import DraftStep, Questionnaire, QuestionnaireDraft, QuestionnaireResponse
 from careloop.questionnaires.reads import library
-from careloop.questionnaires.reads.wording import asked_when, both, condition_text, role_label, said
+from careloop.questionnaires.reads.wording import asked_when, both, condition_text, mistake_words, role_label, said
 from careloop.questionnaires.rules import Form, Item, designing, parse, proofread
 from careloop.questionnaires.rules.conditions import items_of
 from careloop.questionnaires.rules.definition import PATIENT_LIMIT
@@ -167,7 +167,7 @@ def board(draft: QuestionnaireDraft, *, selected: str, at: datetime) -> Board:
     return Board(
         draft=draft, form=form, sections=sections, selected=chosen,
         section=next((one for one in sections if one.selected), None), words=_words(content, selected) if selected else None,
-        rules=mine, all_rules=len(rules), mistakes=proofread(form), lengths=found,
+        rules=mine, all_rules=len(rules), mistakes=tuple(mistake_words(one) for one in proofread(form)), lengths=found,
         too_long=next(one.questions for one in found if one.channel == "mobile") > speeds["most_on_a_phone"],
         may_undo=draft.step - 1 in steps, may_redo=draft.step + 1 in steps, answered=_answered(in_force),
         in_force=in_force.version if in_force else "", questions=form.questions,

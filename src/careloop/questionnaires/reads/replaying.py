@@ -33,6 +33,20 @@ def try_on_past(
     content: Mapping[str, Any], urls: list[str], *, viewer: Viewer, at: datetime, days: int = DAYS
 ) -> Tried:
     """How often each rule would have fired in the last `days` days, on answers this viewer may see."""
+    rows, past, capped = past_answers(urls, viewer=viewer, at=at, days=days)
+    found = replay(parse(content), past, days=days)
+    by_pk = {row.pk: row for row in rows}
+    shown = {line.code: [by_pk[key] for key in reversed(line.keys)][:MOST_SHOWN] for line in found.rules}
+    return Tried(found, shown, capped)
+
+
+def past_answers(
+    urls: list[str], *, viewer: Viewer, at: datetime, days: int = DAYS
+) -> tuple[list[QuestionnaireResponse], list[PastAnswers], bool]:
+    """Completed answers of the last `days` days that this viewer may see, newest first, each with those before it.
+
+    The third value says whether there were more than are tried.
+    """
     since = at - timedelta(days=days)
     given = QuestionnaireResponse.objects.visible_to(viewer).filter(
         questionnaire__url__in=urls, status=QuestionnaireResponse.Status.COMPLETED, authored_at__lte=at
@@ -42,11 +56,7 @@ def try_on_past(
     )  # fmt: skip
     capped, rows = len(rows) > MOST_RESPONSES, rows[:MOST_RESPONSES]
     before = _answers_before(rows, given, since)
-    past = [_past(row, before) for row in rows]
-    found = replay(parse(content), past, days=days)
-    by_pk = {row.pk: row for row in rows}
-    shown = {line.code: [by_pk[key] for key in reversed(line.keys)][:MOST_SHOWN] for line in found.rules}
-    return Tried(found, shown, capped)
+    return rows, [_past(row, before) for row in rows], capped
 
 
 def _answers_before(rows: list[QuestionnaireResponse], given: Any, since: datetime) -> dict[Any, QuestionnaireResponse]:

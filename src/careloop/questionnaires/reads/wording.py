@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, Words
+from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, Mistake, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +177,52 @@ def _compared(form: Form, item: Item, operator: str, value: Any) -> str:
 
 def _sign(operator: str) -> str:
     return {">=": "≥", "<=": "≤", "!=": "≠", "contains": _("includes"), "=": "="}.get(operator, operator)
+
+
+def mistake_words(mistake: Mistake) -> str:
+    """One mistake in the language of the request, with its place."""
+    places = {
+        "item": _("Question %(place)s"), "score": _("Score %(place)s"), "rule": _("Rule %(place)s"),
+        "check": _("Check %(place)s"), "class": _("Class %(place)s"), "row": _("Row %(place)s"),
+        "vector": _("Example %(place)s"), "": "",
+    }  # fmt: skip
+    words = {
+        "no-text": _("has no text; write the question"),
+        "long-wording": _("the patient's wording has %(count)s characters; at most %(most)s"),
+        "no-options": _("has no options to choose from; add some"),
+        "waits-for-no-option": _("waits for “%(value)s”, which is no option of %(question)s"),
+        "unknown-question": _("question “%(name)s” is not in the form"),
+        "reversed-not-counted": _("“%(name)s” is reversed but not counted; add it to its questions"),
+        "bad-missing": _("“missing” must be null or prorate"),
+        "band-overlap": _("band “%(name)s” begins before the band below has ended; bands must not overlap"),
+        "band-backwards": _("band “%(name)s” ends before it begins"),
+        "code-twice": _("this code stands twice; every code must differ"),
+        "bad-severity": _("the level must be one of %(choices)s"),
+        "bad-owner": _("who it goes to must be one of %(choices)s"),
+        "bad-minutes": _("the minutes must be a whole number above 0"),
+        "no-source": _("needs a source"),
+        "no-safety": _("needs the page that tells the patient what to do, in Chinese and English"),
+        "check-items": _("must name questions of the form"),
+        "needs-words": {
+            "sentence": _("needs its sentence in Chinese and English"),
+            "message": _("needs its message in Chinese and English"),
+            "reason": _("needs its reason in Chinese and English"),
+            "title": _("needs its name in Chinese and English"),
+        }.get(str(mistake.detail.get("what")), ""),
+        "too-deep": _("has more than %(most)s conditions inside each other"),
+        "no-condition": _("“%(value)s” is not a condition"),
+        "empty-condition": _("“%(name)s” holds no condition"),
+        "bad-operator": _("the comparison “%(name)s” must be one of %(choices)s"),
+        "bad-worst": _("the worst alert must be none or one of %(choices)s"),
+        "names-nothing": _("“%(value)s” names no question, score or alert"),
+        "unknown-score": _("score “%(name)s” is not in the form"),
+        "bad-days": _("the days must be a whole number"),
+        "no-such-option": _("“%(value)s” is no option of question %(question)s"),
+        "no-number": _("question %(question)s is compared with “%(value)s”, which is no number"),
+    }  # fmt: skip
+    said_so = words.get(mistake.code)
+    if said_so is None:
+        return str(mistake)
+    where = places[mistake.kind] % {"place": mistake.place}
+    text = said_so % {name: str(value)[:80] for name, value in mistake.detail.items()}
+    return _("%(where)s: %(what)s") % {"where": where, "what": text} if where else text

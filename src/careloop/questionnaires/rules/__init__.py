@@ -11,7 +11,8 @@ from careloop.questionnaires.rules.judging import (
     missing_for_class,
 )
 from careloop.questionnaires.rules.logic import NOT_MEASURED, Answers, enabled_items, is_enabled
-from careloop.questionnaires.rules.proofreading import OWNER_ROLES, proofread
+from careloop.questionnaires.rules.mistakes import Mistake
+from careloop.questionnaires.rules.proofreading import OWNER_ROLES, condition_mistakes, proofread
 from careloop.questionnaires.rules.repeating import (
     MOST_INSTANCES,
     counted,
@@ -36,7 +37,7 @@ from careloop.questionnaires.rules.validation import (
 
 __all__ = [
     "ABSENT_REASONS", "LONGEST", "MOST_INSTANCES", "NOT_MEASURED", "OWNER_ROLES", "Answers", "BadCondition", "BadQuestionnaire", "Classification", "Fault",
-    "Finding", "Form", "Item", "Option", "Score", "Words", "classify", "clean_value", "content_hash", "enabled_items",
+    "Finding", "Form", "Item", "Mistake", "Option", "Score", "Words", "classify", "clean_value", "condition_mistakes", "content_hash", "enabled_items",
     "faults", "finding_from", "is_enabled", "judge", "missing_for_class", "overlapping_bands", "parse", "proofread", "score",
     "settle_absent", "settle_exclusive", "usual_reason", "expand", "counted", "parted", "numbered", "groups", "moved_up", "titled",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -660,25 +660,35 @@ def _add_rule(content: Content, params: Params, material: Any) -> None:
 
 
 def _leaf(content: Content, params: Params) -> dict[str, Any]:
-    """One line: a question, its last answer or its change, or a score, compared with a value."""
+    """One line of a rule of this content."""
+    kinds = {str(item["linkId"]): str(item.get("type")) for item in walk(_items(content))}
+    return leaf_of(params, kinds=kinds, scores={str(score["code"]) for score in content.get("scores") or ()})
+
+
+def leaf_of(params: Params, *, kinds: Mapping[str, str], scores: Container[str]) -> dict[str, Any]:
+    """One line: a question, its last answer or its change, or a score, compared with a value.
+
+    `kinds` has the type of every question. Raises BadEdit for what is not there, no number, or nothing to compare with.
+    """
     about, link, value = params.get("about", "item"), params.get("link", ""), params.get("value", "").strip()
     operator = params.get("operator", "=")
     if about == "score":
-        if link not in {score["code"] for score in content.get("scores") or ()}:
+        if link not in scores:
             raise BadEdit("unknown-score", link)
         return {"score": link, "op": operator, "value": _number_of(value, link)}
-    asked = find(content, link)
+    if link not in kinds:
+        raise BadEdit("unknown-question", link)
     if about not in {"item", "previous", "change"}:
         raise BadEdit("unknown-field", about)
     if operator == "exists":
         return {about: link, "op": "exists", "value": value != "false"}
-    if asked.get("type") in NUMBERS and value != "not-measured":
+    if kinds[link] in NUMBERS and value != "not-measured":
         leaf = {about: link, "op": operator, "value": _number_of(value, link)}
         days = params.get("days", "")
         return {**leaf, "days": int(days)} if about == "change" and days.isdigit() else leaf
     if not value:
         raise BadEdit("empty-text", link)
-    return {about: link, "op": operator, "value": value == "true" if asked.get("type") == "boolean" else value}
+    return {about: link, "op": operator, "value": value == "true" if kinds[link] == "boolean" else value}
 
 
 def _lines(content: Content, params: Params) -> tuple[dict[str, Any], str, list[dict[str, Any]]]:

@@ -188,13 +188,16 @@ def as_fhir(content: Mapping[str, Any]) -> dict[str, Any]:
 # ---- shape, with paths ----
 
 
+def unstorable(found: Mapping[str, Any]) -> tuple[Trouble, ...]:
+    """Texts that the database cannot keep (NUL, half a character), each with its path."""
+    return tuple(Trouble(path, "unstorable-text") for text, path in _strings(found, "", 0) if _UNSTORABLE.search(text))
+
+
 def _troubles(resource: Mapping[str, Any]) -> Iterator[Trouble]:
     yield from _shape(resource, "", "top")
     if resource.get("status") is not None and resource["status"] not in STATUSES:
         yield Trouble("status", "unknown-code", str(resource["status"])[:60])
-    for text, path in _strings(resource, "", 0):
-        if _UNSTORABLE.search(text):
-            yield Trouble(path, "unstorable-text")
+    yield from unstorable(resource)
     for name in ("contained", "extension"):
         found = resource.get(name)
         for place, one in enumerate(found if isinstance(found, list) else []):
