@@ -142,7 +142,7 @@ def import_table_draft(
 
     Gaps, overlaps and missing examples do not refuse it: the editor shows them and they keep it from being published.
     """
-    content = read_table(data)
+    content = _table_of(data)
     if into is not None:
         locked = _locked(into, None)
         if content["questionnaire"] != locked.questionnaire_url:
@@ -153,7 +153,7 @@ def import_table_draft(
     )
 
 
-def read_table(data: bytes) -> dict[str, Any]:
+def _table_of(data: bytes) -> dict[str, Any]:
     """The content of a file. Refused: no JSON, a key twice, rows without words, questions or options the form has not."""
     try:
         content = fhir.read_file(data)
