@@ -126,7 +126,7 @@ LIMITS: dict[str, int] = {
     "public-health/patients/<uuid:patient_id>/programmes/": 7,
     "public-health/tasks/<uuid:task_id>/why/": 4,
     "public-health/responses/<uuid:response_id>/opinion/": 4,
-    "public-health/opinion-tables/": 5,
+    "public-health/opinion-tables/": 7,
     "supervision/": 4,
     "supervision/samples/new/": 5,
     "supervision/samples/population/": 5,
