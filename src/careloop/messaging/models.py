@@ -196,6 +196,7 @@ class DeliveryReceipt(PatientRow):
 
     patient = models.ForeignKey(Patient, models.PROTECT, null=True, db_index=False, related_name="+")
     communication = models.ForeignKey(Communication, models.PROTECT, null=True, related_name="receipts")
+    staff_message_id = models.UUIDField(null=True)  # of a message to somebody who works here
     gateway = models.CharField(max_length=20)
     receipt_id = models.CharField(max_length=120)
     key = models.CharField(max_length=200)
@@ -205,7 +206,7 @@ class DeliveryReceipt(PatientRow):
     received_at = models.DateTimeField()
 
     privacy = {
-        "gateway": "none", "receipt_id": "none", "key": "none", "code": "none", "occurred_at": "quasi",
+        "staff_message_id": "none", "gateway": "none", "receipt_id": "none", "key": "none", "code": "none", "occurred_at": "quasi",
         "received_at": "quasi",
     }  # fmt: skip
 
@@ -258,6 +259,7 @@ class StaffMessage(BaseModel):
         QUEUED = "queued", _("Waiting")
         SENDING = "sending", _("On its way")
         SENT = "sent", _("Sent")
+        DELIVERED = "delivered", _("Delivered")
         UNKNOWN = "unknown", _("Unclear whether it went")
         FAILED = "failed", _("Failed")
         SUPPRESSED = "suppressed", _("Held back")
@@ -276,6 +278,7 @@ class StaffMessage(BaseModel):
     requested_at = models.DateTimeField()
     tried_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)  # the telephone has it
     read_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -290,5 +293,8 @@ class StaffMessage(BaseModel):
             ),
             models.CheckConstraint(
                 condition=~Q(way="inbox") | Q(recipient__isnull=False), name="staff_inbox_has_owner"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="delivered") ^ Q(delivered_at__isnull=True), name="staff_delivered_has_time"
             ),
         ]

@@ -18,8 +18,10 @@ from careloop.messaging.events import (
     CommunicationsRead,
     ReceiptsStored,
     ReplyReceived,
+    StaffMessageSettled,
 )
-from careloop.messaging.models import Communication, DeliveryReceipt, InboundMessage
+from careloop.messaging.models import Communication, DeliveryReceipt, InboundMessage, StaffMessage
+from careloop.messaging.reads.staff import staff_messages_of
 from careloop.messaging.rules.replies import START, STOP, intent_of
 from careloop.messaging.rules.requests import ReceiptData, ReplyData
 from careloop.messaging.rules.states import merge_receipt
@@ -49,12 +51,14 @@ def store_receipts(*, gateway: str, receipts: Sequence[ReceiptData], at: datetim
         .select_for_update(of=("self",), no_key=True)
         .order_by("pk")
     }
-    fresh = _keep_receipts(gateway, receipts, by_key, at=at)
+    to_staff = staff_messages_of([r.key for r in receipts if r.key not in by_key])
+    fresh = _keep_receipts(gateway, receipts, by_key, to_staff, at=at)
     if not fresh:
         return 0
     changed = _apply(fresh, by_key, at=at)
-    record(ReceiptsStored(gateway=gateway, count=len(fresh), unmatched=sum(r.key not in by_key for r in fresh)), by=by)
-    record_all(_facts(changed), by=by)
+    unmatched = sum(r.key not in by_key and r.key not in to_staff for r in fresh)
+    record(ReceiptsStored(gateway=gateway, count=len(fresh), unmatched=unmatched), by=by)
+    record_all([*_facts(changed), *_told_to_staff(fresh, to_staff, at=at)], by=by)
     for communication in changed:
         if communication.state == State.FAILED:
             _tell_about_number(communication, at=at, by=by)
@@ -62,7 +66,12 @@ def store_receipts(*, gateway: str, receipts: Sequence[ReceiptData], at: datetim
 
 
 def _keep_receipts(
-    gateway: str, receipts: Sequence[ReceiptData], by_key: dict[str, Communication], *, at: datetime
+    gateway: str,
+    receipts: Sequence[ReceiptData],
+    by_key: dict[str, Communication],
+    to_staff: dict[str, StaffMessage],
+    *,
+    at: datetime,
 ) -> list[ReceiptData]:
     ids = [r.receipt_id for r in receipts]
     known = set(
@@ -76,6 +85,7 @@ def _keep_receipts(
             id=uuid7(),
             patient_id=by_key[r.key].patient_id if r.key in by_key else None,
             communication=by_key.get(r.key),
+            staff_message_id=to_staff[r.key].pk if r.key in to_staff else None,
             gateway=gateway,
             receipt_id=r.receipt_id,
             key=r.key,
@@ -117,6 +127,25 @@ def _apply(fresh: Sequence[ReceiptData], by_key: dict[str, Communication], *, at
         communication.updated_at = at
     Communication.objects.unscoped("found by key above").bulk_update(changed, _BY_RECEIPT)
     return changed
+
+
+def _told_to_staff(
+    fresh: Sequence[ReceiptData], to_staff: dict[str, StaffMessage], *, at: datetime
+) -> list[StaffMessageSettled]:
+    """Merge into the messages to staff, which a duty phone may have or not."""
+    before = {row.pk: row.state for row in to_staff.values()}
+    for receipt in fresh:
+        row = to_staff.get(receipt.key)
+        merged = merge_receipt(row.state, receipt.status) if row is not None else ""
+        if row is None or merged == row.state:
+            continue
+        row.state, row.updated_at = StaffMessage.State(merged), at
+        row.sent_at = row.sent_at or receipt.occurred_at
+        row.delivered_at = receipt.occurred_at if merged == State.DELIVERED else None
+        row.reason = (receipt.code or "rejected")[:40] if merged == State.FAILED else ""
+    changed = [row for row in to_staff.values() if row.state != before[row.pk]]
+    StaffMessage.objects.bulk_update(changed, ["state", "reason", "sent_at", "delivered_at", "updated_at"])
+    return [StaffMessageSettled(message_id=row.pk, state=row.state) for row in changed]
 
 
 def _set_times(communication: Communication, receipt: ReceiptData, *, at: datetime) -> None:

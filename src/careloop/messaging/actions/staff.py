@@ -112,7 +112,7 @@ def take_staff_message(*, message_id: UUID, at: datetime, by: Viewer) -> Outgoin
     row.save(update_fields=["state", "attempts", "tried_at", "updated_at"])
     record(StaffMessageSettled(message_id=row.pk, state=row.state), by=by)
     return Outgoing(
-        id=row.pk, key=f"staff:{row.pk}", channel="sms", to=row.address, subject="",
+        id=row.pk, key=staff.gateway_key(row.pk), channel="sms", to=row.address, subject="",
         text=staff_text(row, language="zh", signed=True), segments=1, attempts=row.attempts, maybe_sent=again,
     )  # fmt: skip
 

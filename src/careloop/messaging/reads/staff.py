@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -30,6 +31,16 @@ class OwnMessage:
     urgent: bool
     is_new: bool
     sms: str
+    sms_state: str
+    sms_at: datetime | None  # when the telephone had it
+
+
+def _words(row: StaffMessage | None) -> str:
+    return str(row.get_state_display()) if row is not None else ""
+
+
+def _state(row: StaffMessage | None) -> str:
+    return row.state if row is not None else ""
 
 
 def staff_text(row: StaffMessage, *, language: str, signed: bool = False) -> str:
@@ -54,17 +65,28 @@ def inbox(viewer: Viewer, *, language: str) -> list[OwnMessage]:
     rows = list(mine.order_by("-requested_at", "-pk")[:SHOWN])
     keys = {row.key.removesuffix(":inbox") + ":sms": row.pk for row in rows}
     by_sms = {
-        keys[one.key]: one.get_state_display()
+        keys[one.key]: one
         for one in StaffMessage.objects.filter(key__in=keys)
         if one.state != StaffMessage.State.SUPPRESSED
     }
     return [
         OwnMessage(
             id=row.pk, at=row.requested_at, text=staff_text(row, language=language), url=row.url, urgent=row.urgent,
-            is_new=row.read_at is None, sms=str(by_sms.get(row.pk, "")),
+            is_new=row.read_at is None, sms=_words(by_sms.get(row.pk)), sms_state=_state(by_sms.get(row.pk)),
+            sms_at=by_sms[row.pk].delivered_at if row.pk in by_sms else None,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def staff_messages_of(keys: Sequence[str]) -> dict[str, StaffMessage]:
+    """Messages to staff by the key that a gateway knows, locked until the receipts about them are merged."""
+    ids = {key: pk for key in keys if (pk := staff.message_of(key)) is not None}
+    if not ids:
+        return {}
+    rows = StaffMessage.objects.filter(pk__in=ids.values(), way=StaffMessage.Way.SMS)
+    held = {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True).order_by("pk")}
+    return {key: held[pk] for key, pk in ids.items() if pk in held}
 
 
 def unread(viewer: Viewer) -> int:

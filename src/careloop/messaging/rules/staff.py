@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from uuid import UUID
 
 LONGEST: Mapping[str, int] = {"severity": 10, "department": 30, "minutes": 4, "count": 4}
 """The whole allow-list of values, with how long each may be. No name, number, diagnosis or free text is on it."""
@@ -13,6 +14,20 @@ _SEVERITY = {
     "zh": {"critical": "危急", "high": "高危", "watch": "关注"},
     "en": {"critical": "critical", "high": "high-risk", "watch": "watch"},
 }
+
+
+_KEY = re.compile(r"staff:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def gateway_key(message_id: UUID) -> str:
+    """Under which a gateway knows a message to staff; never the key of a message to a patient."""
+    return f"staff:{message_id}"
+
+
+def message_of(key: str) -> UUID | None:
+    """The message that a gateway means with this key. None: it is none of these."""
+    found = _KEY.fullmatch(key)
+    return UUID(found[1]) if found else None
 
 
 class StaffValueMissing(ValueError):

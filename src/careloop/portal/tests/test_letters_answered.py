@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -20,7 +19,7 @@ from careloop.letters import actions as letters
 from careloop.letters import jobs as letters_jobs
 from careloop.letters.models import Letter, LetterTemplate
 from careloop.letters.reads.letters import letter_data
-from careloop.letters.tests.factories import ADDRESS, change, site
+from careloop.letters.tests.factories import ADDRESS, change, run_queued, site
 from careloop.messaging.models import Communication
 from careloop.messaging.reads.texts import link_address
 from careloop.patients.models import AccessLink
@@ -82,15 +81,8 @@ def finish(client: Client, task: Task) -> None:
 
 
 def after_answers() -> int:
-    """Runs what the fact of the completed answers has queued for letters; says how often."""
-    with connection.cursor() as cursor:
-        cursor.execute("select args -> 'event' from procrastinate_jobs where task_name = %s order by id", [LETTERS])
-        events = [row[0] for row in cursor.fetchall()]
-    import json
-
-    for event in events:
-        letters_jobs.settle_by_answers.func(event=json.loads(event) if isinstance(event, str) else event)
-    return len(events)
+    """What the fact of the completed answers has queued for letters; says how often."""
+    return run_queued(LETTERS)
 
 
 def fresh(letter: Letter) -> Letter:
