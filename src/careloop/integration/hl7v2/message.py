@@ -191,7 +191,7 @@ class Message:
     __slots__ = ("_by_name", "delimiters", "has_header", "segments", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text = _without_nul(text)
         lines = [line for line in _SEGMENT_END.split(text.lstrip("\ufeff")) if line.strip("\x0b\x1c \t")]
         header = next((i for i, line in enumerate(lines) if is_header(line)), None)
         self.has_header = header is not None
@@ -293,9 +293,14 @@ def _hex(word: str) -> str | None:
     except ValueError:
         return None
     try:
-        return raw.decode("utf-8")
+        return _without_nul(raw.decode("utf-8"))
     except UnicodeDecodeError:
-        return raw.decode("gb18030", errors="replace")
+        return _without_nul(raw.decode("gb18030", errors="replace"))
+
+
+def _without_nul(text: str) -> str:
+    """No database keeps NUL in a text, and one such field must not stop the messages of everybody else."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _nth(text: str, separator: str, n: int) -> str:

@@ -16,6 +16,9 @@ _WRITTEN_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T
 _NUMBER = re.compile(
     r"\s*(?P<comparator><=|>=|<|>|≤|≥|＜|＞)?\s*(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*"
 )
+# Outside of these a time is a sender's "unknown" (00010101, 99991231). In our zone the year 1 begins before it in UTC:
+# the database would take such a time and could never give it back.
+_EARLIEST_YEAR, _LATEST_YEAR = 1850, 2200
 _COMPARATORS = {"≤": "<=", "≥": ">=", "＜": "<", "＞": ">"}
 _CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8ff]")
 
@@ -23,9 +26,13 @@ _CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8f
 def read_time(text: str, *, zone: tzinfo) -> datetime | None:
     """`20261105093000+0800`, shortened anywhere, or a date written with dashes. Without an offset it is site time.
 
-    A wrong time (month 13, `99999999`) is `None`: the message says nothing we can use.
+    A wrong time (month 13, `99999999`) or one of another age (`00010101`) is `None`: the message says nothing we can use.
     """
-    text = text.strip()
+    at = _read_any_time(text.strip(), zone)
+    return at if at is not None and _EARLIEST_YEAR <= at.year <= _LATEST_YEAR else None
+
+
+def _read_any_time(text: str, zone: tzinfo) -> datetime | None:
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return _read_written(text, zone)

@@ -386,3 +386,19 @@ def test_an_embedded_file_comes_out_as_it_went_in(content):
 def test_header_of_nothing():
     empty = header_of(Message(""))
     assert (empty.event, empty.control_id, empty.sender) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["00010101", "00010101000000", "18491231", "22010101", "99991231235959", "0001-01-01", "10000101"]
+)
+def test_a_time_of_another_age_is_a_senders_unknown(text):
+    """In China's zone the year 1 begins in the year 1 before Christ: PostgreSQL keeps it and Python cannot read it."""
+    assert read_time(text, zone=SITE.zone) is None
+    assert read_date(text) is None
+
+
+@pytest.mark.parametrize("raw", [ADT.replace("王韡", "王\x00韡"), ADT.replace("王韡", "王\\X00\\韡")])
+def test_a_nul_is_shown_as_a_mark_and_reaches_nobody(raw):
+    told = read_message(take_in(raw.encode(), site=SITE).message, site=SITE)
+    assert isinstance(told, Facts)
+    assert told.person.name == "王\ufffd韡"
