@@ -13,7 +13,7 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 
 from careloop.audit.record import record, record_all
 from careloop.integration import events, reads
-from careloop.integration.actions.apply import CannotApply, apply_facts, apply_together, _can_go_together
+from careloop.integration.actions.apply import CannotApply, _can_go_together, apply_facts, apply_together
 from careloop.integration.actions.directory import Directory
 from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
