@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from careloop.messaging.rules.wording import clean
+from careloop.kernel.fields import clean
 
 SHORTEST = 6  # "北京" or "不详" is no address a postman can use
 _UNKNOWN = re.compile(r"(不详|不祥|未知|暂无|拒绝提供|无|unknown|none|n/?a|-+|/+|\.+)", re.I)

@@ -1,7 +1,6 @@
 """The words of a letter: the mini-language of messages with its own list of names, and faults with their place.
 
-Nothing but `{name}` with a name from FIELDS. A value is filled in once and never looked at again, so no name, address
-or note of a person can bring a placeholder, markup or code of its own.
+How names are found and filled in stands in kernel/fields.py; here are the names, the limits and the faults of letters.
 """
 
 from __future__ import annotations
@@ -10,7 +9,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from careloop.messaging.rules.wording import Placeholder, clean, forbidden_words
+from careloop.kernel import fields
+from careloop.kernel.fields import Hole as MissingField
+from careloop.kernel.fields import Placeholder
+from careloop.messaging.rules.wording import forbidden_words
+
+__all__ = [
+    "FIELDS", "LONGEST_BODY", "LONGEST_SUBJECT", "LetterFault", "MissingField", "Place", "check_letter", "fields_of",
+    "paragraphs", "pieces", "place_of", "render", "sample_values",
+]  # fmt: skip
 
 FIELDS: Mapping[str, Placeholder] = {
     p.name: p
@@ -31,7 +38,7 @@ FIELDS: Mapping[str, Placeholder] = {
 
 LONGEST_SUBJECT = 30
 LONGEST_BODY = 1500  # what stays on one sheet in readable type
-_NAME = re.compile(r"\{([a-z][a-z_]{0,30})\}")
+_ALLOWED = frozenset(FIELDS)
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 
 
@@ -53,14 +60,6 @@ class LetterFault(ValueError):
         self.detail = detail
 
 
-class MissingField(ValueError):
-    """A field without a value: no letter leaves with a hole in it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
 def place_of(text: str, offset: int) -> Place:
     """Line and column of a character."""
     before = text[:offset]
@@ -69,23 +68,11 @@ def place_of(text: str, offset: int) -> Place:
 
 def pieces(text: str) -> tuple[tuple[str, str], ...]:
     """`((literal, field), …)`, the last field empty. Raises LetterFault at the first brace that is no allowed field."""
-    found: list[tuple[str, str]] = []
-    end = 0
-    for match in _NAME.finditer(text):
-        _refuse_braces(text, end, match.start())
-        if match[1] not in FIELDS:
-            raise LetterFault("unknown-field", place_of(text, match.start()), match[1])
-        found.append((text[end : match.start()], match[1]))
-        end = match.end()
-    _refuse_braces(text, end, len(text))
-    found.append((text[end:], ""))
-    return tuple(found)
-
-
-def _refuse_braces(text: str, start: int, end: int) -> None:
-    for offset in range(start, end):
-        if text[offset] in "{}":
-            raise LetterFault("bad-brace", place_of(text, offset), text[offset : offset + 12].split("\n")[0])
+    try:
+        return fields.pieces(text, _ALLOWED)
+    except fields.BadField as fault:
+        detail = fault.detail if fault.code == "unknown-field" else fault.detail[:12].split("\n")[0]
+        raise LetterFault(fault.code, place_of(text, fault.offset), detail) from None
 
 
 def fields_of(text: str) -> frozenset[str]:
@@ -94,15 +81,9 @@ def fields_of(text: str) -> frozenset[str]:
 
 
 def render(text: str, values: Mapping[str, str]) -> str:
-    """The text with its fields filled in once. Raises MissingField."""
-    out: list[str] = []
-    for literal, name in pieces(text):
-        out.append(literal)
-        if name:
-            if not values.get(name):
-                raise MissingField(name)
-            out.append(clean(values[name], longest=FIELDS[name].longest))
-    return "".join(out)
+    """The text with its fields filled in once. Raises MissingField, for an empty value too."""
+    pieces(text)
+    return fields.fill(text, {name: value for name, value in values.items() if value}, FIELDS, _ALLOWED)
 
 
 def sample_values(language: str) -> dict[str, str]:

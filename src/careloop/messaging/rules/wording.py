@@ -1,7 +1,6 @@
 """The words of a message: a mini-language with `{name}` only, its length in segments, and what it must never say.
 
-A template is written by a person and filled in by a machine, so it gets no language of its own: no attribute
-access, no index, no format specification, no conversion, no expression. One pass over the text, one table of names.
+How names are found and filled in stands in kernel/fields.py; here are the names, the limits and the words of messages.
 """
 
 from __future__ import annotations
@@ -9,19 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
+from careloop.kernel import fields
+from careloop.kernel.fields import Hole as MissingValue
+from careloop.kernel.fields import Placeholder, clean
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
-    """One name that a template may use. `longest` bounds what it may grow to; `sample` is for previews."""
-
-    name: str
-    longest: int
-    sample: str
-    sample_en: str
-    secret: bool = False  # made when the message is sent, never stored
-
+__all__ = [
+    "PLACEHOLDERS", "SECRETS", "MissingValue", "Placeholder", "SmsSize", "TemplateFault", "WordFinding", "check_template",
+    "clean", "forbidden_words", "longest", "masked_phone", "pieces", "placeholders", "preview", "render", "salutation",
+    "sms_size",
+]  # fmt: skip
 
 PLACEHOLDERS: Mapping[str, Placeholder] = {
     p.name: p
@@ -43,9 +39,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = {
 """The whole allow-list. No diagnosis, department, plan title, identity number or full name is on it, on purpose."""
 
 SECRETS = frozenset(p.name for p in PLACEHOLDERS.values() if p.secret)
-_NAME = re.compile(r"\{([a-z][a-z_]{0,30})\}")
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ALLOWED = frozenset(PLACEHOLDERS)
 
 
 class TemplateFault(ValueError):
@@ -57,36 +51,13 @@ class TemplateFault(ValueError):
         self.detail = detail
 
 
-class MissingValue(ValueError):
-    """A placeholder without a value: the message is not sent with a hole in it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-@lru_cache(maxsize=2048)
 def pieces(text: str) -> tuple[tuple[str, str], ...]:
     """`((literal, name), …)`, the last name empty. Refuses every brace that is not exactly an allowed `{name}`."""
-    found: list[tuple[str, str]] = []
-    end = 0
-    for match in _NAME.finditer(text):
-        found.append((_literal(text[end : match.start()]), _known(match.group(1))))
-        end = match.end()
-    found.append((_literal(text[end:]), ""))
-    return tuple(found)
-
-
-def _literal(text: str) -> str:
-    if "{" in text or "}" in text:
-        raise TemplateFault("bad-brace", text[:40])
-    return text
-
-
-def _known(name: str) -> str:
-    if name not in PLACEHOLDERS:
-        raise TemplateFault("unknown-placeholder", name)
-    return name
+    try:
+        return fields.pieces(text, _ALLOWED)
+    except fields.BadField as fault:
+        code = "unknown-placeholder" if fault.code == "unknown-field" else fault.code
+        raise TemplateFault(code, fault.detail[:40]) from None
 
 
 def placeholders(text: str) -> frozenset[str]:
@@ -96,23 +67,8 @@ def placeholders(text: str) -> frozenset[str]:
 
 def render(text: str, values: Mapping[str, str]) -> str:
     """Fill in once; what a value contains is never looked at again, so a value cannot bring its own placeholder."""
-    out: list[str] = []
-    for literal, name in pieces(text):
-        out.append(literal)
-        if name:
-            if name not in values:
-                raise MissingValue(name)
-            value = values[name]
-            # A secret is made by us, not by a person; cutting a link would break it.
-            out.append(value if name in SECRETS else clean(value, longest=PLACEHOLDERS[name].longest))
-    return "".join(out)
-
-
-def clean(value: str, *, longest: int) -> str:
-    """A value as it may stand in a message: one line, no control or direction characters, cut to its length."""
-    if value.isprintable():  # the usual case, without looking at each character twice
-        return value[:longest]
-    return _LONE_SURROGATE.sub("", _UNSAFE.sub("", value))[:longest]
+    pieces(text)
+    return fields.fill(text, values, PLACEHOLDERS, _ALLOWED)
 
 
 def preview(text: str, language: str) -> str:
