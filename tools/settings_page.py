@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from careloop.config.env import Env  # noqa: E402
+from careloop.config.env import Env  # noqa: E402  (after the path to the sources)
 
 
 def page() -> str:

@@ -23,8 +23,8 @@ def viewer(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         session = _session(request)
-        request.staff_session = session  # type: ignore[attr-defined]
-        request.viewer = _viewer(request, session)  # type: ignore[attr-defined]
+        request.staff_session = session  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+        request.viewer = _viewer(request, session)  # type: ignore[attr-defined]  # an attribute of ours on Django's request
         return get_response(request)
 
     return middleware
@@ -34,7 +34,7 @@ def language(get_response: Handler) -> Handler:
     """The person's language; before sign-in the one chosen on the login page."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        session: StaffSession | None = request.staff_session  # type: ignore[attr-defined]
+        session: StaffSession | None = request.staff_session  # type: ignore[attr-defined]  # an attribute of ours on Django's request
         chosen = session.practitioner.language if session else request.session.get("language", settings.LANGUAGE_CODE)
         with translation.override(chosen):
             return get_response(request)

@@ -86,7 +86,7 @@ class Practitioner(AbstractBaseUser):
 
     def save(self, *args: object, **kwargs: object) -> None:
         mine = ledger("Practitioner")
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+        super().save(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
         mine.writes += 1
 
     def __str__(self) -> str:

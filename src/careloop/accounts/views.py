@@ -73,7 +73,7 @@ def _safe_next(request: PageRequest, target: str) -> str:
 @page(access.SELF, methods=("POST",))
 def sign_out(request: PageRequest) -> HttpResponse:
     """End this session and forget the browser's drafts."""
-    session: StaffSession = request.staff_session  # type: ignore[attr-defined]
+    session: StaffSession = request.staff_session  # type: ignore[attr-defined]  # set by the middleware
     actions.end_session(session=session, why="logout", at=timezone.now(), by=request.viewer)
     request.session.flush()
     response = HttpResponseRedirect(settings.LOGIN_URL)
@@ -93,7 +93,7 @@ def change_password(request: PageRequest) -> HttpResponse:
     form = PasswordForm(request.POST)
     if not form.is_valid():
         return _account_page(request, form_errors=form.errors, message="", status=422)
-    session: StaffSession = request.staff_session  # type: ignore[attr-defined]
+    session: StaffSession = request.staff_session  # type: ignore[attr-defined]  # set by the middleware
     at = timezone.now()
     try:
         actions.change_password(
@@ -116,7 +116,7 @@ def choose_language(request: PageRequest) -> HttpResponse:
     """Chinese or English; kept with the person once signed in."""
     chosen = request.POST.get("language", "")
     if chosen in dict(settings.LANGUAGES):
-        session: StaffSession | None = request.staff_session  # type: ignore[attr-defined]
+        session: StaffSession | None = request.staff_session  # type: ignore[attr-defined]  # set by the middleware
         if session is None:
             request.session["language"] = chosen
         else:
@@ -133,7 +133,7 @@ def end_own_session(request: PageRequest, session_id: UUID) -> HttpResponse:
 
 
 def _account_page(request: PageRequest, *, form_errors: object, message: str, status: int = 200) -> HttpResponse:
-    session: StaffSession = request.staff_session  # type: ignore[attr-defined]
+    session: StaffSession = request.staff_session  # type: ignore[attr-defined]  # set by the middleware
     sessions = list(session.practitioner.staff_sessions.filter(ended_at__isnull=True).order_by("-last_seen_at")[:20])
     context = {
         "person": session.practitioner,

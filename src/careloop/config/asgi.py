@@ -15,16 +15,16 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
 django.setup()
 
-from django.conf import settings  # noqa: E402
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
-from django.db import close_old_connections, connections  # noqa: E402
-from django.http import parse_cookie  # noqa: E402
-from django.utils import timezone  # noqa: E402
+from django.conf import settings  # noqa: E402  (Django must be set up first)
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402  (Django must be set up first)
+from django.db import close_old_connections, connections  # noqa: E402  (Django must be set up first)
+from django.http import parse_cookie  # noqa: E402  (Django must be set up first)
+from django.utils import timezone  # noqa: E402  (Django must be set up first)
 
-from careloop.accounts.reads import live_viewer, open_keys  # noqa: E402
-from careloop.alerts import access, reads  # noqa: E402
-from careloop.config.bridge import Receive, Scope, Send, WsgiBridge  # noqa: E402
-from careloop.config.live import Audience, LiveApp, notifications_of  # noqa: E402
+from careloop.accounts.reads import live_viewer, open_keys  # noqa: E402  (Django must be set up first)
+from careloop.alerts import access, reads  # noqa: E402  (Django must be set up first)
+from careloop.config.bridge import Receive, Scope, Send, WsgiBridge  # noqa: E402  (Django must be set up first)
+from careloop.config.live import Audience, LiveApp, notifications_of  # noqa: E402  (Django must be set up first)
 
 LIVE_PATH: Final = "/live/"
 

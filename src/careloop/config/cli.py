@@ -41,7 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "measures the integrity indicators: catch rate and false alarms [--seed N]",
         "careloop.simulation.integrity:main",
     ),
-    "recount-newest": ("checks what cohorts count by, and writes it anew if it is wrong", "careloop.cohorts.jobs:recount"),
+    "recount-newest": (
+        "checks what cohorts count by, and writes it anew if it is wrong",
+        "careloop.cohorts.jobs:recount",
+    ),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.

@@ -210,7 +210,7 @@ class LiveApp:
         wait = 0.5
         while True:
             try:
-                async with aclosing(self._notifications()) as stream:  # type: ignore[type-var]
+                async with aclosing(self._notifications()) as stream:  # type: ignore[type-var]  # an async generator has aclose, its protocol does not say so
                     async for payload in stream:
                         wait = 0.5
                         if payload == CONNECTED:  # what was said meanwhile was not heard

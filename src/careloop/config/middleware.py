@@ -26,13 +26,13 @@ def security_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
     """Content security policy, no caching of pages about people, and an id that ties log, audit and answer together."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        request.request_id = uuid.uuid4().hex  # type: ignore[attr-defined]
+        request.request_id = uuid.uuid4().hex  # type: ignore[attr-defined]  # an attribute of ours on Django's request
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=(self)")
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # an attribute of ours on Django's request
         return response
 
     return middleware

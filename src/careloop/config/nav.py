@@ -69,7 +69,7 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups this viewer sees; `active` marks the page the request is on."""
-    viewer = request.viewer  # type: ignore[attr-defined]
+    viewer = request.viewer  # type: ignore[attr-defined]  # set by the middleware
     here = _here(request.path)
     groups = []
     for label, entries in MENU:

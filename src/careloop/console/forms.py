@@ -17,7 +17,7 @@ class FetchedForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             if isinstance(field, forms.ModelChoiceField):
-                field.choices = list(field.choices)  # type: ignore[arg-type]
+                field.choices = list(field.choices)  # type: ignore[arg-type]  # the iterator of choices, once
 
 
 class PersonForm(FetchedForm):

@@ -27,7 +27,7 @@ class MessageFilter(forms.Form):
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
         for name in ("state", "channel", "event", "sender", "control"):
             self.fields[name].widget.attrs = (
                 {"class": "in auto", "size": 14} if name in _TYPED else {"class": "in auto"}
@@ -57,7 +57,7 @@ class MapForm(forms.Form):
     organization = forms.ModelChoiceField(queryset=Organization.objects.none(), to_field_name="id")
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
         field = self.fields["organization"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = Organization.objects.filter(is_active=True)

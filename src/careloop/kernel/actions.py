@@ -72,7 +72,7 @@ def action(function: Callable[P, R]) -> Callable[P, R]:
             mine.pass_on(outer)  # only now: what a savepoint took back leaves nothing behind
         return result
 
-    run.is_action = True  # type: ignore[attr-defined]
+    run.is_action = True  # type: ignore[attr-defined]  # read by the guards
     return run
 
 

@@ -12,5 +12,5 @@ def get_or_404(queryset: QuerySet[M], **lookup: Any) -> M:
     """Takes a queryset, never a model class, so the scope is said where it is used."""
     try:
         return queryset.get(**lookup)
-    except queryset.model.DoesNotExist:  # type: ignore[attr-defined]
+    except queryset.model.DoesNotExist:  # type: ignore[attr-defined]  # every model has it, the type of a model does not say so
         raise Http404 from None

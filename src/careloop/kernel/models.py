@@ -62,34 +62,34 @@ class ScopedQuerySet(WatchedQuerySet[M]):
     def visible_to(self, viewer: Viewer) -> Self:
         """Only what this viewer may see."""
         opened = self.unscoped("narrowed on the next line")
-        return opened if viewer.everything else opened.filter(self.model.scope(viewer))  # type: ignore[attr-defined]
+        return opened if viewer.everything else opened.filter(self.model.scope(viewer))  # type: ignore[attr-defined]  # Django's own, not in its type
 
     def unscoped(self, why: str) -> Self:
         """Everything, for a reason that stands in the code."""
         if not why:
             raise ValueError("say why this query needs no viewer")
-        opened = self._chain()  # type: ignore[attr-defined]
+        opened = self._chain()  # type: ignore[attr-defined]  # Django's own, not in its type
         opened._open = True
         return opened
 
     def _clone(self) -> Self:
-        clone = super()._clone()  # type: ignore[misc]
+        clone = super()._clone()  # type: ignore[misc]  # Django's own, not in its type
         clone._open = self._open
         return clone
 
     def _refuse_if_unscoped(self) -> None:
-        reached_from_a_row_already_held = "instance" in self._hints  # type: ignore[attr-defined]
+        reached_from_a_row_already_held = "instance" in self._hints  # type: ignore[attr-defined]  # Django's own, not in its type
         if not (self._open or reached_from_a_row_already_held):
             raise UnscopedQuery(f"{self.model.__name__}: say .visible_to(viewer) or .unscoped(why)")
 
     def _merge_sanity_check(self, other: Any) -> None:  # a | b, a & b: both sides must have said it
         other._refuse_if_unscoped()
-        super()._merge_sanity_check(other)  # type: ignore[misc]
+        super()._merge_sanity_check(other)  # type: ignore[misc]  # Django's own, not in its type
 
     def _combinator_query(self, combinator: str, *others: Any, all: bool = False) -> Any:
         for other in others:
             other._refuse_if_unscoped()
-        return super()._combinator_query(combinator, *others, all=all)  # type: ignore[misc]
+        return super()._combinator_query(combinator, *others, all=all)  # type: ignore[misc]  # Django's own, not in its type
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         raise UnscopedQuery("raw SQL about patients belongs in reads, behind a viewer")
@@ -152,7 +152,7 @@ class ScopedModel(BaseModel):
 
     privacy: ClassVar[dict[str, str]] = {}
 
-    objects = ScopedQuerySet.as_manager()  # type: ignore[misc]
+    objects = ScopedQuerySet.as_manager()  # type: ignore[misc]  # Django's own, not in its type
 
     class Meta:
         abstract = True

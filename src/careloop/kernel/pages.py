@@ -44,8 +44,8 @@ def page(permission: Permission, *, methods: tuple[str, ...] = ("GET",)) -> Call
                 return HttpResponse(status=405)
             return view(request, *args, **kwargs)
 
-        guarded.permission = permission.code  # type: ignore[attr-defined]
-        guarded.methods = methods  # type: ignore[attr-defined]
+        guarded.permission = permission.code  # type: ignore[attr-defined]  # read by the guards and the menu
+        guarded.methods = methods  # type: ignore[attr-defined]  # read by the guards and the menu
         return guarded
 
     return declare
@@ -61,8 +61,8 @@ def public_page(why: str, *, methods: tuple[str, ...] = ("GET", "POST")) -> Call
                 return HttpResponse(status=405)
             return view(request, *args, **kwargs)
 
-        guarded.permission = f"public: {why}"  # type: ignore[attr-defined]
-        guarded.methods = methods  # type: ignore[attr-defined]
+        guarded.permission = f"public: {why}"  # type: ignore[attr-defined]  # read by the guards and the menu
+        guarded.methods = methods  # type: ignore[attr-defined]  # read by the guards and the menu
         return guarded
 
     return declare

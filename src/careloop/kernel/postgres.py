@@ -48,7 +48,7 @@ class Cluster:
     def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's programs as the account that owns the data."""
         command = [str(self.bin / program), *arguments]
-        done = subprocess.run(command, **_as(self.account), capture_output=True, text=True, check=False, cwd="/")  # type: ignore[call-overload]
+        done = subprocess.run(command, **_as(self.account), capture_output=True, text=True, check=False, cwd="/")  # type: ignore[call-overload]  # user and group only when we are root
         if check and done.returncode:
             raise DatabaseUnavailable(f"{program} failed: {(done.stderr or done.stdout).strip()[-600:]}")
         return done

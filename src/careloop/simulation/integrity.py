@@ -16,7 +16,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -243,10 +243,7 @@ class Tally:
 
     months: int = 0
     fired: int = 0
-    by_code: Counter[str] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.by_code = Counter()
+    by_code: Counter[str] = field(default_factory=Counter)
 
     def add(self, records: Sequence[Record], peers: Peers, limits: Mapping[str, Any]) -> None:
         firing = [one.code for one in integrity.indicators(records, peers, limits) if one.fires]

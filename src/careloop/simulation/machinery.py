@@ -102,7 +102,7 @@ def drain_outbox() -> None:
 
 def drain_jobs() -> int:
     """Run every waiting job here, in order, until none is left. Returns how many ran."""
-    app.perform_import_paths()  # type: ignore[no-untyped-call]
+    app.perform_import_paths()  # type: ignore[no-untyped-call]  # the library has no types here
     count = 0
     while rows := _waiting_jobs():
         for pk, name, arguments in rows:

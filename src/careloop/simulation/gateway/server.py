@@ -349,7 +349,7 @@ async def started(options: Options) -> tuple[web.AppRunner, Gateway, str]:
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port)
     await site.start()
-    sockets = site._server.sockets  # type: ignore[union-attr]
+    sockets = site._server.sockets  # type: ignore[union-attr]  # a started site has a server
     return runner, gateway, f"http://{options.host}:{sockets[0].getsockname()[1]}"
 
 

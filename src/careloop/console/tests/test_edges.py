@@ -1,0 +1,220 @@
+"""The administrators' pages with what people really type: taken names, ended periods, other duties, odd filters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from careloop.accounts.models import Organization, Practitioner, Role, RoleAssignment, StaffSession
+from careloop.audit.models import AuditEvent
+from careloop.audit.record import denied, seen
+from careloop.console import reads
+from tests.cast import SYSTEM
+
+pytestmark = pytest.mark.django_db
+ADMINS = ("system_admin", "security_admin", "audit_admin")
+EVERYBODY = (*ADMINS, "wang", "zhao", "qian", "he", "sun")
+# Address → who may send it. Three people, none of whom can do another's work (GB/T 22239 8.1.5).
+WRITES = {
+    "add-person": "system_admin",
+    "add-organization": "system_admin",
+    "issue-password": "system_admin",
+    "set-active": "system_admin",
+    "grant": "security_admin",
+    "end-sessions": "security_admin",
+    "revoke": "security_admin",
+}
+
+
+def address(cast, name):
+    if name == "revoke":
+        return reverse("console:revoke", args=[cast.li.assignments.get().pk])
+    return reverse(f"console:{name}", args=[] if name.startswith("add-") else [cast.li.pk])
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_each_act_belongs_to_one_duty(cast, name, who):
+    status = cast.client(getattr(cast, who)).post(address(cast, name), {}).status_code
+    assert (status == 403) is (who != WRITES[name])
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_no_act_by_a_link(cast, name):
+    """A picture in a mail must not disable anybody: GET changes nothing."""
+    assert cast.client(getattr(cast, WRITES[name])).get(address(cast, name)).status_code == 405
+    assert Practitioner.objects.get(pk=cast.li.pk).is_active
+
+
+@pytest.mark.parametrize("taken", [{"username": "wang"}, {"staff_number": "WANG"}])
+def test_a_taken_name_is_refused_with_words(cast, taken):
+    data = {"name": "Other", "organization": cast.cardiology.pk, **taken}
+    answer = cast.client(cast.system_admin).post(reverse("console:add-person"), data)
+    assert answer.status_code == 409
+    assert b"practitioner-exists" in answer.content
+    assert not Practitioner.objects.filter(name="Other").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": ""}, {"name": "x" * 81}, {"username": "a b"}, {"username": "王"}, {"organization": ""},
+        {"organization": "not-an-id"}, {"staff_number": "9" * 41}, {"name": "a\x00b"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_person_comes_back_with_the_form(cast, given):
+    data = {"name": "New", "username": "new", "organization": cast.cardiology.pk, **given}
+    answer = cast.client(cast.system_admin).post(reverse("console:add-person"), data)
+    assert answer.status_code == 422
+    assert Practitioner.objects.filter(username="new").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"kind": "hospital"}, 409), ({"code": "CARD"}, 409), ({"code": ""}, 422), ({"code": "a/b"}, 422), ({"kind": "planet"}, 422),
+        ({"parent": ""}, 422), ({"code": "x" * 41}, 422), ({}, 302),
+    ],
+)  # fmt: skip
+def test_new_places(cast, given, status):
+    data = {"code": "NEUR", "name": "神经内科", "kind": "ward", "parent": cast.cardiology.pk, **given}
+    before = Organization.objects.count()
+    assert cast.client(cast.system_admin).post(reverse("console:add-organization"), data).status_code == status
+    assert Organization.objects.count() == before + (status == 302)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"valid_to": "2020-01-01 00:00"}, 409), ({"valid_to": "0001-01-01 00:00"}, 409), ({"valid_to": "never"}, 422),
+        ({"reason": ""}, 422), ({"role": ""}, 422), ({"reason": "x" * 201}, 422), ({}, 302), ({"valid_to": "2099-01-01 00:00"}, 302),
+    ],
+)  # fmt: skip
+def test_granting_for_a_time(cast, given, status):
+    nurse = Role.objects.get(code="ward-nurse")
+    data = {"role": nurse.pk, "organization": cast.orthopaedics.pk, "reason": "stands in", **given}
+    answer = cast.client(cast.security_admin).post(reverse("console:grant", args=[cast.wang.pk]), data)
+    assert answer.status_code == status
+    assert RoleAssignment.objects.filter(practitioner=cast.wang, role=nurse).exists() is (status == 302)
+
+
+def test_the_security_administrator_gives_and_takes_nothing_for_the_own_account(cast):
+    client = cast.client(cast.security_admin)
+    nurse = Role.objects.get(code="ward-nurse")
+    data = {"role": nurse.pk, "organization": cast.cardiology.pk, "reason": "me"}
+    assert client.post(reverse("console:grant", args=[cast.security_admin.pk]), data).status_code == 409
+    mine = cast.security_admin.assignments.get()
+    assert client.post(reverse("console:revoke", args=[mine.pk])).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["person", "grant", "issue-password", "set-active", "end-sessions", "revoke"])
+def test_somebody_who_does_not_exist_is_404(cast, name):
+    who = "system_admin" if name == "person" else WRITES[name]
+    data = {"role": Role.objects.first().pk, "organization": cast.hospital.pk, "reason": "x"} if name == "grant" else {}
+    url = reverse(f"console:{name}", args=[cast.zhang.pk])
+    client = cast.client(getattr(cast, who))
+    assert (client.get(url) if name == "person" else client.post(url, data)).status_code == 404
+
+
+def test_a_person_page_tells_roles_sessions_and_periods(cast):
+    cast.client(cast.wang)
+    page = cast.client(cast.security_admin).get(reverse("console:person", args=[cast.wang.pk])).content.decode()
+    assert "Wang" in page
+    assert "Cardiology" in page
+    assert StaffSession.objects.get(practitioner=cast.wang).key_hash not in page
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+@pytest.mark.parametrize("name", ["people", "health"])
+def test_pages_in_both_languages(cast, name, language):
+    cast.system_admin.language = language
+    from careloop.kernel.actions import seeding
+
+    with seeding():
+        cast.system_admin.save()
+    page = cast.client(cast.system_admin).get(reverse(f"console:{name}")).content.decode()
+    assert f'lang="{"zh-CN" if language == "zh-hans" else "en"}"' in page
+    assert any("\u4e00" <= c <= "\u9fff" for c in page.split("<main")[1]) is (language == "zh-hans")
+
+
+# ---- the tree
+
+
+def test_the_tree_is_in_order_with_depth_and_running_roles_only(cast):
+    given = RoleAssignment.objects.get(practitioner=cast.wang)
+    branches = reads.tree()
+    assert [(b.organization.code, b.depth) for b in branches][:2] == [("H", 0), ("CARD", 1)]
+    assert [a.pk for p in branches[1].people if p.pk == cast.wang.pk for a in p.running] == [given.pk]
+
+
+# ---- the audit log
+
+
+def events(cast, **query):
+    page = cast.client(cast.audit_admin).get(reverse("console:audit"), query)
+    assert page.status_code == 200
+    return page.content.decode().count("data-event=")
+
+
+def test_filters_narrow_together(cast):
+    seen(patient_id=cast.zhang.pk, what="a", by=cast.as_wang)
+    seen(patient_id=cast.ma.pk, what="a", by=cast.as_li)
+    denied(what="b", by=cast.as_li)
+    assert events(cast, name="audit.") == 3
+    assert events(cast, name="audit.", actor="li") == 2
+    assert events(cast, actor="Li", outcome="denied") == 1
+    assert events(cast, actor=f"staff:{cast.li.pk}", patient_id=str(cast.ma.pk)) == 1
+    assert events(cast, actor="nobody-of-this-name") == 0
+    assert events(cast, name="audit.", since=timezone.localdate().isoformat()) == 3
+    assert events(cast, name="audit.", since=(timezone.localdate() + timedelta(days=1)).isoformat()) == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"patient_id": "x"}, {"since": "yesterday"}, {"before_id": "9" * 40}, {"before_id": "-1"}, {"outcome": "odd"},
+        {"actor": "a\x00"}, {"actor": "'; DROP TABLE audit_auditevent;--"}, {"name": "%_\\"}, {"name": "x" * 500}, {"since": "0001-01-01"},
+    ],
+)  # fmt: skip
+def test_odd_filters_break_nothing(cast, query):
+    seen(patient_id=cast.zhang.pk, what="a", by=cast.as_wang)
+    page = cast.client(cast.audit_admin).get(reverse("console:audit"), query)
+    assert page.status_code == 200
+    assert "Zhang" not in page.content.decode()
+
+
+def test_pages_of_the_log_join_without_gap_or_overlap(cast):
+    AuditEvent.objects.bulk_create(
+        AuditEvent(actor="job:t", name="audit.RecordSeen", payload={"what": str(n)}) for n in range(reads.PAGE * 2 + 5)
+    )
+    found, before = [], None
+    while rows := reads.audit_events({"actor": "job:t", "before_id": before}):
+        found += [row.pk for row in rows]
+        before = rows[-1].pk
+    assert len(found) == reads.PAGE * 2 + 5
+    assert found == sorted(set(found), reverse=True)
+
+
+def test_names_are_given_to_people_and_machines_keep_their_own(cast):
+    names = reads.names_of({f"staff:{cast.wang.pk}", "job:plans.enrol", "anonymous"})
+    assert names == {f"staff:{cast.wang.pk}": "Wang"}
+
+
+def test_health_counts_jobs_and_sizes(cast):
+    told = reads.health()
+    assert told.database_bytes > 1_000_000
+    assert 0 < len(told.tables) <= 12
+    assert all(count >= 0 for _, count in told.tables)
+    assert told.oldest_job_at is None or told.oldest_job_at.tzinfo
+
+
+def test_a_disabled_person_can_be_enabled_and_signed_out_people_come_back(cast):
+    client = cast.client(cast.system_admin)
+    for active in ("0", "1"):
+        assert client.post(reverse("console:set-active", args=[cast.wang.pk]), {"active": active}).status_code == 302
+    assert cast.client(cast.wang).get("/account/").status_code == 200
+    assert AuditEvent.objects.filter(name="accounts.PractitionerChanged", payload__what="enabled").count() == 1
+    assert SYSTEM.everything
