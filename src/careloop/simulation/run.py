@@ -7,7 +7,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,11 +103,20 @@ def refuse_a_used_database() -> None:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="careloop simulate", description=main.__doc__)
-    parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--discharges-per-day", type=int, default=20)
+    parser.add_argument("--days", type=_from_one_to(730), default=30)
+    parser.add_argument("--discharges-per-day", type=_from_one_to(5_000), default=20)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--people-file", type=Path, help="write the one-time passwords of the demo's people here")
     return parser.parse_args(arguments)
+
+
+def _from_one_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _set_clock(at: datetime) -> None:
