@@ -10,8 +10,18 @@ from threading import Barrier
 import pytest
 from django.db import connection
 
+from careloop.audit.models import AuditEvent
+from careloop.kernel.actions import seeding
+from careloop.kernel.errors import Refused
 from careloop.plans import actions
-from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
+from careloop.plans.models import (
+    CarePlan,
+    EnrolmentDecision,
+    FollowUpDecline,
+    PlanDefinition,
+    PlanReplay,
+    VersionAdoption,
+)
 from careloop.plans.tests.factories import Scene, raw_plan, raw_step
 from careloop.tasks.actions import complete_task
 from careloop.tasks.models import Task
@@ -115,3 +125,124 @@ def test_two_publishers_of_one_version_make_one(scene: Scene) -> None:
 
     together(publish, publish)
     assert PlanDefinition.objects.filter(url=raw["url"]).count() == 1
+
+
+# --- adoption and its undo --------------------------------------------------------------------------------------------
+
+
+def _adopted(scene: Scene) -> tuple[CarePlan, VersionAdoption]:
+    old = raw_plan("race", raw_step("a", "3"), raw_step("b", "9"))
+    new = raw_plan("race", raw_step("a", "4"), raw_step("c", "20"), version="2.0")
+    definition = actions.publish_plan(raw=old, enrols=False, at=AT, by=SYSTEM)
+    plan = actions.start_care_plan(encounter=scene.discharge(), definition=definition, at=AT, by=SYSTEM)
+    newer = actions.publish_plan(raw=new, enrols=False, at=AT, by=SYSTEM)
+    return plan, actions.adopt_version(care_plan=plan, definition=newer, at=AT, by=SYSTEM)
+
+
+def _or_refused(work: Callable[[], object]) -> object:
+    try:
+        return work()
+    except Refused as refusal:
+        return refusal.code
+
+
+def _open(plan: CarePlan) -> set[str]:
+    rows = Task.objects.unscoped("test").open().filter(care_plan_id=plan.pk)
+    return set(rows.values_list("step_code", flat=True))
+
+
+def test_eight_who_undo_one_adoption_undo_it_once(scene: Scene) -> None:
+    plan, adoption = _adopted(scene)
+    done = together(*[lambda: actions.undo_adoption(adoption=adoption, at=AT, by=SYSTEM) for _ in range(WORKERS)])
+    assert sorted(done) == [False] * (WORKERS - 1) + [True]  # type: ignore[type-var]
+    assert _open(plan) == {"a", "b"}
+    assert AuditEvent.objects.filter(name="plans.PlanVersionAdoptionUndone").count() == 1
+
+
+def test_eight_who_adopt_one_version_adopt_it_once(scene: Scene) -> None:
+    plan, adoption = _adopted(scene)
+    actions.undo_adoption(adoption=adoption, at=AT, by=SYSTEM)
+    newer = PlanDefinition.objects.get(version="2.0", url=plan.definition_url)
+    together(*[
+        lambda: _or_refused(lambda: actions.adopt_version(care_plan=plan, definition=newer, at=AT, by=SYSTEM).pk)
+        for _ in range(WORKERS)
+    ])  # fmt: skip
+    assert VersionAdoption.objects.unscoped("test").filter(undone_at=None).count() == 1
+    assert _open(plan) == {"a", "c"}
+
+
+def test_a_call_and_the_undo_at_the_same_moment_never_both_win(scene: Scene) -> None:
+    plan, adoption = _adopted(scene)
+    task = Task.objects.unscoped("test").open().filter(care_plan_id=plan.pk).order_by("due_at")[0]
+    undone, called = together(
+        lambda: _or_refused(lambda: actions.undo_adoption(adoption=adoption, at=AT, by=SYSTEM)),
+        lambda: _or_refused(lambda: complete_task(task=task, outcome="reached-patient", at=AT, by=SYSTEM)),
+    )
+    task.refresh_from_db()
+    if undone is True:
+        assert called == "task-not-open"
+        assert (task.status, _open(plan)) == ("cancelled", {"a", "b"})
+    else:
+        assert (undone, called) == ("adoption-acted-on", None)
+        assert task.status == "completed"
+
+
+def test_death_and_undo_at_the_same_moment_leave_nothing_open(scene: Scene) -> None:
+    plan, adoption = _adopted(scene)
+    scene.change(plan.patient, deceased=True)
+    together(
+        lambda: _or_refused(lambda: actions.undo_adoption(adoption=adoption, at=AT, by=SYSTEM)),
+        lambda: actions.stop_for_death(patient_id=plan.patient_id, at=AT, by=SYSTEM),
+    )
+    assert _open(plan) == set()
+    plan.refresh_from_db()
+    assert plan.end_reason == "death"
+
+
+# --- declining --------------------------------------------------------------------------------------------------------
+
+
+def test_eight_who_decline_leave_one_mark(scene: Scene) -> None:
+    stay = scene.discharge(procedures=("36.06",))
+    marks = together(*[
+        lambda n=n: actions.decline_plans(encounter=stay, reason=f"reason-{n}", at=AT, by=SYSTEM).pk for n in range(WORKERS)
+    ])  # type: ignore[misc]  # fmt: skip
+    assert len(set(marks)) == 1
+    assert FollowUpDecline.objects.unscoped("test").count() == 1
+    assert EnrolmentDecision.objects.unscoped("test").get().outcome == "declined"
+
+
+def test_late_codes_and_a_decline_at_the_same_moment_leave_no_plan_running(scene: Scene) -> None:
+    stay = scene.discharge(procedures=("36.06",))
+    together(
+        *[lambda: actions.enrol_discharges(encounter_ids=[stay.pk], at=AT, by=SYSTEM) for _ in range(3)],
+        lambda: actions.decline_plans(encounter=stay, reason="recovered", at=AT, by=SYSTEM),
+    )
+    assert not CarePlan.objects.unscoped("test").running().exists()
+    assert not Task.objects.unscoped("test").open().exists()
+    assert EnrolmentDecision.objects.unscoped("test").get().outcome == "declined"
+
+
+def test_taken_back_by_eight_the_plan_runs_once(scene: Scene) -> None:
+    stay = scene.discharge(procedures=("36.06",))
+    actions.decline_plans(encounter=stay, reason="recovered", at=AT, by=SYSTEM)
+    together(*[lambda: actions.take_up_declined(encounter=stay, at=AT, by=SYSTEM) for _ in range(WORKERS)])
+    assert CarePlan.objects.unscoped("test").running().count() == 1
+    assert Task.objects.unscoped("test").open().count() == 6
+    assert EnrolmentDecision.objects.unscoped("test").get().outcome == "enrolled"
+
+
+# --- replays ----------------------------------------------------------------------------------------------------------
+
+
+def test_eight_revivers_begin_a_lost_replay_once(scene: Scene) -> None:
+    draft = actions.start_draft(title_zh="试算", title_en="Trial", name="trial", at=AT, by=scene.cast.as_zhao)
+    with seeding():
+        replay = PlanReplay.objects.create(
+            draft=draft, content_hash="x", state="running", months=1, nurses=1, per_day=1, runs=1, heartbeat_at=AT,
+            requested_by=scene.cast.zhao,
+        )  # fmt: skip
+    later = AT + timedelta(hours=1)
+    found = together(*[lambda: actions.revive_replays(at=later, by=SYSTEM) for _ in range(WORKERS)])
+    assert sum(map(len, found)) == 1  # type: ignore[arg-type]
+    assert [one for one in found if one] == [[replay.pk]]
