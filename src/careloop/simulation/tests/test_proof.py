@@ -64,7 +64,7 @@ def test_a_message_that_waits_for_ever_and_a_dead_one_are_named(clean, cast):
 def test_every_task_is_in_one_state_and_the_sum_is_the_databases(clean, cast):
     for given in (
         {"available_at": NOW + timedelta(days=3), "due_at": NOW + timedelta(days=4)}, {"snoozed_until": NOW + timedelta(hours=1)}, {"promised_at": NOW + timedelta(hours=2)},
-        {"status": "completed", "ended_at": NOW}, {"status": "cancelled", "ended_at": NOW}, {}, {"available_at": NOW - timedelta(days=10), "due_at": NOW - timedelta(days=9)},
+        {"status": "completed", "ended_at": NOW, "outcome": "reached-patient"}, {"status": "cancelled", "ended_at": NOW, "closed_reason": "died"}, {}, {"available_at": NOW - timedelta(days=10), "due_at": NOW - timedelta(days=9)},
     ):  # fmt: skip
         make_task(cast, **given)
     found = proof()
