@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import measuring, report
+from bench import measuring, report, results
 from bench import world as w
 from bench.place import ROOT, Place, place, tables
 
@@ -30,15 +30,19 @@ def main() -> int:
         rows = _measure(here, given, sizes)
     if not given.only or "W6" in given.only.upper():
         rows.append(_outbox())
+    live = None if given.only and "LIVE" not in given.only.upper() else _live()
     outcome = {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": _machine(), "tasks": given.size,
         "command": f"python -m bench --size {given.size}", "seconds": round(time.perf_counter() - started), "rows": rows,
-        "sizes": sizes,
+        "sizes": sizes, "live": live,
     }  # fmt: skip
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(outcome, indent=1, ensure_ascii=False))
     print(report.table(outcome))
     print(f"\nJSON: {given.json}")
+    if not given.only:
+        results.keep(outcome)
+        print(f"Kept for {results.FILE.relative_to(ROOT)}; `make bench-results` writes it")
     return 1 if any(row["wrong"] for row in rows) else 0
 
 
@@ -106,6 +110,15 @@ def _outbox() -> dict[str, object]:
     row = report.outbox_row(found)
     print("  " + report.line(row), flush=True)
     return row
+
+
+def _live() -> dict[str, object]:
+    """A thousand open streams on one server process, and how late ten alerts reach all of them."""
+    command = [sys.executable, "bench/live_clients.py"]
+    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONPATH": "src"})
+    found: dict[str, object] = json.loads(done.stdout.decode().strip().splitlines()[-1])
+    print("  " + report.live_line(found), flush=True)
+    return found
 
 
 def _postmaster(here: Place) -> int:

@@ -1,13 +1,15 @@
 """Memory and delay of live streams: `python bench/live_clients.py [clients] [alerts]`, from the project's root.
 
 Starts the real server on a throw-away database, opens that many streams as one doctor, raises alerts, and prints the
-memory of the server before and with the streams (PSS), the delay from commit to arrival, and the connections held.
+memory of the server before and with the streams (PSS), the delay from commit to arrival, the connections held, and
+the same as one line of JSON.
 The clients run on the same machine, so the delays include their own work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import socket
@@ -112,6 +114,11 @@ async def measure(port: int, pid: int, clients: int, alerts: int, cookies: dict[
             f"delay: p50 {statistics.median(ordered) * 1000:.0f} ms,"
             f" p95 {ordered[int(len(ordered) * 0.95)] * 1000:.0f} ms, worst {ordered[-1] * 1000:.0f} ms"
         )
+        print(json.dumps({
+            "clients": clients, "delivered": len(delays), "expected": clients * alerts,
+            "idle_mb": round(idle), "loaded_mb": round(loaded), "p50_ms": round(statistics.median(ordered) * 1000),
+            "p95_ms": round(ordered[int(len(ordered) * 0.95)] * 1000),
+        }))  # fmt: skip
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -56,4 +56,15 @@ def table(outcome: Mapping[str, Any]) -> str:
     )
     lines += [f"  {name:<40} {size / 1e6:>9,.1f} MB" for name, size in sizes["tables"].items()]
     lines.append("Memory: " + ", ".join(f"{name} {mb} MB" for name, mb in sizes.get("memory", {}).items()))
+    if outcome.get("live"):
+        lines.append(live_line(outcome["live"]))
     return "\n".join(lines)
+
+
+def live_line(found: Mapping[str, Any]) -> str:
+    """What the open streams cost and how late news is."""
+    return (
+        f"Live: {found['clients']:,} streams on one process, {found['loaded_mb'] - found['idle_mb']} MB more"
+        f" ({found['idle_mb']} → {found['loaded_mb']}), news after p50 {found['p50_ms']} ms, p95 {found['p95_ms']} ms,"
+        f" {found['delivered']:,} of {found['expected']:,} delivered"
+    )

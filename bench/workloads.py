@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +20,8 @@ from bench.measuring import Sample, Watched
 from bench.place import Place
 
 CLIENTS, TURNS = 8, 2
+IN_A_FILE = 2_000
+"""Discharges that come in one file."""
 ANSWERED_EACH_SIDE = 200
 """Questionnaires answered page by page; each is about twenty requests."""
 Row = dict[str, Any]
@@ -111,7 +116,25 @@ class Bench:
             report.row(
                 "W1a", "A03 over MLLP until plan and task exist", "≥ 700/s, p95 ≤ 20 ms", whole, floor, Sample()
             ),
+            report.row("W1b", "the same from one file", "≥ 4,000/s", self._from_a_file(), floor, Sample()),
         ]
+
+    def _from_a_file(self) -> Sample:
+        """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""
+        from careloop.integration.jobs.ingest import ingest  # noqa: PLC0415  (Django is set up by now)
+
+        run = f"F{int(time.time()) % 100000}x"
+        with tempfile.NamedTemporaryFile(suffix=".hl7") as file:
+            file.write(b"\r".join(product.discharge_message(n, run, datetime.now(UTC)) for n in range(IN_A_FILE)))
+            file.flush()
+            watched = Watched((*self.watched("hl7", "worker").app, os.getpid()), self.database_alone.postmaster)
+            app, database, started = watched.app_seconds(), watched.database_seconds(), time.perf_counter()
+            ingest([Path(file.name)])
+            made = wait_for_tasks(self.here, run, IN_A_FILE)
+        return Sample(
+            units=len(made), seconds=time.perf_counter() - started, app_cpu=watched.app_seconds() - app,
+            database_cpu=watched.database_seconds() - database, wrong=IN_A_FILE - len(made),
+        )  # fmt: skip
 
 
 def patients_of(here: Place, department: str) -> list[str]:

@@ -17,8 +17,8 @@ from careloop.kernel.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
-BATCH = 20
-"""Messages that share a commit: enough to spare the disk, few enough that nobody waits long for a locked patient."""
+BATCH = 50
+"""Messages that share a commit and its statements: enough to be cheap, few enough that nobody waits long for a locked patient."""
 
 _FALLBACK_SECONDS = 1.0
 
