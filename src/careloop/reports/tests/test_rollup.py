@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import threading
 from datetime import timedelta
 from uuid import uuid4
@@ -412,3 +413,51 @@ def test_eight_writers_and_a_folder_at_once_lose_nothing():
     folder.join()
     assert total()["done"] == 200
     assert_equal()
+
+
+# --- many rows in one statement -------------------------------------------------------------------------------------
+
+
+def test_many_tasks_moved_ended_and_reopened_in_one_statement(cast):
+    tasks = [make_task(cast) for _ in range(12)]
+    for number, task in enumerate(tasks):
+        for _ in range(number % 3):
+            attempt(task, "reached-patient" if number % 2 else "no-answer", by_practitioner=cast.wang)
+    ids = [task.pk for task in tasks]
+    everything = Task.objects.unscoped("test").filter(pk__in=ids)
+    with seeding():
+        everything.filter(pk__in=ids[:7]).update(department=cast.orthopaedics)
+        assert_equal()
+        everything.filter(pk__in=ids[3:]).update(status="completed", outcome="reached-patient", ended_at=NOW)
+        assert_equal()
+        everything.update(department=cast.cardiology, priority=7)
+        assert_equal()
+        everything.update(priority=8)  # nothing that counts
+        assert_equal()
+        everything.update(status="requested", outcome="", ended_at=None)
+    assert_equal()
+    assert total()["calls"] == sum(number % 3 for number in range(12))
+
+
+def test_many_discharges_change_their_instant_in_one_statement(cast):
+    change(Encounter, cast.stay.pk, discharged_at=NOW - timedelta(days=5))
+    make_task(cast, status="completed", outcome="reached-patient", ended_at=NOW)
+    assert_equal()
+    with seeding():
+        Encounter.objects.unscoped("test").update(discharged_at=NOW - timedelta(hours=3))
+    assert_equal()
+    with seeding():
+        Encounter.objects.unscoped("test").update(discharged_at=NOW + timedelta(hours=3))
+    assert_equal()
+
+
+def test_no_trigger_compares_the_rows_before_with_the_rows_after(db):
+    """These sets have no index: a join of both costs the square of the rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE prorettype = 'trigger'::regtype AND prosrc LIKE '%%_rows%%'"
+        )
+        functions = dict(cursor.fetchall())
+    assert "reports_task_changed" in functions
+    joined = re.compile(r"JOIN\s+(old|new)_rows", re.IGNORECASE)
+    assert [name for name, source in functions.items() if joined.search(source)] == []

@@ -17,6 +17,8 @@ from careloop.tasks import reads, rules
 from careloop.tasks.events import PrioritiesRefreshed, RiskCarried, SelfReportFlagged
 from careloop.tasks.models import QUEUE_KINDS, Task
 
+PORTION = 1_000
+"""Rows of one UPDATE: the planner guesses a hundred, and a guess that is wrong by a thousand costs minutes."""
 _UPDATE = """
 UPDATE tasks_task SET priority = weighed.priority, priority_reasons = weighed.reasons::jsonb
 FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS weighed (id, priority, reasons)
@@ -29,8 +31,14 @@ WHERE tasks_task.id = weighed.id AND tasks_task.status = 'requested'
 def refresh_priorities(*, at: datetime, by: Viewer, task_ids: Sequence[UUID] | None = None) -> int:
     """Weigh the open tasks whose window is open (or only these). Gives back how many moved."""
     weighed = [(fact.task_id, rules.explain(fact.facts, at=fact.local(at))) for fact in reads.facts(task_ids, at=at)]
-    if not weighed:
-        return 0
+    changed = sum(_store(weighed[start : start + PORTION]) for start in range(0, len(weighed), PORTION))
+    wrote("Task", changed)
+    if changed:
+        record(PrioritiesRefreshed(changed=changed, version=rules.shipped_weights().version), by=by)
+    return changed
+
+
+def _store(weighed: Sequence[tuple[UUID, tuple[rules.Term, ...]]]) -> int:
     columns: list[Any] = [
         [task_id for task_id, _terms in weighed],
         [rules.score(terms) for _id, terms in weighed],
@@ -38,11 +46,7 @@ def refresh_priorities(*, at: datetime, by: Viewer, task_ids: Sequence[UUID] | N
     ]
     with connection.cursor() as cursor:
         cursor.execute(_UPDATE, columns)
-        changed = cursor.rowcount
-    wrote("Task", changed)
-    if changed:
-        record(PrioritiesRefreshed(changed=changed, version=rules.shipped_weights().version), by=by)
-    return changed
+        return int(cursor.rowcount)
 
 
 @action
