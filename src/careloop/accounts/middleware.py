@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -22,9 +22,9 @@ def viewer(get_response: Handler) -> Handler:
     """Sets request.viewer and request.staff_session. Anonymous when there is no session, or it is over."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        session = _session(request)
+        session, viewer = _who(request)
         request.staff_session = session  # type: ignore[attr-defined]  # an attribute of ours on Django's request
-        request.viewer = _viewer(request, session)  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+        request.viewer = viewer  # type: ignore[attr-defined]  # an attribute of ours on Django's request
         return get_response(request)
 
     return middleware
@@ -60,14 +60,24 @@ def must_change_password(session: StaffSession) -> bool:
     )
 
 
-def _session(request: HttpRequest) -> StaffSession | None:
-    key = request.session.session_key
-    if not key:
-        return None
-    session = reads.open_session(key)
-    if session is None:
-        return None
-    at = timezone.now()
+def _who(request: HttpRequest) -> tuple[StaffSession | None, Viewer]:
+    """Session and viewer from one statement. Nobody when there is no session, or its time is over."""
+    ip, request_id = client_ip(request), getattr(request, "request_id", "")
+    key, at = request.session.session_key, timezone.now()
+    found = reads.identity(key, at=at, ip=ip, request_id=request_id) if key else None
+    if found is None or not _goes_on(request, found[0], at):
+        return None, Viewer(actor=NOBODY.actor, ip=ip, request_id=request_id)
+    session, viewer = found
+    if must_change_password(session):  # until then only the own account is open
+        return session, Viewer(
+            actor=viewer.actor, practitioner_id=viewer.practitioner_id, name=viewer.name, session_id=viewer.session_id,
+            permissions=frozenset({"accounts.self"}), ip=ip, request_id=request_id,
+        )  # fmt: skip
+    return session, viewer
+
+
+def _goes_on(request: HttpRequest, session: StaffSession, at: datetime) -> bool:
+    """Ends a session whose time is over; else notes now and then that somebody is there."""
     why = session_end(
         started_at=session.started_at,
         last_seen_at=session.last_seen_at,
@@ -78,27 +88,11 @@ def _session(request: HttpRequest) -> StaffSession | None:
     by = Viewer(actor=f"staff:{session.practitioner_id}", practitioner_id=session.practitioner_id)
     if why:
         actions.end_session(session=session, why=why, at=at, by=by)
-        return None
-    if at - session.last_seen_at > HEARTBEAT and not _is_background(request):
+    elif at - session.last_seen_at > HEARTBEAT and not _is_background(request):
         actions.touch_session(session=session, at=at, by=by)
-    return session
+    return not why
 
 
 def _is_background(request: HttpRequest) -> bool:
     """Polling and live events prove that a page is open, not that anybody is there."""
     return request.headers.get("X-Background") == "1"
-
-
-def _viewer(request: HttpRequest, session: StaffSession | None) -> Viewer:
-    ip, request_id = client_ip(request), getattr(request, "request_id", "")
-    if session is None:
-        return Viewer(actor=NOBODY.actor, ip=ip, request_id=request_id)
-    found = reads.viewer_for(
-        session.practitioner, at=timezone.now(), session_id=session.pk, ip=ip, request_id=request_id
-    )
-    if must_change_password(session):  # until then only the own account is open
-        return Viewer(
-            actor=found.actor, practitioner_id=found.practitioner_id, name=found.name, session_id=found.session_id,
-            permissions=frozenset({"accounts.self"}), ip=ip, request_id=request_id,
-        )  # fmt: skip
-    return found

@@ -6,13 +6,17 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.utils.module_loading import import_string
 
-from careloop.accounts.models import LoginAttempt, Practitioner, StaffSession
+from careloop.accounts.models import LoginAttempt, Organization, Practitioner, StaffSession
 from careloop.accounts.rules import THROTTLE_WINDOW, session_end
+from careloop.kernel.prepared import ask
 from careloop.kernel.viewer import Viewer
 
 SENSITIVE = "patients.see-sensitive"
@@ -20,20 +24,36 @@ SENSITIVE = "patients.see-sensitive"
 # A running assignment gives its role's permissions, and its organization with everything below it.
 _RIGHTS = """
 SELECT
-  coalesce(array_agg(DISTINCT permission) FILTER (WHERE permission IS NOT NULL), '{}'),
+  coalesce(array_agg(DISTINCT permission) FILTER (WHERE permission IS NOT NULL), '{{}}'),
   coalesce(bool_or(here.kind = 'hospital'), false),
   coalesce(bool_and(role.own_only), false),
   coalesce((SELECT array_agg(DISTINCT below.id) FROM accounts_organization below WHERE EXISTS (
     SELECT 1 FROM accounts_roleassignment a JOIN accounts_organization root ON root.id = a.organization_id
-    WHERE a.practitioner_id = %(who)s AND a.valid_from <= %(at)s AND (a.valid_to IS NULL OR a.valid_to > %(at)s)
-      AND root.kind <> 'hospital' AND starts_with(below.path, root.path))), '{}')
+    WHERE a.practitioner_id = {who} AND a.valid_from <= %(at)s AND (a.valid_to IS NULL OR a.valid_to > %(at)s)
+      AND root.kind <> 'hospital' AND starts_with(below.path, root.path))), '{{}}')
 FROM accounts_roleassignment given
 JOIN accounts_role role ON role.id = given.role_id
 JOIN accounts_organization here ON here.id = given.organization_id
 LEFT JOIN LATERAL unnest(role.permissions) AS permission ON true
-WHERE given.practitioner_id = %(who)s AND given.valid_from <= %(at)s
+WHERE given.practitioner_id = {who} AND given.valid_from <= %(at)s
   AND (given.valid_to IS NULL OR given.valid_to > %(at)s)
 """
+# All that a request must know of who sends it: the open session, the person, the rights and the records lent.
+_IDENTITY = """
+SELECT {columns}, rights.*, ({grants})
+FROM accounts_staffsession s
+JOIN accounts_practitioner p ON p.id = s.practitioner_id
+LEFT JOIN accounts_organization o ON o.id = p.organization_id
+CROSS JOIN LATERAL ({rights}) AS rights
+WHERE s.key_hash = %(key)s AND s.ended_at IS NULL AND p.is_active
+"""
+_SESSION = ("id", "practitioner_id", "key_hash", "started_at", "last_seen_at", "ended_at")
+_PERSON = (
+    "id", "name", "title", "username", "organization_id", "is_active", "must_change_password", "password_changed_at",
+    "language", "single_keys",
+)  # fmt: skip
+_PLACE = ("id", "code", "name", "name_en", "kind", "path")
+MOST_GRANTS = 20
 
 
 def viewer_for(
@@ -41,8 +61,47 @@ def viewer_for(
 ) -> Viewer:
     """The rights of this moment: a grant that ended a second ago is gone."""
     with connection.cursor() as cursor:
-        cursor.execute(_RIGHTS, {"who": practitioner.pk, "at": at})
-        permissions, hospital_wide, own_only, departments = cursor.fetchone()
+        cursor.execute(_RIGHTS.format(who="%(who)s"), {"who": practitioner.pk, "at": at})
+        rights = cursor.fetchone()
+    return _viewer(practitioner, rights, granted=None, session_id=session_id, ip=ip, request_id=request_id)
+
+
+def identity(
+    session_key: str, *, at: datetime, ip: str = "", request_id: str = ""
+) -> tuple[StaffSession, Viewer] | None:
+    """Who is behind a cookie and what they may do at this moment, in one statement. None without an open session.
+
+    Session, person and place come with the columns that requests look at; the others are fetched when somebody asks.
+    """
+    rows = ask(_identity_sql(), {"key": key_hash(session_key), "at": at})
+    if not rows:
+        return None
+    row = rows[0]
+    begin, person_end = len(_SESSION), len(_SESSION) + len(_PERSON)
+    end = person_end + len(_PLACE)
+    session = StaffSession.from_db("default", _SESSION, row[:begin])
+    person = Practitioner.from_db("default", _PERSON, row[begin:person_end])
+    person.organization = Organization.from_db("default", _PLACE, row[person_end:end]) if row[person_end] else None
+    session.practitioner = person
+    grants = frozenset(row[end + 4] or ())
+    lent = grants if len(grants) <= MOST_GRANTS else None  # so many are better asked for by each query
+    return session, _viewer(
+        person, row[end : end + 4], granted=lent, session_id=session.pk, ip=ip, request_id=request_id
+    )
+
+
+@cache
+def _identity_sql() -> str:
+    columns = [f"{table}.{column}" for table, names in (("s", _SESSION), ("p", _PERSON), ("o", _PLACE)) for column in names]
+    grants = import_string(settings.RUNNING_GRANTS).format(who="p.id", at="%(at)s")
+    return _IDENTITY.format(columns=", ".join(columns), rights=_RIGHTS.format(who="p.id"), grants=grants)
+
+
+def _viewer(
+    practitioner: Practitioner, rights: tuple[Any, ...], *, granted: frozenset[UUID] | None, session_id: UUID | None,
+    ip: str, request_id: str,
+) -> Viewer:  # fmt: skip
+    permissions, hospital_wide, own_only, departments = rights
     return Viewer(
         actor=f"staff:{practitioner.pk}",
         practitioner_id=practitioner.pk,
@@ -53,6 +112,7 @@ def viewer_for(
         hospital_wide=hospital_wide,
         own_only=own_only,
         may_see_sensitive=SENSITIVE in permissions,
+        granted=granted,
         session_id=session_id,
         ip=ip,
         request_id=request_id,

@@ -150,6 +150,8 @@ class Alert(ScopedModel):
         who = viewer.practitioner_id
         mine = Q(owner_id=who) | Q(stand_in_id=who) | Q(copied_to_id=who)
         here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
+        if viewer.narrowed_to:
+            return here & Q(patient_id=viewer.narrowed_to)
         if not viewer.may_see_sensitive:
             here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
         return here & unsealed

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils import timezone, translation
+from django.utils.functional import SimpleLazyObject, lazy
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from careloop.config.nav import navigation
 from careloop.kernel import display
+from careloop.kernel.addresses import address
 from careloop.kernel.assets import asset
 
 
@@ -29,20 +33,44 @@ def environment(**options: Any) -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]  # comes with the i18n extension
         translation.gettext, translation.ngettext, newstyle=True, pgettext=translation.pgettext
     )
-    made.globals.update(asset=asset, url=url, url_or_none=url_or_none, now=timezone.localtime)
+    made.globals.update(
+        _=said, gettext=said, asset=asset, url=address, url_or_none=url_or_none, now=timezone.localtime, svg_icon=svg_icon
+    )
     made.filters.update(display.FILTERS)
     return made
 
 
-def url(name: str, *args: Any, **kwargs: Any) -> str:
-    """reverse() for templates."""
-    return reverse(name, args=args, kwargs=kwargs)
+lazystr = lazy(lambda make: str(make()), str)  # a fragment without a menu or a form asks for neither
+
+
+def said(message: str, **variables: Any) -> Markup:
+    """`_()` of templates: the words in the language of the page, with escaped values in their places.
+
+    The same as Jinja's own, but a page says hundreds of words: each is looked up once for each language.
+    """
+    words = _words(message, translation.get_language())
+    return words % variables if variables or "%" in words else words
+
+
+@lru_cache(maxsize=20_000)
+def _words(message: str, _language: str | None) -> Markup:
+    return Markup(translation.gettext(message))  # the catalogue is ours; values are escaped when they are put in
+
+
+@lru_cache(maxsize=2_000)
+def svg_icon(name: str, size: int | None = None, label: str | None = None) -> Markup:
+    """One picture of the sprite. With a label it speaks, without it is decoration."""
+    style = Markup(' style="font-size:{}px"').format(size) if size else ""
+    voice = Markup(' role="img" aria-label="{}"').format(label) if label else Markup(' aria-hidden="true"')
+    return Markup('<svg class="ti"{}{} focusable="false"><use href="{}#{}"></use></svg>').format(
+        style, voice, asset("sprite.svg"), name
+    )
 
 
 def url_or_none(name: str, *args: Any, **kwargs: Any) -> str | None:
     """The address of a page of another room, or None while this site does not have it."""
     try:
-        return reverse(name, args=args, kwargs=kwargs)
+        return address(name, *args, **kwargs)
     except NoReverseMatch:
         return None
 
@@ -52,10 +80,10 @@ def context(request: HttpRequest) -> dict[str, Any]:
     viewer = getattr(request, "viewer", None)
     return {
         "viewer": viewer,
-        "nav": navigation(request) if viewer is not None and viewer.is_staff else [],
+        "nav": SimpleLazyObject(lambda: navigation(request) if viewer is not None and viewer.is_staff else []),
         "language": translation.get_language() or settings.LANGUAGE_CODE,
         "hospital_name": settings.ENV.hospital_name,
         "product_name": settings.PRODUCT_NAME,
-        "csrf_token_value": get_token(request),
+        "csrf_token_value": lazystr(lambda: get_token(request)),
         "debug": settings.DEBUG,
     }

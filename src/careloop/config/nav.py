@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from careloop.kernel.addresses import address
 
 # (group, ((url name, icon, label, permission), …)). A page whose room is not there yet simply does not appear.
 MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]], ...] = (
@@ -74,9 +76,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = []
     for label, entries in MENU:
         items = [
-            {"url": address, "icon": icon, "label": text, "active": address == here, "count": None, "hot": False}
+            {"url": where, "icon": icon, "label": text, "active": where == here, "count": None, "hot": False}
             for name, icon, text, permission in entries
-            if viewer.can(permission) and (address := _address(name))
+            if viewer.can(permission) and (where := _address(name))
         ]
         if items:
             groups.append({"label": label, "items": items})
@@ -85,12 +87,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _here(path: str) -> str | None:
     """The entry whose address begins this path, the longest when several do: a department's board is not the hospital's."""
-    addresses = [address for _label, entries in MENU for name, *_ in entries if (address := _address(name))]
+    addresses = [where for _label, entries in MENU for name, *_ in entries if (where := _address(name))]
     return max((a for a in addresses if path == a or (a != "/" and path.startswith(a))), key=len, default=None)
 
 
 def _address(name: str) -> str | None:
     try:
-        return reverse(name)
+        return address(name)
     except NoReverseMatch:
         return None

@@ -88,7 +88,7 @@ def database(url: str) -> dict[str, object]:
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     prepared = query.pop("prepare", "on") != "off"  # off: behind a pooler that does not know prepared statements
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "careloop.config.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -140,6 +140,8 @@ STATICFILES_DIRS: list[Path] = []
 
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
+# Said by the room of patients, joined by accounts to the one statement that every request begins with.
+RUNNING_GRANTS = "careloop.patients.models.RUNNING_GRANTS"
 # Asked by the sender before each message leaves: import paths of functions (task_ids) -> the ids still worth sending.
 SEND_GUARDS: tuple[str, ...] = ("careloop.tasks.reads.still_open",)
 

@@ -6,12 +6,10 @@ from django.urls import include, path
 from careloop.config.styleguide import styleguide
 from careloop.messaging.api import gateway_callback
 
+# Rooms with a prefix of their own first: a room without one is looked through address by address.
 urlpatterns = [
-    path("", include("careloop.accounts.urls")),
     path("integration/", include("careloop.integration.urls")),
     path("console/", include("careloop.console.urls")),
-    path("", include("careloop.workbench.urls")),
-    path("", include("careloop.alerts.urls")),
     path("batches/", include("careloop.batches.urls")),
     path("follow-up/", include("careloop.cohorts.urls")),
     path("tasks/", include("careloop.tasks.urls")),
@@ -24,6 +22,9 @@ urlpatterns = [
     path("messages/", include("careloop.messaging.urls")),
     path("letters/", include("careloop.letters.urls")),
     path("hooks/<slug:gateway>/", gateway_callback, name="gateway_callback"),
+    path("", include("careloop.accounts.urls")),
+    path("", include("careloop.workbench.urls")),
+    path("", include("careloop.alerts.urls")),
 ]
 
 if settings.ENV.mode in {"dev", "test"}:

@@ -76,6 +76,29 @@ def action(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def look(function: Callable[P, R]) -> Callable[P, R]:
+    """An action that only notes what was looked at: one statement, which PostgreSQL keeps whole without BEGIN and COMMIT.
+
+    Inside another action it belongs to that one's transaction. It must record, and it writes nothing else.
+    """
+    _check_signature(function)
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        mine = Ledger()
+        token = _ledger.set(mine)
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            _ledger.reset(token)
+        if mine.writes or not mine.records:
+            raise NothingRecorded(f"{function.__module__}.{function.__name__} is no mere look")
+        return result
+
+    run.is_action = True  # type: ignore[attr-defined]
+    return run
+
+
 def _check_signature(function: Callable[..., object]) -> None:
     parameters = inspect.signature(function).parameters
     if "by" not in parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters.values()):

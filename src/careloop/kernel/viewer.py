@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from careloop.kernel.access import Permission
@@ -10,7 +10,12 @@ from careloop.kernel.access import Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """`departments` is already expanded to the whole subtree. `own_only` narrows to the person's own patients."""
+    """`departments` is already expanded to the whole subtree. `own_only` narrows to the person's own patients.
+
+    `granted` are the patients lent to this person at the moment the viewer was made; None means: ask the table in each
+    query. Only a request, which is over in moments, brings them along. `narrowed_to` leaves one patient of all that this
+    person may see: for the pages about one record, after that record was found to be visible.
+    """
 
     actor: str  # "staff:<uuid>", "patient:<uuid>", "job:plans.enrol"
     practitioner_id: UUID | None = None
@@ -22,6 +27,8 @@ class Viewer:
     own_only: bool = False
     may_see_sensitive: bool = False
     patient_id: UUID | None = None
+    granted: frozenset[UUID] | None = None
+    narrowed_to: UUID | None = None
     everything: bool = False
     session_id: UUID | None = None
     ip: str = ""
@@ -35,6 +42,12 @@ class Viewer:
     @property
     def is_staff(self) -> bool:
         return self.practitioner_id is not None
+
+    def narrowed(self, patient_id: UUID) -> Viewer:
+        """The same person, looking at this one record only. Whoever calls has just found it by `.visible_to(self)`."""
+        if self.narrowed_to not in (None, patient_id):
+            raise ValueError("a viewer narrowed to one patient does not turn to another")
+        return replace(self, narrowed_to=patient_id) if self.is_staff else self
 
     @classmethod
     def system(cls, name: str) -> Viewer:

@@ -13,6 +13,11 @@ from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import ScopedModel
 from careloop.kernel.viewer import Viewer
 
+# Joined by accounts to the one statement of each request. `{who}` and `{at}` stand for the person and the moment.
+RUNNING_GRANTS = (
+    "SELECT array_agg(DISTINCT g.patient_id) FROM patients_accessgrant g"
+    " WHERE g.practitioner_id = {who} AND g.valid_from <= {at} AND g.valid_to > {at}"
+)
 MAY_BE_SEALED = "supervision.check"  # the permission of those who ask patients again without seeing the record
 
 
@@ -46,11 +51,13 @@ def patient_scope(viewer: Viewer, path: str = "patient", *, sealed: bool = True)
         return Q(**{pk: viewer.patient_id})
     if not viewer.is_staff:
         return Q(pk__in=[])
+    if viewer.narrowed_to:
+        return Q(**{pk: viewer.narrowed_to})
     allowed = Q() if viewer.hospital_wide else Q(Exists(_relationships(viewer, pk)))
     if not viewer.may_see_sensitive:
         allowed &= Q(**{f"{path}__sensitivity" if path else "sensitivity": Patient.Sensitivity.NORMAL})
     if not viewer.hospital_wide or not viewer.may_see_sensitive:
-        allowed |= Q(Exists(_grants(viewer, pk)))
+        allowed |= _granted(viewer, pk)
     return allowed & not_sealed(viewer, path) if sealed else allowed
 
 
@@ -60,8 +67,8 @@ def not_sealed(viewer: Viewer, path: str = "patient", *, before: str = "") -> Q:
     `before` names a time of the row: then only what is older than the seal is kept away (a new alert is not).
     Only who may re-check can be sealed off, so nobody else's queries pay for it.
     """
-    if not viewer.can(MAY_BE_SEALED) or viewer.practitioner_id is None:
-        return Q()
+    if not viewer.can(MAY_BE_SEALED) or viewer.practitioner_id is None or viewer.narrowed_to:
+        return Q()  # a record that a viewer was narrowed to was found, so nothing seals it
     seals = BlindSeal.objects.unscoped("this is the scope itself").filter(
         patient_id=OuterRef(f"{path}_id" if path else "pk"), practitioner_id=viewer.practitioner_id, lifted_at=None
     )
@@ -77,6 +84,8 @@ def patient_scope_as_set(viewer: Viewer) -> Q:
         return Q(pk=viewer.patient_id)
     if not viewer.is_staff:
         return Q(pk__in=[])
+    if viewer.narrowed_to:
+        return Q(pk=viewer.narrowed_to)
     grants = AccessGrant.objects.unscoped("this is the scope itself").filter(
         practitioner_id=_person(viewer), valid_from__lte=Now(), valid_to__gt=Now()
     )
@@ -98,6 +107,13 @@ def _relationships(viewer: Viewer, pk: str) -> models.QuerySet[CareRelationship]
     if viewer.own_only:
         return mine.filter(practitioner_id=_person(viewer))
     return mine.filter(department_id__in=viewer.departments)
+
+
+def _granted(viewer: Viewer, pk: str) -> Q:
+    """Records lent to this person: those the viewer brought along, else whatever the table says at this moment."""
+    if viewer.granted is None:
+        return Q(Exists(_grants(viewer, pk)))
+    return Q(**{f"{pk}__in": sorted(viewer.granted)})
 
 
 def _grants(viewer: Viewer, pk: str) -> models.QuerySet[AccessGrant]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 
 from careloop.accounts.models import Organization, Practitioner
 from careloop.alerts.models import Alert
+from careloop.kernel.prepared import ask, prepared, question, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.reports import rules
@@ -46,6 +46,11 @@ _LISTED_HERE = """department_id = ANY(ARRAY(
 _ROLLUP = f"""
 SELECT month, department_id, {_SUMS} FROM reports_rollup
 WHERE month BETWEEN %(first)s AND %(last)s AND {_HERE} GROUP BY month, department_id
+"""
+# The same for a page: departments of the shown month, earlier months as a whole.
+_ROLLUP_OF_PAGE = f"""
+SELECT month, CASE WHEN month = %(last)s THEN department_id END, {_SUMS} FROM reports_rollup
+WHERE month BETWEEN %(first)s AND %(last)s AND {_HERE} GROUP BY 1, 2
 """
 _HOSPITAL = f"SELECT {_SUMS} FROM reports_rollup WHERE month = %(last)s AND {_HERE}"
 _PEOPLE = f"""
@@ -81,9 +86,56 @@ def _parameters(viewer: Viewer, departments: Sequence[UUID] | None) -> dict[str,
 
 
 def _rows(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
+    return ask(sql, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """The numbers of one page: thirteen months, the sum of the shown one without grouping, its open states, the check."""
+
+    departments: Groups
+    months: dict[date, dict[str, int]]
+    whole: dict[str, int]
+    states: dict[str, int]
+    check: RollupCheck | None
+
+
+def dashboard(
+    *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
+    departments: Sequence[UUID] | None = None,
+) -> Dashboard:  # fmt: skip
+    """Everything the page counts, in one journey. Departments are told apart for the last of the months only."""
+    first, last = months[0], months[-1]
+    here = _parameters(viewer, departments)
+    asked = here | {"first": first, "last": last, "at": at, "end": end, "begin": begin}
+    rolled, by_clock, whole_of_it, states, checks = together(
+        question(_ROLLUP_OF_PAGE, asked),
+        question(_BY_CLOCK, asked | {"end": rules.add_months(last, 1)}),
+        question(_HOSPITAL, asked),
+        question(_STATES, asked),
+        _newest_check.asked(viewer=viewer),
+    )
+    groups: Groups = {}
+    sums: dict[date, dict[str, int]] = {month: {} for month in months}
+    for names, rows in ((rules.STORED, rolled), (rules.BY_CLOCK, by_clock)):
+        for month, department, *numbers in rows:
+            if first <= month <= last:
+                _add(sums[month], names, numbers)
+                if month == last:
+                    _add(groups.setdefault((month, department), {}), names, numbers)
+    return Dashboard(
+        departments=groups, months=sums, whole=_measures(whole_of_it[0]),
+        states=dict(zip(_OPEN_STATES, map(int, states[0]), strict=True)), check=checks[0] if checks else None,
+    )  # fmt: skip
+
+
+def _add(total: dict[str, int], names: Iterable[str], numbers: Iterable[int]) -> None:
+    for name, number in zip(names, numbers, strict=True):
+        total[name] = total.get(name, 0) + int(number)
+
+
+def _measures(row: Sequence[Any]) -> dict[str, int]:
+    return {name: int(number or 0) for name, number in zip(rules.STORED, row, strict=True)}
 
 
 def by_department(
@@ -105,8 +157,7 @@ def by_department(
 
 def whole(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None = None) -> dict[str, int]:
     """The sum without any grouping: the other side of the identity Σ departments = hospital."""
-    row = _rows(_HOSPITAL, _parameters(viewer, departments) | {"last": month})[0]
-    return {name: int(number or 0) for name, number in zip(rules.STORED, row, strict=True)}
+    return _measures(_rows(_HOSPITAL, _parameters(viewer, departments) | {"last": month})[0])
 
 
 def by_person(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None = None) -> dict[UUID, dict[str, int]]:
@@ -115,6 +166,7 @@ def by_person(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None
     return {person: dict(zip(rules.STORED, map(int, numbers), strict=True)) for person, *numbers in rows}
 
 
+_OPEN_STATES = ("scheduled", "snoozed", "due")
 _STATES = f"""
 SELECT count(*) FILTER (WHERE available_at > %(at)s),
     count(*) FILTER (WHERE available_at <= %(at)s AND greatest(snoozed_until, promised_at) > %(at)s),
@@ -129,7 +181,7 @@ def open_states(
 ) -> dict[str, int]:
     """The open follow-ups of a month by state, counted from the tasks themselves."""
     parameters = _parameters(viewer, departments) | {"at": at, "begin": begin, "end": end}
-    return dict(zip(("scheduled", "snoozed", "due"), map(int, _rows(_STATES, parameters)[0]), strict=True))
+    return dict(zip(_OPEN_STATES, map(int, _rows(_STATES, parameters)[0]), strict=True))
 
 
 _REASONS = f"""
@@ -170,9 +222,10 @@ def reasons_lost(
     return [(str(why), int(number)) for why, number in _rows(_REASONS_LOST, parameters)]
 
 
-def last_check() -> RollupCheck | None:
+@prepared
+def _newest_check(viewer: Viewer) -> QuerySet[RollupCheck]:
     """The newest nightly comparison of the roll-up with a recount."""
-    return RollupCheck.objects.order_by("-at", "-id").first()
+    return RollupCheck.objects.order_by("-at", "-id")[:1]
 
 
 # --- departments and people ------------------------------------------------------------------------------------
@@ -192,9 +245,22 @@ class Department:
         return self.name_en if language.startswith("en") and self.name_en else self.name
 
 
+class _Place(NamedTuple):
+    pk: UUID
+    name: str
+    name_en: str
+    kind: str
+    path: str
+
+
+@prepared
+def _places(viewer: Viewer) -> QuerySet[Organization, Any]:
+    return Organization.objects.order_by("path", "pk").values_list(*_Place._fields)
+
+
 def departments(viewer: Viewer) -> tuple[Department, ...]:
     """The departments this viewer may see numbers of; a ward counts in its department."""
-    organizations = list(Organization.objects.order_by("path", "pk"))
+    organizations = [_Place(*row) for row in _places(viewer=viewer)]
     heads = [one for one in organizations if one.kind == Organization.Kind.DEPARTMENT]
     wide = viewer.everything or viewer.hospital_wide
     visible = [one for one in organizations if wide or one.pk in viewer.departments]

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel import svg
+from careloop.kernel.addresses import address
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.kernel.viewer import Viewer
 from careloop.reports import access, actions, reads, rules
@@ -37,14 +37,14 @@ def hospital(request: PageRequest) -> HttpResponse:
     period = _period(request)
     figures = _figures(request.viewer, period, None)
     seen = reads.departments(request.viewer)
-    if any(where == reads.NOBODY for _month, where in figures.groups):
+    if (period.month, reads.NOBODY) in figures.found.departments:
         seen = (*seen, reads.Department(reads.NOBODY, _("No department"), "", (reads.NOBODY,)))
     bars = _department_bars(seen, figures, period)
     context = _common(request.viewer, period, figures, None) | {
         "title": _("Hospital dashboard"),
         "bars": bars,
         "bars_title": _("Follow-up rate by department"),
-        "identities": _identities(request.viewer, period, figures, seen, None),
+        "identities": _identities(period, figures, seen, None),
         "departments": seen,
         "chosen": None,
     }
@@ -66,7 +66,7 @@ def department(request: PageRequest) -> HttpResponse:
         "title": chosen.label(_language()) if chosen else _("Department dashboard"),
         "bars": people,
         "bars_title": _("Follow-up rate by person"),
-        "identities": _identities(request.viewer, period, figures, (chosen,) if chosen else (), members),
+        "identities": _identities(period, figures, (chosen,) if chosen else (), members),
         "departments": seen,
         "chosen": chosen,
     }
@@ -253,7 +253,7 @@ def _address(name: str, period: Period, **changed: object) -> str:
         "department": period.department,
         "person": period.person,
     } | changed
-    return f"{reverse(name)}?{urlencode({key: str(value) for key, value in values.items() if value})}"
+    return f"{address(name)}?{urlencode({key: str(value) for key, value in values.items() if value})}"
 
 
 def _chosen(seen: Sequence[reads.Department], period: Period) -> reads.Department | None:
@@ -283,22 +283,24 @@ def _language() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Thirteen months of measures, by department and summed."""
+    """Thirteen months of measures; those of the last by department too."""
 
-    groups: reads.Groups
+    found: reads.Dashboard
     months: tuple[date, ...]
 
     def of_month(self, month: date) -> dict[str, int]:
-        return rules.add(measures for (when, _where), measures in self.groups.items() if when == month)
+        return self.found.months[month]
 
     def of_department(self, month: date, members: Sequence[UUID]) -> dict[str, int]:
-        return rules.add(self.groups.get((month, member), {}) for member in members)
+        return rules.add(self.found.departments.get((month, member), {}) for member in members)
 
 
 def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None) -> Figures:
     months = rules.last_months(period.month, 13)
-    groups = reads.by_department(viewer=viewer, first=months[0], last=period.month, at=period.at, departments=members)
-    return Figures(groups=groups, months=months)
+    found = reads.dashboard(
+        viewer=viewer, months=months, begin=period.begin, end=period.end, at=period.at, departments=members
+    )
+    return Figures(found=found, months=months)
 
 
 def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[UUID] | None) -> dict[str, Any]:
@@ -316,7 +318,7 @@ def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[
             (f"{month:%Y-%m}", _here(members, period, month=f"{month:%Y-%m}"), month == period.month)
             for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
         ],
-        "check": reads.last_check(),
+        "check": figures.found.check,
         "definitions": reads.definitions(),
         "people_allowed": viewer.can(access.PEOPLE),
         "target": int(reads.definitions().indicators[0].target),
@@ -390,7 +392,7 @@ def _definition(indicator: rules.Indicator) -> dict[str, str]:
 
 
 def _address_of_list(code: str, side: str, period: Period) -> str:
-    path = reverse("reports:patients", args=[code, side])
+    path = address("reports:patients", code, side)
     query = {"month": f"{period.month:%Y-%m}", "department": period.department, "person": period.person}
     return f"{path}?{urlencode({key: str(value) for key, value in query.items() if value})}"
 
@@ -588,20 +590,16 @@ _ADDED_UP = ("planned", "followed", "effective", "calls", "alerts", "discharges"
 
 
 def _identities(
-    viewer: Viewer,
     period: Period,
     figures: Figures,
     seen: Sequence[reads.Department],
     members: Sequence[UUID] | None,
 ) -> list[dict[str, Any]]:
     """What must add up, shown: the departments, and the states of everything planned for the month."""
-    total = reads.whole(viewer=viewer, month=period.month, departments=members)
+    total = figures.found.whole
     parts = {str(one.id): figures.of_department(period.month, one.members) for one in seen}
     sums = [(measure, rules.departments_make_the_hospital(parts, total, measure)) for measure in _ADDED_UP]
-    states = reads.open_states(viewer=viewer, begin=period.begin, end=period.end, at=period.at, departments=members) | {
-        "done": total["done"],
-        "closed": total["closed"],
-    }
+    states = figures.found.states | {"done": total["done"], "closed": total["closed"]}
     enrolled = rules.states_make_the_enrolled(states, total["planned"])
     words = {
         "scheduled": _("scheduled"), "snoozed": _("put off"), "due": _("due"), "done": _("done"), "closed": _("closed"),

@@ -168,6 +168,8 @@ class Task(ScopedModel):
             return patient_scope(viewer)
         mine = Q(owner_id=viewer.practitioner_id)
         here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
+        if viewer.narrowed_to:
+            return here & Q(patient_id=viewer.narrowed_to)
         if not viewer.may_see_sensitive:
             here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
         return here & not_sealed(viewer)

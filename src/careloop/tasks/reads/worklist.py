@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,10 +13,11 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import get_language
 
+from careloop.kernel.prepared import Asked, ask, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.tasks import rules
-from careloop.tasks.models import QUEUE_KINDS, Task
+from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
 
 Tab = Literal["todo", "overdue", "promised", "unreached", "abnormal", "done"]
 TABS: tuple[Tab, ...] = ("todo", "overdue", "promised", "unreached", "abnormal", "done")
@@ -195,17 +197,12 @@ UNREACHED = sorted(
 
 def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     """The rows of one tab and the counts of all, as this viewer may see them, in one statement."""
-    base, base_params = _base(query, viewer, at)
-    order = _ORDERS.get(query.tab, _BY_PRIORITY)
-    merged = query.merged and query.tab != "done"
-    sql = _LIST.format(
-        base=base, tab=query.tab, order=order, plan=_title("page.plan_title"), step=_title("page.step_title"), rows="ranked" if merged else "tabs",
-        merging=_merging(query.tab, order) if merged else "", also=_STEPS if merged else "NULL::text[][]",
-    )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(*_positional(sql, base_params, _params(query, at)))
-        found = cursor.fetchall()
-    rows = [_row(line[_FIGURES:], at) for line in found if line[_FIGURES] is not None]
+    local = timezone.localtime(at)
+    base = _base(query, viewer, at)
+    parts = tuple(part.sql for part in base if part.sql)
+    sql = _sql(parts, query.tab, merging=query.merged, english=_is_english())
+    found = ask(sql, _params(query, at) | base[0].params | base[1].params)
+    rows = [_row(line[_FIGURES:], local) for line in found if line[_FIGURES] is not None]
     return WorkList(counts=Counts(*found[0][:_FIGURES]), rows=rows[: query.limit], more=len(rows) > query.limit)
 
 
@@ -219,24 +216,59 @@ def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[str, tuple[Any, ...]]:
+def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[Asked[Any], Asked[Any]]:
     """Open tasks whose window is open, and what was done today. Two index ranges, one scope."""
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    visible = Task.objects.visible_to(viewer).filter(narrowing(query, viewer), kind__in=QUEUE_KINDS)
-    waiting = visible.filter(status=Task.Status.REQUESTED, available_at__lte=at)
-    done = visible.filter(status=Task.Status.COMPLETED, ended_at__gte=today)
-    columns = (*_COLUMNS, "plan_title_en", "step_title_en") if _is_english() else _COLUMNS
-    parts = [part.order_by().values_list(*columns).query.sql_with_params() for part in (waiting, done)]
-    return " UNION ALL ".join(f"({sql})" for sql, _ in parts), tuple(p for _, params in parts for p in params)
+    chips: dict[str, Any] = {
+        "mine": query.mine, "department_id": query.department_id, "plan": query.plan or None, "risk": query.risk or None,
+        "discharged_from": query.discharged_from, "discharged_to": query.discharged_to, "english": _is_english(),
+    }  # fmt: skip
+    return _waiting.asked(viewer=viewer, at=at, **chips), _done.asked(viewer=viewer, since=today, **chips)
 
 
-def _merging(tab: str, order: str) -> str:
-    return _MERGING.format(order=order, tab=tab, plan=_title("plan_title"), step=_title("step_title"))
+@prepared
+def _waiting(viewer: Viewer, at: datetime, english: bool, **chips: Any) -> Any:
+    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
+    return listed.values_list(*_columns(english))
 
 
-def _title(column: str) -> str:
+@prepared
+def _done(viewer: Viewer, since: datetime, english: bool, **chips: Any) -> Any:
+    listed = _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since)
+    return listed.values_list(*_columns(english))
+
+
+def _columns(english: bool) -> tuple[str, ...]:
+    return (*_COLUMNS, "plan_title_en", "step_title_en") if english else _COLUMNS
+
+
+def _listed(viewer: Viewer, chips: dict[str, Any]) -> TaskQuerySet:
+    query = ListQuery(**{**chips, "plan": chips["plan"] or "", "risk": chips["risk"] or ""})
+    return Task.objects.visible_to(viewer).filter(narrowing(query, viewer), kind__in=QUEUE_KINDS).order_by()
+
+
+@lru_cache(maxsize=256)
+def _sql(base: tuple[str, ...], tab: Tab, *, merging: bool, english: bool) -> str:
+    """The whole statement for one shape of the base; built once. Without a base the viewer may see no task at all."""
+    parts = base or (f"SELECT {', '.join(_columns(english))} FROM tasks_task WHERE false",)
+    order = _ORDERS.get(tab, _BY_PRIORITY)
+    merged = merging and tab != "done"
+    text = _LIST.format(
+        base=" UNION ALL ".join(f"({part})" for part in parts), tab=tab, order=order, rows="ranked" if merged else "tabs",
+        merging=_merging(tab, order, english) if merged else "", also=_STEPS if merged else "NULL::text[][]",
+        plan=_title("page.plan_title", english), step=_title("page.step_title", english),
+    )  # fmt: skip
+    return " ".join(text.split())
+
+
+def _merging(tab: str, order: str, english: bool) -> str:
+    plan, step = _title("plan_title", english), _title("step_title", english)
+    return _MERGING.format(order=order, tab=tab, plan=plan, step=step)
+
+
+def _title(column: str, english: bool) -> str:
     """A title in the language of the screen; what has no English words keeps its own."""
-    return f"COALESCE(NULLIF({column}_en, ''), {column})" if _is_english() else column
+    return f"COALESCE(NULLIF({column}_en, ''), {column})" if english else column
 
 
 def _is_english() -> bool:
@@ -270,30 +302,7 @@ def _discharged(query: ListQuery) -> Any:
     return stays.values("pk")
 
 
-def _positional(sql: str, base_params: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, list[Any]]:
-    """The base comes with %s, the rest has names: one numbering, in the order of the text."""
-    params: list[Any] = []
-    pieces: list[str] = []
-    rest = iter(base_params)
-    position = 0
-    while (start := sql.find("%", position)) >= 0:
-        pieces.append(sql[position:start])
-        if sql.startswith("%s", start):
-            params.append(next(rest))
-            position = start + 2
-        elif sql.startswith("%%", start):
-            pieces.append("%%")
-            position = start + 2
-            continue
-        else:
-            end = sql.index(")s", start)
-            params.append(named[sql[start + 2 : end]])
-            position = end + 2
-        pieces.append("%s")
-    return "".join([*pieces, sql[position:]]), params
-
-
-def _row(line: tuple[Any, ...], at: datetime) -> Row:
+def _row(line: tuple[Any, ...], local: datetime) -> Row:
     (
         task_id, patient_id, name, sex, birth_date, risk, self_report, department, diagnosis, plan, step, kind, due_at,
         promised_at, snoozed_until, attempts, last_outcome, message_state, priority, status, outcome, ended_at,
@@ -305,7 +314,7 @@ def _row(line: tuple[Any, ...], at: datetime) -> Row:
         due_at=due_at, promised_at=promised_at, snoozed_until=snoozed_until, attempts=attempts,
         last_outcome=last_outcome, message_state=message_state, priority=priority, status=status, outcome=outcome,
         ended_at=ended_at, claimed_by=claimed_by, doctor=doctor, last_done_at=last_done_at, best_hour=best_hour,
-        section=section, also=tuple((plan, step) for plan, step in steps[1:]) if steps else (), late_days=rules.days_overdue(due_at=due_at, at=timezone.localtime(at)),
+        section=section, also=tuple((plan, step) for plan, step in steps[1:]) if steps else (), late_days=rules.days_overdue(due_at=due_at, at=local),
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +17,19 @@ from careloop.tasks import rules
 from careloop.tasks.reads import TABS, ListQuery
 
 QUICK_PROMISES = ("30m", "2h", "afternoon", "tomorrow")
+
+
+def read_list(asked: QueryDict) -> ListForm:
+    """The address of the list, understood. The same address is read once: the page asks for it after every step."""
+    text = asked.urlencode()
+    return _read_list(text) if len(text) < 400 else ListForm(asked)
+
+
+@lru_cache(maxsize=500)
+def _read_list(text: str) -> ListForm:
+    form = ListForm(QueryDict(text))
+    form.is_valid()
+    return form
 
 
 class ListForm(forms.Form):

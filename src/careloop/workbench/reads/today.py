@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Avg, Count, F, Min, Q
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from careloop.accounts.models import Organization
+from careloop.kernel.prepared import prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Sex
 from careloop.tasks import rules
-from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, Task
+from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, SavedFilter, Task
 from careloop.tasks.reads import Counts, Row, outcome_label
 from careloop.workbench.reads.people import age
 
 ENOUGH_TO_FORECAST = 5
+REACHED = frozenset(code for code, outcome in rules.OUTCOMES.items() if outcome.reached)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,26 +126,53 @@ def _contact(row: Row, viewer: Viewer) -> str:
     return " · ".join(parts) or "–"
 
 
-def progress(counts: Counts, *, viewer: Viewer, at: datetime) -> Progress:
-    """One small query over one's own attempts of today; everything else is in the counts already."""
+def beside_the_list(
+    counts: Counts, *, viewer: Viewer, at: datetime
+) -> tuple[list[tuple[UUID, str]], list[str], list[SavedFilter], Progress]:
+    """What stands around the rows: departments and plans that have something on the list (nobody picks an empty chip),
+    kept views, and how far the day is. Three small questions, asked together.
+    """
     start = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    reached = Q(outcome__in=[code for code, outcome in rules.OUTCOMES.items() if outcome.reached])
-    mine = ContactAttempt.objects.unscoped("one's own attempts, as numbers").filter(
-        by_practitioner_id=viewer.practitioner_id, started_at__gte=start, undone_at__isnull=True, channel="phone"
+    places, saved, mine = together(
+        _choices.asked(viewer=viewer, at=at), _saved.asked(viewer=viewer), _attempts.asked(viewer=viewer, start=start)
     )
-    figures = mine.aggregate(
-        tried=Count("pk"), reached=Count("pk", filter=reached), first=Min("started_at"),
-        talk=Avg(F("ended_at") - F("started_at"), filter=reached),
-    )  # fmt: skip
-    tried, spoke = figures["tried"], figures["reached"]
+    departments = {department: name for department, name, _plan in places}
+    by_name = sorted(departments.items(), key=lambda one: (one[1], one[0]))
+    return by_name, sorted({plan for *_, plan in places if plan}), saved, _progress(counts, mine, at)
+
+
+def _progress(counts: Counts, mine: list[tuple[str, datetime, datetime | None]], at: datetime) -> Progress:
+    """From one's own attempts of today; everything else is in the counts already."""
+    spoke = [(begun, ended) for outcome, begun, ended in mine if outcome in REACHED]
+    talks = [(ended - begun).total_seconds() for begun, ended in spoke if ended is not None]
     return Progress(
         total=counts.todo + counts.done + counts.snoozed,
         done=counts.done,
         unreached=counts.unreached,
-        reach_rate=spoke / tried if tried else None,
-        seconds=int(figures["talk"].total_seconds()) if figures["talk"] else None,
-        finished_at=_forecast(figures["first"], tried, counts.todo, at),
+        reach_rate=len(spoke) / len(mine) if mine else None,
+        seconds=int(sum(talks) / len(talks)) if talks else None,
+        finished_at=_forecast(min((begun for _o, begun, _e in mine), default=None), len(mine), counts.todo, at),
     )
+
+
+@prepared
+def _choices(viewer: Viewer, at: datetime) -> QuerySet[Task, Any]:
+    waiting = Task.objects.visible_to(viewer).open().filter(kind__in=QUEUE_KINDS, available_at__lte=at)
+    return waiting.order_by().values_list("department_id", "department__name", "plan_title").distinct()
+
+
+@prepared
+def _saved(viewer: Viewer) -> QuerySet[SavedFilter]:
+    return SavedFilter.objects.filter(practitioner_id=viewer.practitioner_id).order_by("name", "pk")  # type: ignore[misc]  # None finds nothing, which is right
+
+
+@prepared
+def _attempts(viewer: Viewer, start: datetime) -> QuerySet[ContactAttempt, Any]:
+    """A person makes some dozens a day."""
+    mine = ContactAttempt.objects.unscoped("one's own attempts, as numbers").filter(
+        by_practitioner_id=viewer.practitioner_id, started_at__gte=start, undone_at__isnull=True, channel="phone"
+    )
+    return mine.values_list("outcome", "started_at", "ended_at")
 
 
 def _forecast(first: datetime | None, tried: int, left: int, at: datetime) -> datetime | None:
@@ -151,18 +180,3 @@ def _forecast(first: datetime | None, tried: int, left: int, at: datetime) -> da
     if first is None or tried < ENOUGH_TO_FORECAST or not left:
         return None
     return at + (at - first) / tried * left
-
-
-def choices(*, viewer: Viewer, at: datetime) -> tuple[list[tuple[UUID, str]], list[str]]:
-    """Departments and plans that have something on the list: nobody picks an empty chip."""
-    found = (
-        Task.objects.visible_to(viewer)
-        .open()
-        .filter(kind__in=QUEUE_KINDS, available_at__lte=at)
-        .order_by("department_id", "plan_title")
-        .values_list("department_id", "plan_title")
-        .distinct()
-    )
-    pairs = list(found)
-    departments = Organization.objects.filter(pk__in={department for department, _plan in pairs}).order_by("name", "pk")
-    return [(one.pk, one.name) for one in departments], sorted({plan for _department, plan in pairs if plan})

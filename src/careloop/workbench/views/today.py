@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import list_seen
+from careloop.kernel.addresses import address
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Risk
@@ -23,7 +24,7 @@ from careloop.tasks import reads as tasks_reads
 from careloop.tasks.models import ContactAttempt, SavedFilter, Task
 from careloop.tasks.rules import NOT_REACHED
 from careloop.workbench import actions as call_actions
-from careloop.workbench.forms.today import AttemptForm, FilterForm, ListForm
+from careloop.workbench.forms.today import AttemptForm, FilterForm, ListForm, read_list
 from careloop.workbench.reads import people
 from careloop.workbench.reads import today as reads
 
@@ -129,14 +130,13 @@ def _page(request: PageRequest) -> dict[str, Any]:
 
 def _list(request: PageRequest) -> dict[str, Any]:
     at, viewer = timezone.now(), request.viewer
-    form = ListForm(request.GET)
+    form = read_list(request.GET)
     query = form.query(at=at)
     found = tasks_reads.work_list(query, viewer=viewer, at=at)
     list_seen(what="worklist", ids=[row.patient_id for row in found.rows], by=viewer)
     chips = form.chips()
-    departments, plans = reads.choices(viewer=viewer, at=at)
+    departments, plans, saved, progress = reads.beside_the_list(found.counts, viewer=viewer, at=at)
     titles = titles_in(get_language() or "zh-hans")
-    saved = SavedFilter.objects.filter(practitioner_id=viewer.practitioner_id).order_by("name")  # type: ignore[misc]  # None finds nothing, which is right
     return {
         "departments": [(str(pk), name) for pk, name in departments],
         "plans": [(plan, titles.plan(plan)) for plan in plans],
@@ -154,8 +154,9 @@ def _list(request: PageRequest) -> dict[str, Any]:
         "previous_url": _address({**chips, "tab": query.tab, "offset": max(query.offset - query.limit, 0)})
         if query.offset
         else None,
-        "progress": reads.progress(found.counts, viewer=viewer, at=at),
+        "progress": progress,
         "asked_at": at,
+        "chip_address": lambda name, value: _address({"tab": query.tab, **chips, name: value}),
         "here": _address({**chips, "tab": query.tab, **({"offset": query.offset} if query.offset else {})}),
     }
 
@@ -177,4 +178,6 @@ def tab_label(tab: str) -> str:
 
 
 def _address(query: dict[str, Any]) -> str:
-    return f"{reverse('workbench:today')}?{urlencode(query)}"
+    """The list with these filters; an empty one is left out."""
+    told = {name: value for name, value in query.items() if value != ""}
+    return f"{address('workbench:today')}?{urlencode(told)}"

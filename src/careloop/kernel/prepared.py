@@ -1,0 +1,366 @@
+"""Questions that pages ask all day: written as querysets, compiled once, asked with other values.
+
+`@prepared` takes a function that builds a queryset from a viewer and values. Its SQL follows from the *shape* of what
+came (which rights the viewer has, how many departments, which values are None), so it is compiled once for each shape and
+process; after that only the values are bound. The scope is the model's own `.visible_to(viewer)`, compiled by Django with
+the rest: it cannot be left out (the queryset refuses, as always) and cannot differ.
+
+What a builder may do: hand its values on to lookups as they are. What is refused, when the statement is made: values that
+are turned into something else on the way (`at - timedelta(1)` belongs to the caller), prefetching, a value of a kind
+without slots. Flags and words that choose the shape are `bool`, or text given as `Literal`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, update_wrapper
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID, uuid4
+
+import psycopg
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models.query import (
+    BaseIterable,
+    FlatValuesListIterable,
+    ModelIterable,
+    QuerySet,
+    ValuesListIterable,
+    get_related_populators,
+)
+
+from careloop.kernel.models import ScopedQuerySet
+from careloop.kernel.viewer import Viewer
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+MOST_SHAPES = 500  # for one question; a hospital has a few dozen
+
+
+class CannotPrepare(TypeError):
+    """The statement would not follow from the shape of the values alone."""
+
+
+class Literal(str):
+    """A word that chooses the shape of the statement and stands in it as it is."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One compiled shape. `sql` has a name for each value: `%(task_id)s`. Empty: it can only answer nothing."""
+
+    sql: str
+    fixed: Mapping[str, Any]
+    names: tuple[str, ...]
+    rows_of: Callable[[Sequence[Row]], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[T]):
+    """A question with its values, ready to be sent alone or with others."""
+
+    made: Made
+    values: Values
+
+    @property
+    def sql(self) -> str:
+        """The statement with named places, to stand inside a larger one. Empty: no row can match."""
+        return self.made.sql
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What belongs into the places."""
+        return {**self.made.fixed, **{name: self.values[name] for name in self.made.names}}
+
+    def fetch(self) -> list[T]:
+        """Ask now."""
+        return together(self)[0]
+
+
+def question(sql: str, values: Values, rows_of: Callable[[Sequence[Row]], list[T]] = list) -> Asked[T]:
+    """Hand-written SQL with named places, to be asked with others. Its scope is its own duty."""
+    return Asked(Made(sql, {}, tuple(values), rows_of), values)
+
+
+class Prepared(Generic[T]):
+    """A builder and the statements it led to so far."""
+
+    def __init__(self, build: Callable[..., QuerySet[Any, Any]]) -> None:
+        update_wrapper(self, build)
+        self.build = build
+        self._made: dict[Any, Made] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *, viewer: Viewer, **values: Any) -> list[T]:
+        """The rows, as the queryset would give them."""
+        return self.asked(viewer=viewer, **values).fetch()
+
+    def asked(self, *, viewer: Viewer, **values: Any) -> Asked[T]:
+        """The question with its values, not sent yet."""
+        key = (_viewer_shape(viewer), tuple((name, _shape(value)) for name, value in values.items()))
+        made = self._made.get(key)
+        if made is None:
+            made = self._make(key, viewer, values)
+        return Asked(made, _viewer_values(viewer) | _plain_values(values))
+
+    def _make(self, key: Any, viewer: Viewer, values: Values) -> Made:
+        with self._lock:
+            if len(self._made) >= MOST_SHAPES:
+                self._made.clear()
+            first, second = (_compiled(self.build, viewer, values) for _ in range(2))
+            if first.comparable != second.comparable:
+                raise CannotPrepare(f"{self.build.__qualname__}: a value is turned into another one by the builder")
+            self._made[key] = made = first.made()
+            return made
+
+
+def prepared(build: Callable[..., QuerySet[Any, Any]]) -> Prepared[Any]:
+    """`@prepared def open_tasks(viewer, patient_id): return Task.objects.visible_to(viewer)…`"""
+    return Prepared(build)
+
+
+def ask(sql: str, params: Values) -> list[Row]:
+    """The rows of a statement with named places. Its text is read once per process, however long it is."""
+    with _cursor() as cursor:
+        _send(cursor, sql, params)
+        return cast("list[Row]", cursor.fetchall())
+
+
+@lru_cache(maxsize=1000)
+def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """`%(name)s` as the server's own `$1`, and the names in that order."""
+    order: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return "%" if match[0] == "%%" else f"${order.setdefault(match[1], len(order) + 1)}"
+
+    return re.sub(r"%\((\w+)\)s|%%", number, sql), tuple(order)
+
+
+def _cursor() -> CursorWrapper:
+    """Django's cursor, without the search for places in the text; the usual one while statements are counted or logged."""
+    connection.ensure_connection()
+    if connection.queries_logged:
+        return connection.cursor()
+    return cast(CursorWrapper, connection._prepare_cursor(psycopg.RawCursor(connection.connection)))
+
+
+def _send(cursor: CursorWrapper, sql: str, params: Values) -> None:
+    if connection.queries_logged:
+        cursor.execute(sql, params)
+    else:
+        text, names = _numbered(sql)
+        cursor.execute(text, [params[name] for name in names])
+
+
+def together(*questions: Asked[Any]) -> list[list[Any]]:
+    """The answers to several questions for one journey to the server and back."""
+    wanted = [one for one in questions if one.sql]
+    found: dict[int, list[Any]] = {}
+    if len(wanted) == 1:
+        found[id(wanted[0])] = wanted[0].made.rows_of(ask(wanted[0].sql, wanted[0].params))
+    elif wanted:
+        connection.ensure_connection()
+        with connection.connection.pipeline():
+            cursors = [_cursor() for _ in wanted]
+            for cursor, one in zip(cursors, wanted, strict=True):
+                _send(cursor, one.sql, one.params)
+            lines = [cursor.fetchall() for cursor in cursors]
+        for one, rows, cursor in zip(wanted, lines, cursors, strict=True):
+            found[id(one)] = one.made.rows_of(rows)
+            cursor.close()
+    return [found.get(id(one), []) for one in questions]
+
+
+# ---- what the SQL follows from, and what is only bound ----
+
+
+def _viewer_shape(viewer: Viewer) -> tuple[Any, ...]:
+    granted = None if viewer.granted is None else len(viewer.granted)
+    return (
+        viewer.practitioner_id is None, viewer.patient_id is None, viewer.narrowed_to is None, viewer.hospital_wide,
+        viewer.own_only, viewer.may_see_sensitive, viewer.everything, len(viewer.departments), granted, viewer.permissions,
+    )  # fmt: skip
+
+
+def _viewer_values(viewer: Viewer) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "by_actor": viewer.actor, "by_person": viewer.practitioner_id, "by_patient": viewer.patient_id,
+        "by_narrowed": viewer.narrowed_to, "by_organization": viewer.organization_id,
+    }  # fmt: skip
+    for n, department in enumerate(sorted(viewer.departments)):
+        found[f"by_department_{n}"] = department
+    for n, patient in enumerate(sorted(viewer.granted or ())):
+        found[f"by_granted_{n}"] = patient
+    return found
+
+
+def _shape(value: Any) -> Any:
+    if value is None or isinstance(value, bool | Literal):
+        return value
+    if isinstance(value, list | tuple):
+        return (type(value), tuple(_shape(one) for one in value))
+    return type(value)
+
+
+def _plain_values(values: Values) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, list | tuple):
+            found |= {f"{name}_{n}": one for n, one in enumerate(value)}
+        elif value is not None and not isinstance(value, bool | Literal):
+            found[name] = value
+    return found
+
+
+# ---- compiling with stand-ins ----
+
+
+class _StandIns:
+    """Values that occur nowhere else, and the names they stand for."""
+
+    def __init__(self) -> None:
+        self.names: dict[Any, str] = {}
+
+    def uuid(self, name: str) -> UUID:
+        made = uuid4()
+        self.names[made] = name
+        return made
+
+    def of(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, bool | Literal):
+            return value
+        if isinstance(value, list | tuple):
+            return type(value)(self.of(f"{name}_{n}", one) for n, one in enumerate(value))
+        made = self._like(name, value)
+        self.names[made] = name
+        return made
+
+    def _like(self, name: str, value: Any) -> Any:
+        chance = uuid4().int
+        if isinstance(value, UUID):
+            return uuid4()
+        if isinstance(value, datetime):
+            return datetime(1901, 1, 1, tzinfo=UTC) + timedelta(microseconds=chance % 10**15)
+        if isinstance(value, date):
+            return date(1901, 1, 1) + timedelta(days=chance % 20_000)
+        if isinstance(value, str):
+            return f"~{chance:x}"
+        raise CannotPrepare(f"{name}: there is no place for {type(value).__name__}")
+
+
+_PLACE = re.compile("%[s%]")
+_MEMBER = re.compile(r"(?<=^by_department_)\d+$|(?<=^by_granted_)\d+$")
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """Django's text, what stands at each of its places (a name, or a constant), and how rows are read."""
+
+    text: str
+    places: tuple[tuple[str, Any], ...]
+    rows_of: Callable[[Sequence[Row]], list[Any]]
+
+    @property
+    def comparable(self) -> tuple[Any, ...]:
+        """What must come out twice the same. A set has no order, so which of its members stands where may differ."""
+        return self.text, [(_MEMBER.sub("", name), value) for name, value in self.places]
+
+    def made(self) -> Made:
+        """Constants get names that no other statement uses, so that one may stand inside another."""
+        fixed: dict[str, Any] = {}
+        rest = iter(self.places)
+
+        def place(match: re.Match[str]) -> str:
+            if match[0] == "%%":
+                return "%%"
+            name, value = next(rest)
+            if not name:
+                name = f"fixed_{next(_numbers)}"
+                fixed[name] = value
+            return f"%({name})s"
+
+        sql = _PLACE.sub(place, self.text)
+        return Made(sql, fixed, tuple(sorted({name for name, _value in self.places if name})), self.rows_of)
+
+
+def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: Values) -> _Compiled:
+    stand_ins = _StandIns()
+    someone = replace(
+        viewer,
+        actor=cast(str, stand_ins.of("by_actor", viewer.actor)),
+        practitioner_id=stand_ins.of("by_person", viewer.practitioner_id),
+        patient_id=stand_ins.of("by_patient", viewer.patient_id),
+        narrowed_to=stand_ins.of("by_narrowed", viewer.narrowed_to),
+        organization_id=stand_ins.of("by_organization", viewer.organization_id),
+        departments=frozenset(stand_ins.uuid(f"by_department_{n}") for n in range(len(viewer.departments))),
+        granted=None
+        if viewer.granted is None
+        else frozenset(stand_ins.uuid(f"by_granted_{n}") for n in range(len(viewer.granted))),
+    )
+    queryset = build(someone, **{name: stand_ins.of(name, value) for name, value in values.items()})
+    if isinstance(queryset, ScopedQuerySet):
+        queryset._refuse_if_unscoped()
+    if queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
+        raise CannotPrepare(f"{build.__qualname__}: prefetching is another question")
+    compiler = queryset.query.get_compiler(using=connection.alias)
+    try:
+        text, params = compiler.as_sql()
+    except EmptyResultSet:
+        return _Compiled("", (), lambda rows: [])
+    names = stand_ins.names
+    given = [names.get(param, "") if isinstance(param, UUID | date | str) else "" for param in params]
+    places = tuple((name, None if name else param) for name, param in zip(given, params, strict=True))
+    return _Compiled(text, places, _reader(queryset._iterable_class, compiler))  # type: ignore[attr-defined]
+
+
+# ---- rows as the queryset would give them ----
+
+
+def _reader(kind: type[BaseIterable[Any]], compiler: Any) -> Callable[[Sequence[Row]], list[Any]]:
+    converters = compiler.get_converters([column[0] for column in compiler.select[: compiler.col_count]])
+
+    def converted(rows: Sequence[Row]) -> Iterable[Sequence[Any]]:
+        return cast("Iterable[Sequence[Any]]", compiler.apply_converters(rows, converters)) if converters else rows
+
+    if issubclass(kind, FlatValuesListIterable):
+        return lambda rows: [row[0] for row in converted(rows)]
+    if issubclass(kind, ValuesListIterable):
+        return lambda rows: [tuple(row) for row in converted(rows)]
+    if not issubclass(kind, ModelIterable):
+        raise CannotPrepare(f"{kind.__name__} is not known here; use rows, values_list or a flat list")
+    return _models(compiler, converted)
+
+
+def _models(
+    compiler: Any, converted: Callable[[Sequence[Row]], Iterable[Sequence[Any]]]
+) -> Callable[[Sequence[Row]], list[Any]]:
+    select, told = compiler.select, compiler.klass_info
+    model, alias = told["model"], connection.alias
+    begin, end = told["select_fields"][0], told["select_fields"][-1] + 1
+    names = [column[0].target.attname for column in select[begin:end]]
+    populators = get_related_populators(told, select, alias)
+    annotations = list(compiler.annotation_col_map.items())
+
+    def rows_of(rows: Sequence[Row]) -> list[Any]:
+        found = []
+        for row in converted(rows):
+            one = model.from_db(alias, names, row[begin:end])
+            for populator in populators:
+                populator.populate(row, one)
+            for name, place in annotations:
+                setattr(one, name, row[place])
+            found.append(one)
+        return found
+
+    return rows_of

@@ -1,0 +1,269 @@
+"""A statement that is compiled once answers as the queryset would: for every viewer, every value, every world."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.db.models import Count
+from django.db.models.functions import Lower
+
+from careloop.accounts.models import Organization
+from careloop.kernel import prepared as kept
+from careloop.kernel.actions import seeding
+from careloop.kernel.models import UnscopedQuery
+from careloop.kernel.prepared import CannotPrepare, Literal, ask, prepared, together
+from careloop.kernel.viewer import NOBODY, Viewer
+from careloop.patients.models import AccessGrant, BlindSeal, CareRelationship, Encounter, Patient
+from careloop.tasks.models import Task
+from careloop.tasks.tests.factories import make_task
+from tests.cast import NOW
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+
+
+def by_name(viewer, name):
+    return Patient.objects.visible_to(viewer).filter(name=name).order_by("pk")
+
+
+def stays(viewer, since, patient_id):
+    found = Encounter.objects.visible_to(viewer).filter(admitted_at__gte=since)
+    found = found.filter(patient_id=patient_id) if patient_id else found
+    return found.select_related("department", "attending").order_by("pk")
+
+
+def due(viewer, at):
+    return Task.objects.visible_to(viewer).open().filter(due_at__lt=at).order_by("pk").values_list("pk", "department__name")
+
+
+def viewers(cast):
+    """Every kind of right, with and without what the viewer brings along."""
+    base = [cast.as_wang, cast.as_li, cast.as_sun, cast.as_zhao, cast.viewer(cast.qian), cast.viewer(cast.he), NOBODY]
+    base += [Viewer.patient(cast.zhang.pk), Viewer.system("tests")]
+    base += [replace(one, may_see_sensitive=True) for one in base if one.is_staff]
+    base += [replace(one, own_only=True) for one in base if one.is_staff]
+    base += [replace(one, permissions=one.permissions | {"supervision.check"}) for one in base if one.is_staff]
+    return base
+
+
+def running(person, at=NOW):
+    rows = AccessGrant.objects.unscoped("the truth").filter(practitioner_id=person, valid_from__lte=at, valid_to__gt=at)
+    return frozenset(rows.values_list("patient_id", flat=True))
+
+
+def scatter(cast, seed):
+    """Patients over departments; some restricted, some lent for a while, some sealed."""
+    chance = random.Random(seed)
+    places = [cast.cardiology, cast.orthopaedics, cast.centre]
+    people = [cast.wang, cast.li, cast.zhao, cast.sun, cast.qian]
+    with seeding():
+        for n in range(14):
+            one = Patient.objects.create(name=f"P{n}", sensitivity=chance.choice(["normal", "normal", "restricted"]))
+            where = chance.choice(places)
+            if chance.random() < 0.8:
+                doctor = chance.choice([None, *people])
+                CareRelationship.objects.create(patient=one, department=where, practitioner=doctor, since=NOW)
+            for lent_to in chance.sample(people, chance.randint(0, 2)):
+                begin = chance.choice([-3, -1, 1]) * HOUR
+                AccessGrant.objects.create(
+                    patient=one, practitioner=lent_to, kind="temporary", reason="x", valid_from=NOW + begin,
+                    valid_to=NOW + begin + 2 * HOUR, granted_by=cast.qian,
+                )  # fmt: skip
+            if chance.random() < 0.3:
+                lifted = chance.choice([{}, {"lifted_at": NOW, "lifted_because": "done"}])
+                BlindSeal.objects.create(
+                    patient=one, practitioner=chance.choice(people), why="t", since=NOW, **lifted
+                )
+            make_task(cast, one, department=where, owner=chance.choice([None, *people]))
+
+
+@prepared
+def all_patients(viewer):
+    return Patient.objects.visible_to(viewer).order_by("pk").values_list("pk", flat=True)
+
+
+@prepared
+def all_tasks(viewer):
+    return Task.objects.visible_to(viewer).order_by("pk").values_list("pk", flat=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_prepared_scope_is_the_scope(cast, seed):
+    scatter(cast, seed)
+    for viewer in viewers(cast):
+        patients = list(Patient.objects.visible_to(viewer).order_by("pk").values_list("pk", flat=True))
+        tasks = list(Task.objects.visible_to(viewer).order_by("pk").values_list("pk", flat=True))
+        assert all_patients(viewer=viewer) == patients
+        assert all_tasks(viewer=viewer) == tasks
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_grants_brought_along_open_what_the_table_opens(cast, seed, monkeypatch):
+    from django.db.models import DateTimeField, Value
+
+    from careloop.patients import models
+
+    monkeypatch.setattr(models, "Now", lambda: Value(NOW, output_field=DateTimeField()))
+    scatter(cast, seed)
+    for viewer in viewers(cast):
+        if not viewer.is_staff:
+            continue
+        asking = Patient.objects.visible_to(viewer).order_by("pk").values_list("pk", flat=True)
+        bringing = replace(viewer, granted=running(viewer.practitioner_id))
+        assert all_patients(viewer=bringing) == list(asking)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_narrowed_viewer_sees_the_one_record_and_of_it_what_it_saw_before(cast, seed):
+    scatter(cast, seed)
+    for viewer in viewers(cast):
+        if not viewer.is_staff:
+            continue
+        for one in list(Patient.objects.visible_to(viewer))[:5]:
+            narrowed = viewer.narrowed(one.pk)
+            for prepared_question, model in ((all_patients, Patient), (all_tasks, Task)):
+                path = "pk" if model is Patient else "patient_id"
+                wide = model.objects.visible_to(viewer).filter(**{path: one.pk}).order_by("pk")
+                assert prepared_question(viewer=narrowed) == list(wide.values_list("pk", flat=True))
+            assert not Patient.objects.visible_to(narrowed).exclude(pk=one.pk).exists()
+
+
+def test_a_narrowed_viewer_does_not_turn_to_another_patient(cast):
+    narrowed = cast.as_sun.narrowed(cast.zhang.pk)
+    with pytest.raises(ValueError):
+        narrowed.narrowed(cast.ma.pk)
+    assert not by_name(narrowed, "Ma").exists()
+    assert Viewer.patient(cast.ma.pk).narrowed(cast.zhang.pk).narrowed_to is None
+
+
+def test_rows_are_the_same_objects_with_what_was_joined(cast, django_assert_num_queries):
+    question = prepared(stays)
+    wanted = list(stays(cast.as_sun, NOW - timedelta(days=20), None))
+    found = question(viewer=cast.as_sun, since=NOW - timedelta(days=20), patient_id=None)
+    with django_assert_num_queries(0):
+        assert [(one, one.department.name, one.attending and one.attending.name) for one in found] == [
+            (one, one.department.name, one.attending and one.attending.name) for one in wanted
+        ]
+    assert [one.__dict__.keys() for one in found] == [one.__dict__.keys() for one in wanted]
+
+
+def test_compiled_once_for_each_shape_whatever_the_values(cast):
+    question = prepared(stays)
+    for days in range(1, 12):
+        for viewer in (cast.as_wang, cast.as_li):
+            found = question(viewer=viewer, since=NOW - timedelta(days=days), patient_id=None)
+            assert found == list(stays(viewer, NOW - timedelta(days=days), None))
+    assert len(question._made) == 1
+    assert question(viewer=cast.as_wang, since=NOW - 99 * HOUR * 24, patient_id=cast.zhang.pk) == [cast.stay]
+    assert question(viewer=cast.as_wang, since=NOW - 99 * HOUR * 24, patient_id=cast.ma.pk) == []
+    assert len(question._made) == 2
+
+
+def test_values_never_stay_from_the_first_call(cast):
+    question = prepared(by_name)
+    assert question(viewer=cast.as_wang, name="Zhang") == [cast.zhang]
+    assert question(viewer=cast.as_wang, name="Ma") == []
+    assert question(viewer=cast.as_li, name="Ma") == [cast.ma]
+    assert question(viewer=cast.as_li, name="Zhang") == []
+    assert question(viewer=NOBODY, name="Zhang") == []
+
+
+@pytest.mark.parametrize("name", ["%", "%s", "%(name)s", "100%%", "'", "$1", "张三", "", "x" * 300])
+def test_values_with_signs_of_the_language_are_only_values(cast, name):
+    with seeding():
+        one = Patient.objects.create(name=name[:120])
+        CareRelationship.objects.create(patient=one, department=cast.cardiology, since=NOW)
+    assert one in prepared(by_name)(viewer=cast.as_wang, name=name[:120])
+
+
+def test_the_scope_cannot_be_left_out(cast):
+    with pytest.raises(UnscopedQuery):
+        prepared(lambda viewer: Patient.objects.filter(name="Zhang"))(viewer=cast.as_wang)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda viewer, at: Task.objects.visible_to(viewer).filter(due_at__lt=at - HOUR),
+        lambda viewer, at: Task.objects.visible_to(viewer).filter(due_at__date=at.date()),
+        lambda viewer, at: Task.objects.visible_to(viewer).filter(due_at__lt=at).prefetch_related("contact_attempts"),
+        lambda viewer, at: Task.objects.visible_to(viewer).filter(due_at__lt=at).values("pk"),
+    ],
+)
+def test_what_would_not_follow_from_the_shape_is_refused(cast, build):
+    with pytest.raises(CannotPrepare):
+        prepared(build)(viewer=cast.as_wang, at=NOW)
+
+
+def test_a_value_without_a_place_is_refused(cast):
+    with pytest.raises(CannotPrepare):
+        prepared(lambda viewer, n: Task.objects.visible_to(viewer).filter(attempts=n))(viewer=cast.as_wang, n=3)
+
+
+def test_literals_and_flags_choose_the_statement(cast):
+    @prepared
+    def sorted_names(viewer, order, backwards):
+        found = Patient.objects.visible_to(viewer).order_by(str(order), "pk")
+        return (found.reverse() if backwards else found).values_list("name", flat=True)
+
+    assert sorted_names(viewer=cast.as_sun, order=Literal("name"), backwards=False) == ["Ma", "Zhang"]
+    assert sorted_names(viewer=cast.as_sun, order=Literal("name"), backwards=True) == ["Zhang", "Ma"]
+
+
+def test_lists_by_their_length(cast):
+    @prepared
+    def these(viewer, ids):
+        return Patient.objects.visible_to(viewer).filter(pk__in=ids).order_by("name").values_list("name", flat=True)
+
+    assert these(viewer=cast.as_sun, ids=[cast.zhang.pk]) == ["Zhang"]
+    assert these(viewer=cast.as_sun, ids=[cast.ma.pk]) == ["Ma"]
+    assert these(viewer=cast.as_sun, ids=[cast.ma.pk, cast.zhang.pk, uuid4()]) == ["Ma", "Zhang"]
+    assert these(viewer=cast.as_wang, ids=[cast.ma.pk]) == []
+    assert these(viewer=cast.as_sun, ids=[]) == []
+
+
+def test_annotations_and_joined_columns(cast):
+    make_task(cast, cast.zhang)
+
+    @prepared
+    def counted(viewer):
+        return Patient.objects.visible_to(viewer).annotate(low=Lower("name"), n=Count("tasks")).order_by("pk")
+
+    assert [(one.low, one.n) for one in counted(viewer=cast.as_wang)] == [("zhang", 1)]
+    assert prepared(due)(viewer=cast.as_wang, at=NOW + 999 * HOUR) == list(due(cast.as_wang, NOW + 999 * HOUR))
+
+
+def test_several_questions_make_one_journey_and_answer_in_order(cast, django_assert_num_queries):
+    names, empty = prepared(by_name), prepared(lambda viewer: Patient.objects.visible_to(viewer).none())
+    questions = [
+        names.asked(viewer=cast.as_wang, name="Zhang"), empty.asked(viewer=cast.as_wang),
+        names.asked(viewer=cast.as_wang, name="Ma"), all_patients.asked(viewer=cast.as_sun),
+    ]  # fmt: skip
+    with django_assert_num_queries(3):  # counted one by one; what can only be empty is not asked
+        first, nothing, other, everyone = together(*questions)
+    assert (first, nothing, other) == ([cast.zhang], [], [])
+    assert set(everyone) == {cast.zhang.pk, cast.ma.pk}
+    assert together() == []
+
+
+def test_without_counting_the_server_numbers_its_places(cast):
+    """The way production goes: no search for places in the text."""
+    connection.force_debug_cursor = False
+    assert kept._numbered("a = %(x)s AND b LIKE '5%%' AND c = %(y)s OR d = %(x)s") == (
+        "a = $1 AND b LIKE '5%' AND c = $2 OR d = $1", ("x", "y"),
+    )  # fmt: skip
+    assert ask("SELECT %(a)s::int + %(b)s::int, '5%%', %(a)s::text", {"a": 2, "b": 3, "unused": 9}) == [(5, "5%", "2")]
+
+
+def test_tables_about_nobody_may_be_prepared_too(cast):
+    @prepared
+    def places(viewer, path):
+        return Organization.objects.filter(path__startswith=path, pk__in=viewer.departments).order_by("path")
+
+    assert places(viewer=cast.as_wang, path=Literal("/H/")) == [cast.cardiology]
+    assert places(viewer=cast.as_li, path=Literal("/H/")) == [cast.orthopaedics]
