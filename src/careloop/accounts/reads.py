@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from careloop.accounts.models import LoginAttempt, Organization, Practitioner, StaffSession
@@ -47,12 +48,19 @@ LEFT JOIN accounts_organization o ON o.id = p.organization_id
 CROSS JOIN LATERAL ({rights}) AS rights
 WHERE s.key_hash = %(key)s AND s.ended_at IS NULL AND p.is_active
 """
-_SESSION = ("id", "practitioner_id", "key_hash", "started_at", "last_seen_at", "ended_at")
-_PERSON = (
-    "id", "name", "title", "username", "organization_id", "is_active", "must_change_password", "password_changed_at",
-    "language", "single_keys",
+
+
+def _some(model: type[Model], *names: str) -> tuple[str, ...]:
+    """These columns in the order of the model: a row is taken for an instance by its places."""
+    return tuple(field.attname for field in model._meta.concrete_fields if field.attname in names)
+
+
+_SESSION = _some(StaffSession, "id", "practitioner_id", "key_hash", "started_at", "last_seen_at", "ended_at")
+_PERSON = _some(
+    Practitioner, "id", "name", "title", "username", "organization_id", "is_active", "must_change_password",
+    "password_changed_at", "language", "single_keys",
 )  # fmt: skip
-_PLACE = ("id", "code", "name", "name_en", "kind", "path")
+_PLACE = _some(Organization, "id", "code", "name", "name_en", "kind", "path")
 MOST_GRANTS = 20
 
 
@@ -81,7 +89,8 @@ def identity(
     end = person_end + len(_PLACE)
     session = StaffSession.from_db("default", _SESSION, row[:begin])
     person = Practitioner.from_db("default", _PERSON, row[begin:person_end])
-    person.organization = Organization.from_db("default", _PLACE, row[person_end:end]) if row[person_end] else None
+    place = Organization.from_db("default", _PLACE, row[person_end:end])
+    person.organization = place if person.organization_id else None
     session.practitioner = person
     grants = frozenset(row[end + 4] or ())
     lent = grants if len(grants) <= MOST_GRANTS else None  # so many are better asked for by each query
@@ -92,7 +101,9 @@ def identity(
 
 @cache
 def _identity_sql() -> str:
-    columns = [f"{table}.{column}" for table, names in (("s", _SESSION), ("p", _PERSON), ("o", _PLACE)) for column in names]
+    columns = [
+        f"{table}.{column}" for table, names in (("s", _SESSION), ("p", _PERSON), ("o", _PLACE)) for column in names
+    ]
     grants = import_string(settings.RUNNING_GRANTS).format(who="p.id", at="%(at)s")
     return _IDENTITY.format(columns=", ".join(columns), rights=_RIGHTS.format(who="p.id"), grants=grants)
 

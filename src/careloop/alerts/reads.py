@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import translation
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.alerts import rules
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty, Notice
 from careloop.kernel import svg
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import (
     AllergyIntolerance,
@@ -374,17 +376,28 @@ def waiting_for(viewer: Viewer) -> int:
     who = viewer.practitioner_id
     if who is None:
         return 0
+    return len(_waiting_for(viewer=viewer))
+
+
+@prepared
+def _waiting_for(viewer: Viewer) -> QuerySet[Alert, Any]:
+    who = viewer.practitioner_id
     notices = Notice.objects.unscoped("one's own notices").filter(
         alert=OuterRef("pk"), practitioner_id=who, seen_at__isnull=True
     )
     owned = Q(owner_id=who, accepted_at__isnull=True)
-    return Alert.objects.visible_to(viewer).open().filter(owned | Exists(notices)).count()
+    return Alert.objects.visible_to(viewer).open().filter(owned | Exists(notices)).values_list("pk", flat=True)
 
 
 def worst_open(patient_id: UUID, *, viewer: Viewer) -> list[Alert]:
     """The open alerts of one patient, the worst first."""
+    return _worst_open(viewer=viewer, patient_id=patient_id)
+
+
+@prepared
+def _worst_open(viewer: Viewer, patient_id: UUID) -> QuerySet[Alert]:
     rows = Alert.objects.visible_to(viewer).open().filter(patient_id=patient_id)
-    return list(rows.select_related("owner").order_by("-rank", "respond_by", "id")[:5])
+    return rows.select_related("owner").order_by("-rank", "respond_by", "id")[:5]
 
 
 @dataclass(frozen=True, slots=True)

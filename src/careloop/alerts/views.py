@@ -19,7 +19,7 @@ from careloop.alerts.models import Absence, Alert, AlertAction, Duty
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
-from careloop.patients.models import Patient
+from careloop.patients.reads.finding import find_or_404
 
 
 @page(access.VIEW)
@@ -118,7 +118,7 @@ def bell(request: PageRequest) -> HttpResponse:
 @page(access.VIEW)
 def patient_banner(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """On top of a patient's page: the open alerts, with the buttons to take them on."""
-    get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    find_or_404(patient_id, viewer=request.viewer)
     alerts = reads.worst_open(patient_id, viewer=request.viewer)
     context = {
         "alerts": alerts,

@@ -34,7 +34,13 @@ def environment(**options: Any) -> Environment:
         translation.gettext, translation.ngettext, newstyle=True, pgettext=translation.pgettext
     )
     made.globals.update(
-        _=said, gettext=said, asset=asset, url=address, url_or_none=url_or_none, now=timezone.localtime, svg_icon=svg_icon
+        _=said,
+        gettext=said,
+        asset=asset,
+        url=address,
+        url_or_none=url_or_none,
+        now=timezone.localtime,
+        svg_icon=svg_icon,
     )
     made.filters.update(display.FILTERS)
     return made
@@ -84,6 +90,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "language": translation.get_language() or settings.LANGUAGE_CODE,
         "hospital_name": settings.ENV.hospital_name,
         "product_name": settings.PRODUCT_NAME,
-        "csrf_token_value": lazystr(lambda: get_token(request)),
+        "csrf_token_value": lazystr(lambda: get_token(request)),  # type: ignore[no-untyped-call]  # what lazy() makes has no type
         "debug": settings.DEBUG,
     }

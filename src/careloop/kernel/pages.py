@@ -11,7 +11,9 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.http import urlencode
+from markupsafe import Markup
 
 from careloop.kernel.access import Permission
 from careloop.kernel.errors import Refused
@@ -105,6 +107,22 @@ def _wants_whole_page(request: HttpRequest) -> bool:
     viewer = getattr(request, "viewer", None)
     scripted = "HX-Request" in request.headers or "X-Requested-With" in request.headers
     return viewer is not None and viewer.is_staff and not scripted
+
+
+def part(request: PageRequest, name: str, *args: Any) -> Markup | None:
+    """A part of a page that another room shows: its own view, through its own door, in this same request.
+
+    None when the address does not exist, the door is shut or there is nothing to show. Later the part refreshes itself
+    by its own address, as always.
+    """
+    try:
+        match = resolve(reverse(name, args=args))
+    except NoReverseMatch:
+        return None
+    if not request.viewer.can(match.func.permission):
+        return None
+    answer = match.func(request, *match.args, **match.kwargs)
+    return Markup(answer.content.decode()) if answer.status_code == 200 else None  # made by our own template
 
 
 def render(

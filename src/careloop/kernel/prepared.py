@@ -86,9 +86,9 @@ class Asked(Generic[T]):
         return together(self)[0]
 
 
-def question(sql: str, values: Values, rows_of: Callable[[Sequence[Row]], list[T]] = list) -> Asked[T]:
+def question(sql: str, values: Values) -> Asked[Row]:
     """Hand-written SQL with named places, to be asked with others. Its scope is its own duty."""
-    return Asked(Made(sql, {}, tuple(values), rows_of), values)
+    return Asked(Made(sql, {}, tuple(values), list), values)
 
 
 class Prepared(Generic[T]):
@@ -151,7 +151,7 @@ def _cursor() -> CursorWrapper:
     connection.ensure_connection()
     if connection.queries_logged:
         return connection.cursor()
-    return cast(CursorWrapper, connection._prepare_cursor(psycopg.RawCursor(connection.connection)))
+    return cast(CursorWrapper, connection._prepare_cursor(psycopg.RawCursor(connection.connection)))  # type: ignore[attr-defined]  # not in the stubs
 
 
 def _send(cursor: CursorWrapper, sql: str, params: Values) -> None:
@@ -311,7 +311,7 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
     queryset = build(someone, **{name: stand_ins.of(name, value) for name, value in values.items()})
     if isinstance(queryset, ScopedQuerySet):
         queryset._refuse_if_unscoped()
-    if queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
+    if queryset._prefetch_related_lookups:
         raise CannotPrepare(f"{build.__qualname__}: prefetching is another question")
     compiler = queryset.query.get_compiler(using=connection.alias)
     try:
@@ -349,7 +349,7 @@ def _models(
     model, alias = told["model"], connection.alias
     begin, end = told["select_fields"][0], told["select_fields"][-1] + 1
     names = [column[0].target.attname for column in select[begin:end]]
-    populators = get_related_populators(told, select, alias)
+    populators = get_related_populators(told, select, alias)  # type: ignore[call-arg]  # the stubs are of a later Django
     annotations = list(compiler.annotation_col_map.items())
 
     def rows_of(rows: Sequence[Row]) -> list[Any]:

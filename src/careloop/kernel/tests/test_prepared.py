@@ -38,7 +38,13 @@ def stays(viewer, since, patient_id):
 
 
 def due(viewer, at):
-    return Task.objects.visible_to(viewer).open().filter(due_at__lt=at).order_by("pk").values_list("pk", "department__name")
+    return (
+        Task.objects.visible_to(viewer)
+        .open()
+        .filter(due_at__lt=at)
+        .order_by("pk")
+        .values_list("pk", "department__name")
+    )
 
 
 def viewers(cast):
@@ -76,9 +82,7 @@ def scatter(cast, seed):
                 )  # fmt: skip
             if chance.random() < 0.3:
                 lifted = chance.choice([{}, {"lifted_at": NOW, "lifted_because": "done"}])
-                BlindSeal.objects.create(
-                    patient=one, practitioner=chance.choice(people), why="t", since=NOW, **lifted
-                )
+                BlindSeal.objects.create(patient=one, practitioner=chance.choice(people), why="t", since=NOW, **lifted)
             make_task(cast, one, department=where, owner=chance.choice([None, *people]))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 
 from careloop.accounts.models import Organization
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import StaffMessage
 from careloop.messaging.reads import policy
@@ -93,8 +95,15 @@ def unread(viewer: Viewer) -> int:
     """How many of one's own are new."""
     if viewer.practitioner_id is None:
         return 0
+    found: list[int] = _unread(viewer=viewer)
+    return found[0] if found else 0
+
+
+@prepared
+def _unread(viewer: Viewer) -> QuerySet[StaffMessage, Any]:
     mine = StaffMessage.objects.filter(recipient_id=viewer.practitioner_id, way=StaffMessage.Way.INBOX)
-    return mine.filter(read_at__isnull=True).count()
+    new = mine.filter(read_at__isnull=True).order_by().values("recipient_id")
+    return new.annotate(many=Count("pk")).values_list("many", flat=True)
 
 
 def waiting(*, at: datetime, limit: int = 50) -> list[UUID]:

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from django.db.models import QuerySet
+
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Consent, ContactPoint, Patient
 from careloop.patients.rules.contacts import DOUBT_AFTER, Trust, dial_order
@@ -44,14 +47,8 @@ def trust_of(point: ContactPoint) -> Trust:
 
 def dial_list(patient_id: UUID, *, at: datetime, by: Viewer) -> list[ContactPoint]:
     """The patient's telephone numbers, best first; those that cannot be dialled at the end."""
-    points = (
-        ContactPoint.objects.visible_to(by)
-        .filter(patient_id=patient_id, system=ContactPoint.System.PHONE, active=True)
-        .select_related("related_person")
-        .order_by("rank", "id")
-    )
     return sorted(
-        points,
+        _telephones(viewer=by, patient_id=patient_id),
         key=lambda point: dial_order(
             trust=trust_of(point),
             is_mobile=point.is_mobile,
@@ -65,3 +62,11 @@ def dial_list(patient_id: UUID, *, at: datetime, by: Viewer) -> list[ContactPoin
             at=at,
         ),
     )
+
+
+@prepared
+def _telephones(viewer: Viewer, patient_id: UUID) -> QuerySet[ContactPoint]:
+    mine = ContactPoint.objects.visible_to(viewer).filter(
+        patient_id=patient_id, system=ContactPoint.System.PHONE, active=True
+    )
+    return mine.select_related("related_person").order_by("rank", "id")

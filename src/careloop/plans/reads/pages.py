@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import prepared, together
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Encounter, Patient
 from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
 from careloop.plans.reads import wording
@@ -197,21 +198,48 @@ def _state_counts(at: datetime) -> dict[str, Count]:
 
 def patient_cards(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> list[PlanCard]:
     """All plans of a patient, running ones first."""
-    plans = list(
-        CarePlan.objects.visible_to(viewer)
-        .filter(patient=patient)
-        .with_plan()
-        .order_by("ended_at", "-started_at", "pk")
-    )
+    plans: list[CarePlan] = _plans_of(viewer=viewer, patient_id=patient.pk)
     plans.sort(key=lambda plan: plan.ended_at is not None)
+    published = _published(viewer=viewer)
     tasks = _tasks(plans)
     past = histories(plans)
-    newest = {d.url: d for d in PlanDefinition.objects.active().filter(url__in={p.definition_url for p in plans})}
-    titles = titles_by_url(language)
+    newest = {d.url: d for d in published if d.status == PlanDefinition.Status.ACTIVE}
+    titles = {d.url: title_of(d, language) for d in published}
     return [
         _card(plan, tasks[plan.pk], past[plan.pk].progress(plan), newest.get(plan.definition_url), titles, at, language)
         for plan in plans
     ]
+
+
+@prepared
+def _plans_of(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
+    mine = CarePlan.objects.visible_to(viewer).filter(patient_id=patient_id)
+    return mine.with_plan().order_by("ended_at", "-started_at", "pk")
+
+
+@prepared
+def _published(viewer: Viewer) -> QuerySet[PlanDefinition]:
+    """All versions with their words and states, the newest last; a few dozen. The contents stay in the database."""
+    return PlanDefinition.objects.defer("content").order_by("published_at", "pk")
+
+
+@prepared
+def _finished_stay(viewer: Viewer, patient_id: UUID) -> QuerySet[Encounter]:
+    stays = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id, status=Encounter.Status.FINISHED)
+    return stays.order_by("-discharged_at", "pk")[:1]
+
+
+@prepared
+def _to_start(viewer: Viewer, patient_id: UUID) -> QuerySet[PlanDefinition]:
+    running = CarePlan.objects.visible_to(viewer).running().filter(patient_id=patient_id).values("definition_url")
+    return PlanDefinition.objects.active().defer("content").exclude(url__in=running).order_by("group", "url")
+
+
+@prepared
+def _tasks_of(viewer: Viewer, plans: list[UUID]) -> QuerySet[Task]:
+    tasks = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=plans)
+    # "Where is a number of hers?" is a question about a step, not a step of the plan.
+    return tasks.exclude(kind=Task.Kind.CONTACT_CHECK).order_by("due_at", "pk")
 
 
 def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Diff:
@@ -231,10 +259,11 @@ def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Dif
 
 def startable(patient: Patient, viewer: Viewer) -> tuple[Encounter | None, list[PlanDefinition]]:
     """The latest finished stay and the plans that could be started for it by hand."""
-    stays = Encounter.objects.visible_to(viewer).filter(patient=patient, status=Encounter.Status.FINISHED)
-    running = CarePlan.objects.visible_to(viewer).running().filter(patient=patient).values("definition_url")
-    definitions = PlanDefinition.objects.active().exclude(url__in=running).order_by("group", "url")
-    return stays.order_by("-discharged_at", "pk").first(), list(definitions)
+    stays, definitions = together(
+        _finished_stay.asked(viewer=viewer, patient_id=patient.pk),
+        _to_start.asked(viewer=viewer, patient_id=patient.pk),
+    )
+    return stays[0] if stays else None, definitions
 
 
 def decision_rows(
@@ -266,7 +295,7 @@ def decision_numbers(viewer: Viewer) -> dict[str, int]:
 
 def titles_by_url(language: str) -> dict[str, str]:
     """Plan titles of the newest version of each plan."""
-    return {d.url: title_of(d, language) for d in PlanDefinition.objects.order_by("published_at", "pk")}
+    return {d.url: title_of(d, language) for d in _published(viewer=NOBODY)}
 
 
 def title_of(definition: PlanDefinition, language: str) -> str:
@@ -289,9 +318,7 @@ def _reason_lines(reasons: Iterable[Mapping[str, Any]], titles: Mapping[str, str
 
 def _tasks(plans: Sequence[CarePlan]) -> dict[UUID, list[Task]]:
     grouped: dict[UUID, list[Task]] = defaultdict(list)
-    rows = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=[plan.pk for plan in plans])
-    # "Where is a number of hers?" is a question about a step, not a step of the plan.
-    for task in rows.exclude(kind=Task.Kind.CONTACT_CHECK).order_by("due_at", "pk"):
+    for task in _tasks_of(viewer=NOBODY, plans=[plan.pk for plan in plans]):
         if task.care_plan_id and not (task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING):
             grouped[task.care_plan_id].append(task)
     return grouped

@@ -20,6 +20,7 @@ from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
+from careloop.patients.reads.finding import find_or_404
 from careloop.plans import access, actions
 from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
 from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
@@ -277,7 +278,7 @@ def _definition_context(request: PageRequest, found: PlanDefinition) -> dict[str
 
 
 def _patient(request: PageRequest, patient_id: UUID) -> Patient:
-    return get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    return find_or_404(patient_id, viewer=request.viewer)
 
 
 def _plan(request: PageRequest, care_plan_id: UUID) -> CarePlan:

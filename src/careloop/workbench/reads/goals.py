@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from django.db.models import QuerySet
+
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.plans.models import CarePlan
 from careloop.workbench.rules import Goal, GoalError, GoalKind, parse_goal, parse_kinds
@@ -31,10 +34,15 @@ def goals_of(plans: Iterable[CarePlan]) -> dict[str, str]:
     return found
 
 
+@prepared
+def _running(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
+    plans = CarePlan.objects.visible_to(viewer).running().filter(patient_id=patient_id)
+    return plans.with_plan().order_by("-started_at", "pk")
+
+
 def pressure_goal(patient_id: UUID, *, viewer: Viewer) -> Goal | None:
     """The blood-pressure goal in force for this patient, or None. One that an old plan wrote differently is left out."""
-    plans = CarePlan.objects.visible_to(viewer).running().filter(patient_id=patient_id)
-    text = goals_of(plans.with_plan().order_by("-started_at", "pk")).get("blood-pressure", "")
+    text = goals_of(_running(viewer=viewer, patient_id=patient_id)).get("blood-pressure", "")
     try:
         return parse_goal(kinds(), "blood-pressure", text)
     except GoalError:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from careloop.kernel.prepared import prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import (
     AccessGrant,
@@ -135,45 +137,72 @@ class Record:
 
 
 def read_record(patient: Patient, *, viewer: Viewer, at: datetime) -> Record:
-    """The common part of all tabs. Six indexed queries."""
-    stays = list(
-        Encounter.objects.visible_to(viewer)
-        .filter(patient=patient)
-        .exclude(status=Encounter.Status.CANCELLED)
-        .select_related("department", "attending", "nurse")
-        .order_by("-admitted_at", "-pk")[:60]
-    )
-    open_tasks = Task.objects.visible_to(viewer).open().filter(patient=patient, kind=Task.Kind.FOLLOW_UP)
+    """The common part of all tabs. Five indexed questions, asked together."""
+    one: dict[str, Any] = {"viewer": viewer, "patient_id": patient.pk}
+    stays, tasks, numbers, diagnoses, allergies = together(
+        _stays.asked(**one), _next_task.asked(**one), _record_number.asked(**one), _diagnoses.asked(**one),
+        _allergies.asked(**one),
+    )  # fmt: skip
     return Record(
         patient=patient,
         stays=stays,
-        banner=_banner(patient, stays, viewer=viewer, at=at),
+        banner=_banner(patient, stays, numbers=numbers, diagnoses=diagnoses, allergies=allergies, at=at),
         conflicts=[str(CONFLICTS.get(row["code"], row["code"])) for row in patient.data_conflicts],
         as_of=max((stay.updated_at for stay in stays), default=None),
-        next_task_id=open_tasks.order_by("due_at", "pk").values_list("pk", flat=True).first(),
+        next_task_id=tasks[0] if tasks else None,
     )
 
 
-def _banner(patient: Patient, stays: Sequence[Encounter], *, viewer: Viewer, at: datetime) -> dict[str, Any]:
+@prepared
+def _stays(viewer: Viewer, patient_id: UUID) -> QuerySet[Encounter]:
+    mine = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id).exclude(status=Encounter.Status.CANCELLED)
+    return mine.select_related("department", "attending", "nurse").order_by("-admitted_at", "-pk")[:60]
+
+
+@prepared
+def _next_task(viewer: Viewer, patient_id: UUID) -> QuerySet[Task, Any]:
+    waiting = Task.objects.visible_to(viewer).open().filter(patient_id=patient_id, kind=Task.Kind.FOLLOW_UP)
+    return waiting.order_by("due_at", "pk").values_list("pk", flat=True)[:1]
+
+
+@prepared
+def _record_number(viewer: Viewer, patient_id: UUID) -> QuerySet[PatientIdentifier, Any]:
+    mine = PatientIdentifier.objects.visible_to(viewer).filter(patient_id=patient_id, type__in=("MR", "PI"))
+    return mine.order_by("type", "pk").values_list("value", flat=True)[:1]
+
+
+@prepared
+def _diagnoses(viewer: Viewer, patient_id: UUID) -> QuerySet[Condition, Any]:
+    """The first of each stay."""
+    mine = Condition.objects.visible_to(viewer).filter(patient_id=patient_id, active=True)
+    first = mine.order_by("encounter_id", "rank", "pk").distinct("encounter_id")
+    return first.values_list("encounter_id", "rank", "pk", "text")
+
+
+@prepared
+def _allergies(viewer: Viewer, patient_id: UUID) -> QuerySet[AllergyIntolerance, Any]:
+    mine = AllergyIntolerance.objects.visible_to(viewer).filter(patient_id=patient_id, active=True)
+    return mine.order_by("pk").values_list("text", flat=True)[:5]
+
+
+def _banner(
+    patient: Patient, stays: Sequence[Encounter], *, numbers: Sequence[str], diagnoses: Sequence[tuple[Any, ...]],
+    allergies: list[str], at: datetime,
+) -> dict[str, Any]:  # fmt: skip
     """The facts of `ui.patient_banner`, in its order (R9)."""
     last = next((stay for stay in stays if stay.class_code == Encounter.Class.INPATIENT), stays[0] if stays else None)
-    numbers = PatientIdentifier.objects.visible_to(viewer).filter(patient=patient, type__in=("MR", "PI"))
-    record_number = numbers.order_by("type", "pk").values_list("value", flat=True).first()
-    found = Condition.objects.visible_to(viewer).filter(patient=patient, active=True)
-    if last is not None:
-        found = found.filter(encounter=last)
-    allergies = AllergyIntolerance.objects.visible_to(viewer).filter(patient=patient, active=True)
+    said = [(rank, pk, text) for stay, rank, pk, text in diagnoses if last is None or stay == last.pk]
     return {
         "name": patient.name,
         "sex": patient.get_sex_display() if patient.sex != "unknown" else "",
         "age": age(patient.birth_date, on=timezone.localdate(at)),
         "birth_date": f"{patient.birth_date:%Y-%m-%d}" if patient.birth_date else "",
-        "identifiers": [(_("Admission no."), record_number)] if record_number else [],
+        "identifiers": [(_("Admission no."), number) for number in numbers if number],
         "discharged": discharge_text(last, at=at),
         "doctor": last.attending.name if last and last.attending else "",
         "nurse": last.nurse.name if last and last.nurse else "",
-        "diagnosis": found.order_by("rank", "pk").values_list("text", flat=True).first() or "",
-        "allergies": list(allergies.order_by("pk").values_list("text", flat=True)[:5]),
+        "diagnosis": min(said)[2] if said else "",
+        "allergies": allergies,
         "risk": patient.risk,
     }
 
@@ -199,22 +228,27 @@ class Box:
 
 def vitals(patient: Patient, *, viewer: Viewer, at: datetime) -> tuple[list[Box], list[Part]]:
     """The boxes, and the values behind them for the trend. One query over the last year."""
-    rows = (
-        Observation.objects.visible_to(viewer)
-        .filter(patient=patient, effective_at__gte=at - timedelta(days=366), value_number__isnull=False)
-        .exclude(concept="")
-        .exclude(status=Observation.Status.ENTERED_IN_ERROR)
-        .order_by("-effective_at", "pk")
-    )
+    rows = _measured(viewer=viewer, patient_id=patient.pk, since=at - timedelta(days=366))
     parts = [
         Part(
-            concept=row.concept, value=row.value_number, comparator=row.comparator,  # type: ignore[arg-type]
-            unit=row.unit or row.unit_original, flag=row.interpretation, at=row.effective_at, source=row.source,
+            concept=concept, value=value, comparator=comparator, unit=unit or unit_original, flag=flag, at=when,
+            source=source,
         )
-        for row in rows[:1500]
+        for concept, value, comparator, unit, unit_original, flag, when, source in rows
     ]  # fmt: skip
     zone = timezone.get_current_timezone()
     return [_box(r, at) for r in latest_readings(measurements(), parts, at=at, zone=zone)], parts
+
+
+@prepared
+def _measured(viewer: Viewer, patient_id: UUID, since: datetime) -> QuerySet[Observation, Any]:
+    rows = Observation.objects.visible_to(viewer).filter(
+        patient_id=patient_id, effective_at__gte=since, value_number__isnull=False
+    )
+    rows = rows.exclude(concept="").exclude(status=Observation.Status.ENTERED_IN_ERROR)
+    return rows.order_by("-effective_at", "pk").values_list(
+        "concept", "value_number", "comparator", "unit", "unit_original", "interpretation", "effective_at", "source"
+    )[:1500]
 
 
 def _box(reading: Reading, at: datetime) -> Box:
@@ -261,8 +295,8 @@ def blood_pressure_trend(
 ) -> Trend | None:
     """Systolic and diastolic by day, with operations and discharges marked."""
     today = timezone.localdate(at)
-    operations = Procedure.objects.visible_to(viewer).filter(patient=patient, active=True, performed_at__isnull=False)
-    events = [(timezone.localdate(moment), text[:12]) for moment, text in _operations(operations)]
+    operations = _operations(viewer=viewer, patient_id=patient.pk)
+    events = [(timezone.localdate(moment), text[:12]) for moment, text in operations]
     events += [(timezone.localdate(stay.discharged_at), _("Discharge")) for stay in stays if stay.discharged_at]
     return draw_trend(
         [(_("Systolic"), _by_day(parts, "systolic")), (_("Diastolic"), _by_day(parts, "diastolic"))],
@@ -279,8 +313,10 @@ def usual_zone() -> tuple[float, float]:
     return float(limits["diastolic"][0]), float(limits["systolic"][1])
 
 
-def _operations(rows: Any) -> list[tuple[datetime, str]]:
-    return list(rows.order_by("performed_at", "pk").values_list("performed_at", "text")[:20])
+@prepared
+def _operations(viewer: Viewer, patient_id: UUID) -> QuerySet[Procedure, Any]:
+    rows = Procedure.objects.visible_to(viewer).filter(patient_id=patient_id, active=True, performed_at__isnull=False)
+    return rows.order_by("performed_at", "pk").values_list("performed_at", "text")[:20]
 
 
 def _by_day(parts: Sequence[Part], concept: str) -> list[tuple[date, float]]:
@@ -356,7 +392,7 @@ INVALID: dict[str, str | Promise] = {
 
 def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     """Relatives with what they may do."""
-    rows = RelatedPerson.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("created_at", "pk")
+    rows = _relatives(viewer=viewer, patient_id=patient.pk)
     return [
         {
             "id": row.pk,
@@ -371,6 +407,12 @@ def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     ]
 
 
+@prepared
+def _relatives(viewer: Viewer, patient_id: UUID) -> QuerySet[RelatedPerson]:
+    mine = RelatedPerson.objects.visible_to(viewer).filter(patient_id=patient_id, active=True)
+    return mine.order_by("created_at", "pk")
+
+
 def _rights(row: RelatedPerson) -> str:
     rights = [
         words for has, words in ((row.may_answer, _("may answer")), (row.may_receive, _("gets reminders"))) if has
@@ -380,9 +422,14 @@ def _rights(row: RelatedPerson) -> str:
 
 def consents(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     """The newest decision of each kind, in a fixed order; undecided ones too."""
-    rows = Consent.objects.visible_to(viewer).filter(patient=patient).order_by("decided_at", "pk")
+    rows: list[Consent] = _decisions(viewer=viewer, patient_id=patient.pk)
     newest = {row.consent_scope: row for row in rows}
     return [{"scope": scope, "label": str(label), "row": newest.get(scope)} for scope, label in CONSENTS.items()]
+
+
+@prepared
+def _decisions(viewer: Viewer, patient_id: UUID) -> QuerySet[Consent]:
+    return Consent.objects.visible_to(viewer).filter(patient_id=patient_id).order_by("decided_at", "pk")
 
 
 def care_team(record: Record) -> list[tuple[str, str]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
+from careloop.kernel.prepared import Prepared, prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
@@ -45,27 +48,37 @@ class Timeline:
     older_than: datetime | None
 
 
-Source = Callable[[Patient, Viewer, datetime | None], Iterable[Entry]]
+Make = Callable[[list[Any], datetime | None], Iterable[Entry]]
 
 
 def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | None = None) -> Timeline:
-    """The newest entries of a kind, from every room; one indexed query a source. `before` turns the page."""
-    found = [
-        entry
-        for own_kind, permission, source in SOURCES
-        if kind in ("all", own_kind) and viewer.can(permission)
-        for entry in source(patient, viewer, before)
-    ]
+    """The newest entries of a kind, from every room; one indexed question a source, asked together.
+
+    `before` turns the page.
+    """
+    sources = [one for one in SOURCES if kind in ("all", one[0]) and viewer.can(one[1])]
+    answers = together(
+        *(
+            asked.asked(viewer=viewer, patient_id=patient.pk, before=before)
+            for _kind, _permission, asked, _make in sources
+        )
+    )
+    found = [entry for (*_, make), rows in zip(sources, answers, strict=True) for entry in make(rows, before)]
     found.sort(key=lambda entry: entry.at, reverse=True)
     return Timeline(found[:LIMIT], found[LIMIT - 1].at if len(found) > LIMIT else None)
 
 
-def _attempts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = ContactAttempt.objects.visible_to(viewer).filter(patient=patient, undone_at=None)
+@prepared
+def _asked_attempts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[ContactAttempt]:
+    rows = ContactAttempt.objects.visible_to(viewer).filter(patient_id=patient_id, undone_at=None)
     if before is not None:
         rows = rows.filter(started_at__lt=before)
+    return rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]
+
+
+def _attempts(rows: list[ContactAttempt], before: datetime | None) -> Iterable[Entry]:
     titles = titles_in(get_language() or "zh-hans")
-    for row in rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]:
+    for row in rows:
         step = titles.step(row.task.plan_title, row.task.step_words)
         outcome = outcome_of(row.outcome)
         reached = outcome is not None and outcome.reached
@@ -89,14 +102,23 @@ def _way_icon(channel: str, reached: bool) -> str:
     return way or ("phone-call" if reached else "phone-off")
 
 
-def _closed_tasks(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    """Follow-ups that ended without a call: answered online, or closed with a reason."""
-    rows = Task.objects.visible_to(viewer).filter(patient=patient, ended_at__isnull=False).exclude(kind=Task.Kind.ALERT)
+@prepared
+def _asked_closed_tasks(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Task]:
+    rows = (
+        Task.objects.visible_to(viewer)
+        .filter(patient_id=patient_id, ended_at__isnull=False)
+        .exclude(kind=Task.Kind.ALERT)
+    )
     rows = rows.filter(contact_attempts__isnull=True)
     if before is not None:
         rows = rows.filter(ended_at__lt=before)
+    return rows.order_by("-ended_at", "pk")[: LIMIT + 1]
+
+
+def _closed_tasks(rows: list[Task], before: datetime | None) -> Iterable[Entry]:
+    """Follow-ups that ended without a call: answered online, or closed with a reason."""
     titles = titles_in(get_language() or "zh-hans")
-    for row in rows.order_by("-ended_at", "pk")[: LIMIT + 1]:
+    for row in rows:
         step = titles.step(row.plan_title, row.step_words)
         done = row.status == Task.Status.COMPLETED
         yield Entry(
@@ -109,9 +131,14 @@ def _closed_tasks(patient: Patient, viewer: Viewer, before: datetime | None) -> 
         )
 
 
-def _stays(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = Encounter.objects.visible_to(viewer).filter(patient=patient).exclude(status=Encounter.Status.CANCELLED)
-    for row in rows.select_related("department", "attending").order_by("-admitted_at", "pk")[:60]:
+@prepared
+def _asked_stays(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Encounter]:
+    rows = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id).exclude(status=Encounter.Status.CANCELLED)
+    return rows.select_related("department", "attending").order_by("-admitted_at", "pk")[:60]
+
+
+def _stays(rows: list[Encounter], before: datetime | None) -> Iterable[Entry]:
+    for row in rows:
         where = row.department.name if row.department else row.department_text
         if row.discharged_at and row.class_code == Encounter.Class.INPATIENT and _is_before(row.discharged_at, before):
             days = max((row.discharged_at - row.admitted_at).days, 1) if row.admitted_at else None
@@ -132,33 +159,48 @@ def _is_before(moment: datetime, before: datetime | None) -> bool:
     return before is None or moment < before
 
 
-def _operations(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = Procedure.objects.visible_to(viewer).filter(patient=patient, active=True, performed_at__isnull=False)
+@prepared
+def _asked_operations(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Procedure]:
+    rows = Procedure.objects.visible_to(viewer).filter(patient_id=patient_id, active=True, performed_at__isnull=False)
     if before is not None:
         rows = rows.filter(performed_at__lt=before)
-    for row in rows.order_by("-performed_at", "pk")[: LIMIT + 1]:
+    return rows.order_by("-performed_at", "pk")[: LIMIT + 1]
+
+
+def _operations(rows: list[Procedure], before: datetime | None) -> Iterable[Entry]:
+    for row in rows:
         if row.performed_at is not None:
             text = _("Surgeon %(name)s") % {"name": row.performer_text} if row.performer_text else ""
             yield Entry(at=row.performed_at, kind="visit", icon="heartbeat", title=row.text or row.code, text=text)
 
 
-def _documents(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = DocumentReference.objects.visible_to(viewer).filter(patient=patient, authored_at__isnull=False)
+@prepared
+def _asked_documents(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[DocumentReference]:
+    rows = DocumentReference.objects.visible_to(viewer).filter(patient_id=patient_id, authored_at__isnull=False)
     if before is not None:
         rows = rows.filter(authored_at__lt=before)
     rows = rows.exclude(status__in=("superseded", "entered-in-error")).defer("content", "text")
-    for row in rows.order_by("-authored_at", "pk")[: LIMIT + 1]:
+    return rows.order_by("-authored_at", "pk")[: LIMIT + 1]
+
+
+def _documents(rows: list[DocumentReference], before: datetime | None) -> Iterable[Entry]:
+    for row in rows:
         if row.authored_at is not None:
             title = row.title or _("Document")
             yield Entry(at=row.authored_at, kind="visit", icon="file-text", title=title, text=row.author_text)
 
 
-def _alerts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = Alert.objects.visible_to(viewer).filter(patient=patient)
+@prepared
+def _asked_alerts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Alert]:
+    rows = Alert.objects.visible_to(viewer).filter(patient_id=patient_id)
     if before is not None:
         rows = rows.filter(raised_at__lt=before)
+    return rows.select_related("owner").order_by("-raised_at", "pk")[: LIMIT + 1]
+
+
+def _alerts(rows: list[Alert], before: datetime | None) -> Iterable[Entry]:
     chinese = (get_language() or "zh").startswith("zh")
-    for row in rows.select_related("owner").order_by("-raised_at", "pk")[: LIMIT + 1]:
+    for row in rows:
         yield Entry(
             at=row.raised_at,
             kind="alert",
@@ -169,12 +211,17 @@ def _alerts(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterab
         )
 
 
-def _messages(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    rows = Communication.objects.visible_to(viewer).filter(patient=patient)
+@prepared
+def _asked_messages(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Communication]:
+    rows = Communication.objects.visible_to(viewer).filter(patient_id=patient_id)
     if before is not None:
         rows = rows.filter(requested_at__lt=before)
+    return rows.select_related("template").order_by("-requested_at", "pk")[: LIMIT + 1]
+
+
+def _messages(rows: list[Communication], before: datetime | None) -> Iterable[Entry]:
     chinese = (get_language() or "zh").startswith("zh")
-    for row in rows.select_related("template").order_by("-requested_at", "pk")[: LIMIT + 1]:
+    for row in rows:
         titles = row.template.title if row.template else row.params.get("titles", {})  # a letter brings its own
         bad = row.state in (Communication.State.FAILED, Communication.State.UNKNOWN)
         yield Entry(
@@ -186,14 +233,19 @@ def _messages(patient: Patient, viewer: Viewer, before: datetime | None) -> Iter
         )
 
 
-def _responses(patient: Patient, viewer: Viewer, before: datetime | None) -> Iterable[Entry]:
-    """Answers given online; those given on the phone stand with the call."""
-    rows = QuestionnaireResponse.objects.visible_to(viewer).filter(patient=patient, authored_at__isnull=False)
+@prepared
+def _asked_responses(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[QuestionnaireResponse]:
+    rows = QuestionnaireResponse.objects.visible_to(viewer).filter(patient_id=patient_id, authored_at__isnull=False)
     rows = rows.filter(mode=QuestionnaireResponse.Mode.PORTAL)
     if before is not None:
         rows = rows.filter(authored_at__lt=before)
+    return rows.select_related("questionnaire").order_by("-authored_at", "pk")[: LIMIT + 1]
+
+
+def _responses(rows: list[QuestionnaireResponse], before: datetime | None) -> Iterable[Entry]:
+    """Answers given online; those given on the phone stand with the call."""
     chinese = (get_language() or "zh").startswith("zh")
-    for row in rows.select_related("questionnaire").order_by("-authored_at", "pk")[: LIMIT + 1]:
+    for row in rows:
         if row.authored_at is not None:
             title = row.questionnaire.title if chinese else row.questionnaire.title_en or row.questionnaire.title
             n = len(row.findings)
@@ -205,14 +257,14 @@ def _responses(patient: Patient, viewer: Viewer, before: datetime | None) -> Ite
             )  # fmt: skip
 
 
-# (kind, permission, source). A room that is added later adds a line.
-SOURCES: Final[tuple[tuple[str, str, Source], ...]] = (
-    ("follow-up", "tasks.view", _attempts),
-    ("follow-up", "tasks.view", _closed_tasks),
-    ("follow-up", "questionnaires.view", _responses),
-    ("visit", "patients.view", _stays),
-    ("visit", "patients.view", _operations),
-    ("visit", "patients.view", _documents),
-    ("alert", "alerts.view", _alerts),
-    ("message", "messaging.view", _messages),
+# (kind, permission, what is asked, what is made of the rows). A room that is added later adds a line.
+SOURCES: Final[tuple[tuple[str, str, Prepared[Any], Make], ...]] = (
+    ("follow-up", "tasks.view", _asked_attempts, _attempts),
+    ("follow-up", "tasks.view", _asked_closed_tasks, _closed_tasks),
+    ("follow-up", "questionnaires.view", _asked_responses, _responses),
+    ("visit", "patients.view", _asked_stays, _stays),
+    ("visit", "patients.view", _asked_operations, _operations),
+    ("visit", "patients.view", _asked_documents, _documents),
+    ("alert", "alerts.view", _asked_alerts, _alerts),
+    ("message", "messaging.view", _asked_messages, _messages),
 )

@@ -16,10 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from careloop.audit.record import denied, seen
+from careloop.kernel.addresses import address
 from careloop.kernel.lookup import get_or_404
-from careloop.kernel.pages import PageRequest, page, render
+from careloop.kernel.pages import PageRequest, page, part, render
 from careloop.patients import access, actions
 from careloop.patients.models import AccessGrant, ContactPoint, Patient
+from careloop.patients.reads.finding import find, find_or_404
 from careloop.patients.rules.masking import mask_phone
 from careloop.patients.rules.phones import plain_number
 from careloop.workbench.forms.patient import ConsentForm, NumberForm, RelativeForm, TrendForm
@@ -48,6 +50,8 @@ FRAGMENTS: tuple[tuple[str, str, str], ...] = (
     ("follow-up", "tasks:patient_followups", "tasks.view"),
 )
 
+INLINE = ("alerts", "plan")  # what the first look needs comes with the page, in the same request
+
 
 @page(access.VIEW)
 def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> HttpResponse:
@@ -59,6 +63,7 @@ def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> Ht
     if found.merged_into_id is not None:
         return HttpResponseRedirect(reverse("workbench:patient", args=[found.merged_into_id]))
     at = timezone.now()
+    request.viewer = request.viewer.narrowed(found.pk)  # from here on the page is about this record and no other
     seen(patient_id=found.pk, what=f"p360.{tab}", by=request.viewer)
     record = p360.read_record(found, viewer=request.viewer, at=at)
     context = {
@@ -75,8 +80,7 @@ def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> Ht
 
 
 def _find(request: PageRequest, patient_id: UUID) -> Patient | None:
-    rows = Patient.objects.visible_to(request.viewer).filter(pk=patient_id)
-    return rows.select_related("family_doctor__organization").first()
+    return find(patient_id, viewer=request.viewer)
 
 
 def _closed(request: PageRequest, patient_id: UUID, *, error: str = "", status: int = 404) -> HttpResponse:
@@ -89,9 +93,7 @@ def _closed(request: PageRequest, patient_id: UUID, *, error: str = "", status: 
 def _tabs(found: Patient, tab: str) -> list[dict[str, Any]]:
     return [
         {
-            "url": reverse("workbench:patient", args=[found.pk])
-            if code == "overview"
-            else reverse("workbench:patient-tab", args=[found.pk, code]),
+            "url": address("workbench:patient", found.pk) + ("" if code == "overview" else f"{code}/"),
             "label": str(label),
             "active": code == tab,
         }
@@ -103,11 +105,11 @@ def _fragments(request: PageRequest, found: Patient) -> dict[str, str]:
     addresses: dict[str, str] = {}
     for place, name, permission in FRAGMENTS:
         try:
-            address = reverse(name, args=[found.pk])
+            where = address(name, found.pk)
         except NoReverseMatch:
             continue
         if request.viewer.can(permission):
-            addresses[place] = address
+            addresses[place] = where
     return addresses
 
 
@@ -130,6 +132,7 @@ def _overview(request: PageRequest, record: p360.Record, at: datetime) -> dict[s
         "family": p360.family(found, viewer=viewer),
         "consents": [c for c in p360.consents(found, viewer=viewer) if c["row"] is not None],
         "contacts": p360.contacts(found.pk, viewer=viewer, at=at),
+        "parts": {place: part(request, name, found.pk) for place, name, _ in FRAGMENTS if place in INLINE},
     } | _timeline_context(request, found)
 
 
@@ -214,7 +217,8 @@ CONTENTS: dict[str, tuple[str, Callable[[PageRequest, p360.Record, datetime], di
 @page(access.VIEW)
 def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The blood-pressure card alone, for another length of time."""
-    found = get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    found = find_or_404(patient_id, viewer=request.viewer)
+    request.viewer = request.viewer.narrowed(found.pk)
     at, days = timezone.now(), _days(request)
     record = p360.read_record(found, viewer=request.viewer, at=at)
     __, parts = p360.vitals(found, viewer=request.viewer, at=at)
@@ -225,7 +229,8 @@ def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
 @page(access.VIEW)
 def events(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The timeline card alone: another kind, or older entries."""
-    found = get_or_404(Patient.objects.visible_to(request.viewer), pk=patient_id)
+    found = find_or_404(patient_id, viewer=request.viewer)
+    request.viewer = request.viewer.narrowed(found.pk)
     template = "workbench/_p360_entries.html" if request.GET.get("before") else "workbench/_p360_timeline.html"
     return render(request, template, {"patient": found} | _timeline_context(request, found))
 

@@ -1,0 +1,31 @@
+"""One patient's record, for the pages about it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
+
+
+def find(patient_id: UUID, *, viewer: Viewer) -> Patient | None:
+    """The record if this viewer may see it, with the family doctor. None: not there, or not the viewer's."""
+    found: list[Patient] = _one(viewer=viewer, patient_id=patient_id)
+    return found[0] if found else None
+
+
+def find_or_404(patient_id: UUID, *, viewer: Viewer) -> Patient:
+    """The same, answering 404 like a record that does not exist."""
+    found = find(patient_id, viewer=viewer)
+    if found is None:
+        raise Http404
+    return found
+
+
+@prepared
+def _one(viewer: Viewer, patient_id: UUID) -> QuerySet[Patient]:
+    return Patient.objects.visible_to(viewer).filter(pk=patient_id).select_related("family_doctor__organization")
