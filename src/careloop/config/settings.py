@@ -114,7 +114,7 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "careloop.config.sessions"
 SESSION_COOKIE_NAME = "careloop_patient" if ENV.surface == "portal" else "careloop_staff"
 SESSION_COOKIE_AGE = ENV.absolute_hours * 3600
 SESSION_COOKIE_HTTPONLY = True

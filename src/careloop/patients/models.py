@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.functions import Collate, Now, Replace, Substr
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +40,13 @@ class Sex(models.TextChoices):
     UNKNOWN = "unknown", _("Unknown")
 
 
+class _RowByRow(Func):
+    """A condition that PostgreSQL tries for each row: it may not turn it into a join that reads both tables whole."""
+
+    template = "(%(expressions)s) IS TRUE"
+    output_field = models.BooleanField()
+
+
 def patient_scope(viewer: Viewer, path: str = "patient", *, sealed: bool = True) -> Q:
     """Which patients a viewer may see, as a condition on a table whose foreign key is `path` ("" on Patient itself).
 
@@ -53,7 +60,7 @@ def patient_scope(viewer: Viewer, path: str = "patient", *, sealed: bool = True)
         return Q(pk__in=[])
     if viewer.narrowed_to:
         return Q(**{pk: viewer.narrowed_to})
-    allowed = Q() if viewer.hospital_wide else Q(Exists(_relationships(viewer, pk)))
+    allowed = Q() if viewer.hospital_wide else Q(_RowByRow(Exists(_relationships(viewer, pk))))
     if not viewer.may_see_sensitive:
         allowed &= Q(**{f"{path}__sensitivity" if path else "sensitivity": Patient.Sensitivity.NORMAL})
     if not viewer.hospital_wide or not viewer.may_see_sensitive:

@@ -41,20 +41,27 @@ class Saved:
 
 @action
 def answer(
-    *, task: Task, questionnaire: Questionnaire, answers: Mapping[str, Any], source: str, at: datetime, by: Viewer
+    *,
+    task: Task,
+    questionnaire: Questionnaire,
+    answers: Mapping[str, Any],
+    source: str,
+    at: datetime,
+    by: Viewer,
+    begun: QuestionnaireResponse | None = None,
 ) -> Saved:
     """Saves the answers of one page, starting the response with the first. Sent twice, it is the same answer.
 
     A critical rule does not wait for the end of the form: its alert is raised now, because somebody who is told to
     call 120 will not go on tapping.
     """
-    response = start_response(
+    response = begun or start_response(
         questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
     )
-    for link_id, value in answers.items():
-        save_answer(response=response, link_id=link_id, value=value, source=source, at=at, by=by)
-    note_message(task_ids=[task.pk], state="opened", at=at, by=by)  # begun online: a caller asks only the rest
-    response = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").get(pk=response.pk)
+    for link_id, value in answers.items():  # each locks the response and looks whether it is still open
+        response = save_answer(response=response, link_id=link_id, value=value, source=source, at=at, by=by)
+    if task.message_state != "opened":  # begun online: a caller asks only the rest
+        note_message(task_ids=[task.pk], state="opened", at=at, by=by)
     fired = [one for one in judge_values(response, response.values, at=at) if one.severity == "critical"]
     new = [one for one in fired if set(one.evidence) & set(answers)]
     if new:

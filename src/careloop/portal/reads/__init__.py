@@ -28,6 +28,7 @@ from careloop.portal.reads.questions import (
     Danger,
     Page,
     Sitting,
+    answered,
     critical_finding,
     dangers_of,
     findings,
@@ -36,6 +37,7 @@ from careloop.portal.reads.questions import (
     safety_of,
     sitting,
     sitting_with,
+    task_to_answer,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "Said",
     "Sitting",
     "ToAnswer",
+    "answered",
     "centre_phone",
     "coming_tasks",
     "conversation",
@@ -70,6 +73,7 @@ __all__ = [
     "safety_of",
     "sitting",
     "sitting_with",
+    "task_to_answer",
     "usable_link",
     "wrong_tries",
 ]

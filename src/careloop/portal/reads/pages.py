@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from careloop.accounts.models import Organization
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.messaging.models import Communication, InboundMessage
 from careloop.messaging.reads.texts import shown_text
 from careloop.patients.models import AccessLink, ContactPoint, MedicationStatement, Observation, Patient
@@ -144,13 +146,14 @@ def _state(session: SessionBase, *, at: datetime) -> rules.SessionState:
 
 
 def _link_of(session: SessionBase, *, at: datetime) -> AccessLink | None:
-    link = (
-        AccessLink.objects.unscoped("the session of this browser names its own link")
-        .select_related("patient")
-        .filter(pk=session["link"])
-        .first()
-    )
-    return link if link is not None and _usable(link, at=at) else None
+    found: list[AccessLink] = _link_by_id(viewer=NOBODY, link_id=UUID(session["link"]))
+    return found[0] if found and _usable(found[0], at=at) else None
+
+
+@prepared
+def _link_by_id(viewer: Viewer, link_id: UUID) -> QuerySet[AccessLink]:
+    links = AccessLink.objects.unscoped("the session of this browser names its own link")
+    return links.select_related("patient").filter(pk=link_id)
 
 
 # ---- pages ----
@@ -165,8 +168,14 @@ def hospital_name() -> str:
     """The name set for messages and pages, else the root organization's."""
     if settings.ENV.hospital_name:
         return str(settings.ENV.hospital_name)
-    root = Organization.objects.filter(kind="hospital", parent__isnull=True).order_by("id").first()
-    return root.name if root else ""
+    names: list[str] = _root_names(viewer=NOBODY)
+    return names[0] if names else ""
+
+
+@prepared
+def _root_names(viewer: Viewer) -> QuerySet[Organization, Any]:
+    roots = Organization.objects.filter(kind="hospital", parent__isnull=True)
+    return roots.order_by("id").values_list("name", flat=True)[:1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.portal import rules
 from careloop.questionnaires import reads as questionnaires
@@ -85,14 +88,8 @@ class Sitting:
 
 def sitting(task: Task, *, at: datetime, viewer: Viewer) -> Sitting | None:
     """The form of this task with the answers so far, whoever gave them. None when the form is not there."""
-    response = (
-        QuestionnaireResponse.objects.visible_to(viewer)
-        .select_related("questionnaire")
-        .filter(task_id=task.pk)
-        .exclude(status="entered-in-error")
-        .order_by("-id")
-        .first()
-    )
+    responses: list[QuestionnaireResponse] = _response_of(viewer=viewer, task_id=task.pk)
+    response = responses[0] if responses else None
     try:
         questionnaire = response.questionnaire if response else questionnaires.current(task.questionnaire_url)
     except Questionnaire.DoesNotExist:
@@ -101,6 +98,30 @@ def sitting(task: Task, *, at: datetime, viewer: Viewer) -> Sitting | None:
     before = response.started_at if response else at
     previous = questionnaires.previous_values(task.patient_id, url=questionnaire.url, before=before)
     return Sitting(task, questionnaire, questionnaires.form_as(questionnaire, response), response, answers, previous)
+
+
+@prepared
+def _response_of(viewer: Viewer, task_id: UUID) -> QuerySet[QuestionnaireResponse]:
+    """The content of the form stays in the database: it is parsed once per version and process."""
+    found = QuestionnaireResponse.objects.visible_to(viewer).filter(task_id=task_id).exclude(status="entered-in-error")
+    return found.select_related("questionnaire").defer("questionnaire__content").order_by("-id")[:1]
+
+
+def task_to_answer(task_id: UUID, *, viewer: Viewer) -> Task | None:
+    """The task, if it is this patient's and has a form."""
+    found: list[Task] = _task_with_form(viewer=viewer, task_id=task_id)
+    return found[0] if found else None
+
+
+@prepared
+def _task_with_form(viewer: Viewer, task_id: UUID) -> QuerySet[Task]:
+    return Task.objects.visible_to(viewer).exclude(questionnaire_url="").filter(pk=task_id)
+
+
+def answered(found: Sitting, response: QuestionnaireResponse) -> Sitting:
+    """The same sitting after an answer was saved: what the action gave back, without asking again."""
+    form = questionnaires.form_as(found.questionnaire, response)
+    return replace(found, response=response, answers=response.values, form=form)
 
 
 def _pages(form: Form) -> Iterator[Page]:

@@ -23,15 +23,14 @@ from careloop.questionnaires.models import Attachment
 from careloop.questionnaires.reads import FileView, asking, attachments_of
 from careloop.questionnaires.rules import MOST_INSTANCES, Finding, Item
 from careloop.questionnaires.views.files import file_answer
-from careloop.tasks.models import Task
 
 
 def _find(request: PageRequest, task_id: UUID) -> reads.Sitting:
     """The form of this task; 404 for a task of somebody else or of another link (security A03)."""
     if not request.patient_session.opens(task_id):  # type: ignore[attr-defined]
         raise Http404
-    task = get_or_404(Task.objects.visible_to(request.viewer).exclude(questionnaire_url=""), pk=task_id)
-    found = reads.sitting(task, at=timezone.now(), viewer=request.viewer)
+    task = reads.task_to_answer(task_id, viewer=request.viewer)
+    found = reads.sitting(task, at=timezone.now(), viewer=request.viewer) if task else None
     if found is None:
         raise Http404
     return found
@@ -72,6 +71,7 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     saved = actions.answer(
         task=found.task,
         questionnaire=found.questionnaire,
+        begun=found.response,
         answers=entry.values,
         source="relative" if family else "portal",
         at=timezone.now(),
@@ -79,18 +79,17 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     )
     if saved.dangers:
         return HttpResponseRedirect(reverse("portal:safety", args=[task_id, key]), status=303)
-    return _go_on(request, task_id, page)
+    return _go_on(request, reads.answered(found, saved.response), page)
 
 
-def _go_on(request: PageRequest, task_id: UUID, page: reads.Page) -> HttpResponse:
+def _go_on(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
     """The next page; or, when the patient asked for one more of a group, its first question."""
-    found = _find(request, task_id)
     if "add-instance" in request.POST and page[0].group:
         group = page[0].group
         actions.another(
             task=found.task, questionnaire=found.questionnaire, group=group, at=timezone.now(), by=request.viewer
         )
-        found = _find(request, task_id)
+        found = _find(request, found.task.pk)
         number = found.form.counts.get(group, 1)
         first = next(
             (one[0].link_id for one in found.pages if (one[0].group, one[0].instance) == (group, number)), None
@@ -139,7 +138,7 @@ def _file_sent(request: PageRequest, found: reads.Sitting, page: reads.Page) -> 
         code = getattr(refusal, "reason", refusal.code)
         entry = forms.AnswerEntry({}, (forms.AnswerProblem(item.link_id, code, str(refusal)),), {})
         return _question_page(request, _find(request, found.task.pk), page, entry=entry, status=422)
-    return _go_on(request, found.task.pk, page)
+    return _go_on(request, _find(request, found.task.pk), page)
 
 
 @patient_page("questions")

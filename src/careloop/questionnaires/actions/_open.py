@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.errors import Refused
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import events, reads, rules
 from careloop.questionnaires.models import Attachment, QuestionnaireResponse
@@ -57,8 +60,17 @@ def item_of(response: QuestionnaireResponse, link_id: str) -> rules.Item:
 
 def locked_response(response: QuestionnaireResponse, by: Viewer) -> QuestionnaireResponse:
     """This response for writing; nobody else writes it until the transaction ends."""
-    mine = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire")
-    return mine.select_for_update(of=("self",), no_key=True).get(pk=response.pk)
+    found: list[QuestionnaireResponse] = _locked(viewer=by, response_id=response.pk)
+    if not found:
+        raise QuestionnaireResponse.DoesNotExist
+    return found[0]
+
+
+@prepared
+def _locked(viewer: Viewer, response_id: UUID) -> QuerySet[QuestionnaireResponse]:
+    mine = QuestionnaireResponse.objects.visible_to(viewer).filter(pk=response_id)
+    locked = mine.select_for_update(of=("self",), no_key=True)
+    return locked.select_related("questionnaire").defer("questionnaire__content")
 
 
 def file_ids(answers: Mapping[str, Any]) -> list[str]:

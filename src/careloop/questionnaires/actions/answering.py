@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import store_observations
 from careloop.patients.models import Patient
@@ -104,12 +106,15 @@ def _initial(questionnaire: Questionnaire, at: datetime, by: Viewer) -> dict[str
 def _open_for(patient_id: UUID, task_id: UUID | None, by: Viewer) -> QuestionnaireResponse | None:
     if task_id is None:
         return None
-    found = (
-        QuestionnaireResponse.objects.visible_to(by)
-        .select_related("questionnaire")
-        .filter(patient_id=patient_id, task_id=task_id)
-    )
-    return found.filter(status__in=[Status.IN_PROGRESS, Status.COMPLETED]).first()
+    begun: list[QuestionnaireResponse] = _begun(viewer=by, patient_id=patient_id, task_id=task_id)
+    return begun[0] if begun else None
+
+
+@prepared
+def _begun(viewer: Viewer, patient_id: UUID, task_id: UUID) -> QuerySet[QuestionnaireResponse]:
+    found = QuestionnaireResponse.objects.visible_to(viewer).filter(patient_id=patient_id, task_id=task_id)
+    found = found.filter(status__in=[Status.IN_PROGRESS, Status.COMPLETED]).order_by("pk")[:1]
+    return found.select_related("questionnaire").defer("questionnaire__content")
 
 
 @action

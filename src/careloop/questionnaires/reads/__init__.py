@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Organization
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import PatientIdentifier
 from careloop.questionnaires import rules
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
@@ -60,13 +62,15 @@ def _parsed(pk: UUID, content_hash: str) -> Form:
 
 def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[dict[str, Any], datetime | None]:
     """The newest completed answers of this patient to the same form (any version), and when they were given."""
-    newest = (
-        QuestionnaireResponse.objects.unscoped("judgement compares with earlier answers of the same patient")
-        .filter(patient_id=patient_id, questionnaire__url=url, status="completed", authored_at__lt=before)
-        .order_by("-authored_at", "pk")
-        .first()
-    )
-    return (newest.values, newest.authored_at) if newest else ({}, None)
+    found: list[QuestionnaireResponse] = _newest_before(viewer=NOBODY, patient_id=patient_id, url=url, before=before)
+    return (found[0].values, found[0].authored_at) if found else ({}, None)
+
+
+@prepared
+def _newest_before(viewer: Viewer, patient_id: UUID, url: str, before: datetime) -> QuerySet[QuestionnaireResponse]:
+    same = QuestionnaireResponse.objects.unscoped("judgement compares with earlier answers of the same patient")
+    given = same.filter(patient_id=patient_id, questionnaire__url=url, status="completed", authored_at__lt=before)
+    return given.order_by("-authored_at", "pk")[:1]
 
 
 def judge_values(response: QuestionnaireResponse, values: Mapping[str, Any], *, at: datetime) -> tuple[Finding, ...]:
