@@ -119,9 +119,10 @@ def part(request: PageRequest, name: str, *args: Any) -> Markup | None:
         match = resolve(reverse(name, args=args))
     except NoReverseMatch:
         return None
-    if not request.viewer.can(match.func.permission):
+    view: Any = match.func
+    if not request.viewer.can(view.permission):
         return None
-    answer = match.func(request, *match.args, **match.kwargs)
+    answer = view(request, *match.args, **match.kwargs)
     return Markup(answer.content.decode()) if answer.status_code == 200 else None  # made by our own template
 
 

@@ -311,7 +311,8 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
     queryset = build(someone, **{name: stand_ins.of(name, value) for name, value in values.items()})
     if isinstance(queryset, ScopedQuerySet):
         queryset._refuse_if_unscoped()
-    if queryset._prefetch_related_lookups:
+    lookups: Any = queryset  # two of Django's own names that its stubs do not know
+    if lookups._prefetch_related_lookups:
         raise CannotPrepare(f"{build.__qualname__}: prefetching is another question")
     compiler = queryset.query.get_compiler(using=connection.alias)
     try:
@@ -321,7 +322,7 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
     names = stand_ins.names
     given = [names.get(param, "") if isinstance(param, UUID | date | str) else "" for param in params]
     places = tuple((name, None if name else param) for name, param in zip(given, params, strict=True))
-    return _Compiled(text, places, _reader(queryset._iterable_class, compiler))  # type: ignore[attr-defined]
+    return _Compiled(text, places, _reader(lookups._iterable_class, compiler))
 
 
 # ---- rows as the queryset would give them ----

@@ -43,12 +43,8 @@ _HERE = "(%(all)s OR department_id = ANY(%(departments)s))"
 _LISTED_HERE = """department_id = ANY(ARRAY(
     SELECT id FROM accounts_organization WHERE %(all)s OR id = ANY(%(departments)s)))"""
 
+# Departments of the shown month, earlier months as a whole.
 _ROLLUP = f"""
-SELECT month, department_id, {_SUMS} FROM reports_rollup
-WHERE month BETWEEN %(first)s AND %(last)s AND {_HERE} GROUP BY month, department_id
-"""
-# The same for a page: departments of the shown month, earlier months as a whole.
-_ROLLUP_OF_PAGE = f"""
 SELECT month, CASE WHEN month = %(last)s THEN department_id END, {_SUMS} FROM reports_rollup
 WHERE month BETWEEN %(first)s AND %(last)s AND {_HERE} GROUP BY 1, 2
 """
@@ -102,30 +98,33 @@ class Dashboard:
 
 def dashboard(
     *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
-    departments: Sequence[UUID] | None = None,
+    departments: Sequence[UUID] | None = None, adds_up: bool = True,
 ) -> Dashboard:  # fmt: skip
-    """Everything the page counts, in one journey. Departments are told apart for the last of the months only."""
+    """Everything the page counts, in one journey. Departments are told apart for the last of the months only.
+
+    Without `adds_up` the page shows no identities, and what they are checked against is not counted.
+    """
     first, last = months[0], months[-1]
     here = _parameters(viewer, departments)
     asked = here | {"first": first, "last": last, "at": at, "end": end, "begin": begin}
-    rolled, by_clock, whole_of_it, states, checks = together(
-        question(_ROLLUP_OF_PAGE, asked),
+    other_side = (question(_HOSPITAL, asked), question(_STATES, asked), _newest_check.asked(viewer=viewer))
+    rolled, by_clock, *others = together(
+        question(_ROLLUP, asked),
         question(_BY_CLOCK, asked | {"end": rules.add_months(last, 1)}),
-        question(_HOSPITAL, asked),
-        question(_STATES, asked),
-        _newest_check.asked(viewer=viewer),
+        *(other_side if adds_up else ()),
     )
+    whole_of_it, states, checks = others or ([()], [()], [])
     groups: Groups = {}
     sums: dict[date, dict[str, int]] = {month: {} for month in months}
     for names, rows in ((rules.STORED, rolled), (rules.BY_CLOCK, by_clock)):
         for month, department, *numbers in rows:
             if first <= month <= last:
-                _add(sums[month], names, numbers)
+                _add(sums.setdefault(month, {}), names, numbers)
                 if month == last:
                     _add(groups.setdefault((month, department), {}), names, numbers)
     return Dashboard(
         departments=groups, months=sums, whole=_measures(whole_of_it[0]),
-        states=dict(zip(_OPEN_STATES, map(int, states[0]), strict=True)), check=checks[0] if checks else None,
+        states=dict(zip(_OPEN_STATES, map(int, states[0]), strict=adds_up)), check=checks[0] if checks else None,
     )  # fmt: skip
 
 
@@ -135,29 +134,7 @@ def _add(total: dict[str, int], names: Iterable[str], numbers: Iterable[int]) ->
 
 
 def _measures(row: Sequence[Any]) -> dict[str, int]:
-    return {name: int(number or 0) for name, number in zip(rules.STORED, row, strict=True)}
-
-
-def by_department(
-    *, viewer: Viewer, first: date, last: date, at: datetime, departments: Sequence[UUID] | None = None
-) -> Groups:
-    """All measures per month and department, from the roll-up and the clock."""
-    parameters = _parameters(viewer, departments)
-    parameters |= {"first": first, "last": last, "at": at, "end": rules.add_months(last, 1)}
-    groups: Groups = {}
-    for month, department, *numbers in _rows(_ROLLUP, parameters):
-        groups[month, department] = dict(zip(rules.STORED, map(int, numbers), strict=True))
-    for month, department, *numbers in _rows(_BY_CLOCK, parameters):
-        if first <= month <= last:
-            group = groups.setdefault((month, department), {})
-            for name, number in zip(rules.BY_CLOCK, numbers, strict=True):
-                group[name] = group.get(name, 0) + int(number)
-    return groups
-
-
-def whole(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None = None) -> dict[str, int]:
-    """The sum without any grouping: the other side of the identity Σ departments = hospital."""
-    return _measures(_rows(_HOSPITAL, _parameters(viewer, departments) | {"last": month})[0])
+    return {name: int(number or 0) for name, number in zip(rules.STORED, row, strict=bool(row))}
 
 
 def by_person(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None = None) -> dict[UUID, dict[str, int]]:
@@ -174,14 +151,6 @@ SELECT count(*) FILTER (WHERE available_at > %(at)s),
 FROM tasks_task
 WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s AND {_LISTED_HERE}
 """
-
-
-def open_states(
-    *, viewer: Viewer, begin: datetime, end: datetime, at: datetime, departments: Sequence[UUID] | None = None
-) -> dict[str, int]:
-    """The open follow-ups of a month by state, counted from the tasks themselves."""
-    parameters = _parameters(viewer, departments) | {"at": at, "begin": begin, "end": end}
-    return dict(zip(_OPEN_STATES, map(int, _rows(_STATES, parameters)[0]), strict=True))
 
 
 _REASONS = f"""

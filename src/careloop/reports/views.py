@@ -104,7 +104,7 @@ def _lost(request: PageRequest) -> dict[str, Any]:
     if period.department is None and not (viewer.hospital_wide or viewer.everything) and len(seen) == 1:
         period = replace(period, department=seen[0].id)
     members = _members(request, period)
-    figures = _figures(viewer, period, members)
+    figures = _figures(viewer, period, members, adds_up=False)
     now, before = figures.of_month(period.month), figures.of_month(rules.add_months(period.month, -1))
     why = reads.reasons_lost(viewer=viewer, begin=period.begin, end=period.end, departments=members)
     here = [one for one in seen if period.department in (None, one.id)]
@@ -295,11 +295,12 @@ class Figures:
         return rules.add(self.found.departments.get((month, member), {}) for member in members)
 
 
-def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None) -> Figures:
+def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None, *, adds_up: bool = True) -> Figures:
     months = rules.last_months(period.month, 13)
     found = reads.dashboard(
-        viewer=viewer, months=months, begin=period.begin, end=period.end, at=period.at, departments=members
-    )
+        viewer=viewer, months=months, begin=period.begin, end=period.end, at=period.at, departments=members,
+        adds_up=adds_up,
+    )  # fmt: skip
     return Figures(found=found, months=months)
 
 

@@ -10,7 +10,9 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 
+from careloop.accounts.models import Role
 from careloop.audit.models import AuditEvent
+from careloop.kernel.actions import seeding
 from careloop.patients import actions
 from careloop.patients.models import AccessGrant, Consent, ContactPoint, Observation, RelatedPerson
 from careloop.patients.rules import AllergyData, MedicationData, ObservationData, ProcedureData, VisitData
@@ -71,6 +73,25 @@ def test_every_tab_opens_for_the_care_team_and_is_audited(furnished: Cast, tab: 
     assert {row.patient_id for row in seen} == {furnished.zhang.pk}
     with_it = ["plans.patient_card"] if tab == "overview" else []  # the plan comes with the page, and says so
     assert [row.payload["what"] for row in seen] == [f"p360.{tab}", *with_it]
+
+
+def test_alerts_and_plan_come_with_the_page_and_refresh_by_their_own_addresses(furnished: Cast) -> None:
+    page = html(furnished.client(furnished.wang).get(address(furnished)))
+    for part_id, own in (("patient-alerts", "/alerts/patient/"), ("plan-card", "/plans/patients/")):
+        assert page.count(f'id="{part_id}"') == 1
+        assert f'hx-get="{own}{furnished.zhang.pk}/"' in page
+    assert f'hx-get="/plans/patients/{furnished.zhang.pk}/" hx-trigger="load"' not in page
+
+
+@pytest.mark.parametrize(("right", "gone"), [("alerts.view", "patient-alerts"), ("plans.view", "plan-card")])
+def test_a_part_behind_a_shut_door_does_not_come_with_the_page(furnished: Cast, right: str, gone: str) -> None:
+    with seeding():
+        for role in Role.objects.filter(permissions__contains=[right]):
+            role.permissions = [one for one in role.permissions if one != right]
+            role.save()
+    page = html(furnished.client(furnished.wang).get(address(furnished)))
+    assert "Zhang" in page
+    assert f'id="{gone}"' not in page
 
 
 def test_a_stranger_gets_404_and_the_same_as_for_a_record_that_is_not_there(furnished: Cast) -> None:

@@ -132,7 +132,11 @@ def _overview(request: PageRequest, record: p360.Record, at: datetime) -> dict[s
         "family": p360.family(found, viewer=viewer),
         "consents": [c for c in p360.consents(found, viewer=viewer) if c["row"] is not None],
         "contacts": p360.contacts(found.pk, viewer=viewer, at=at),
-        "parts": {place: part(request, name, found.pk) for place, name, _ in FRAGMENTS if place in INLINE},
+        "parts": {
+            place: part(request, name, found.pk) if viewer.can(permission) else None
+            for place, name, permission in FRAGMENTS
+            if place in INLINE
+        },
     } | _timeline_context(request, found)
 
 
