@@ -67,17 +67,26 @@ class VisitForm(forms.Form):
     title = forms.CharField(label=_("What for"), max_length=120)
 
 
+class TickForm(forms.Form):
+    """Whether a step is to be done."""
+
+    on = forms.BooleanField(required=False)
+
+
 class MoveForm(forms.Form):
     """An open step on another day."""
 
     day = forms.DateField(label=_("New day"))
 
 
+NO_GOAL = dict.fromkeys(("required", "max_length"), _("Write the goal as a number; blood pressure as 130/80."))
+
+
 class GoalForm(forms.Form):
     """A personal goal; the reader of goals says whether it can be meant."""
 
-    name = forms.CharField(max_length=40)
-    value = forms.CharField(max_length=40)
+    name = forms.CharField(max_length=40, error_messages=NO_GOAL)
+    value = forms.CharField(max_length=40, error_messages=NO_GOAL)
 
 
 class OwnerChoice(OwnerForm):

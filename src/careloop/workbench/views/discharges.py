@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -20,6 +22,7 @@ from django.utils.translation import gettext as _
 from careloop.audit.record import list_seen, seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
+from careloop.kernel.viewer import Viewer
 from careloop.messaging import access as messaging_access
 from careloop.messaging.models import Communication
 from careloop.messaging.reads.texts import link_address
@@ -68,28 +71,66 @@ def drawer(request: PageRequest, encounter_id: UUID) -> HttpResponse:
     return render(request, "workbench/_discharge_drawer.html", _drawer(request, encounter))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One change that somebody asks for in the drawer: of which discharge, with what input, when."""
+
+    request: PageRequest
+    encounter: Encounter
+    given: Mapping[str, Any]
+    at: datetime
+
+    @property
+    def by(self) -> Viewer:
+        """Who asks."""
+        return self.request.viewer
+
+
+@dataclass(frozen=True)
+class AskedOfPlan(Asked):
+    """A change of one plan of the discharge."""
+
+    plan: CarePlan
+
+
+def reads_form(form_class: type[Form]) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """For the views below: find the discharge and its plan, then say what is wrong with the input (422) or go on."""
+
+    def around(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def found(
+            request: PageRequest, encounter_id: UUID, care_plan_id: UUID | None = None, **names: Any
+        ) -> HttpResponse:
+            encounter, form = _encounter(request, encounter_id), form_class(request.POST)
+            plan = _plan(request, encounter, care_plan_id) if care_plan_id else None
+            if not form.is_valid():
+                return _again(request, encounter, form=form)
+            told = (request, encounter, form.cleaned_data, timezone.now())
+            return view(AskedOfPlan(*told, plan) if plan else Asked(*told), **names)
+
+        return found
+
+    return around
+
+
 @page(plans_access.PERSONALISE, methods=("POST",))
-def confirm(request: PageRequest, encounter_id: UUID) -> HttpResponse:
+@reads_form(forms.ConfirmForm)
+def confirm(asked: Asked) -> HttpResponse:
     """The second click: the plan is right. A patient without one gets the chosen one."""
-    encounter, form = _encounter(request, encounter_id), forms.ConfirmForm(request.POST)
-    if not form.is_valid():
-        return _again(request, encounter, form=form)
     review = actions.confirm_discharge(
-        encounter=encounter, definition=form.cleaned_data["definition"], at=timezone.now(), by=request.viewer
+        encounter=asked.encounter, definition=asked.given["definition"], at=asked.at, by=asked.by
     )
-    return _decided(encounter, review, _("%(name)s: plan confirmed"))
+    return _decided(asked.encounter, review, _("%(name)s: plan confirmed"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def decline(request: PageRequest, encounter_id: UUID) -> HttpResponse:
+@reads_form(forms.DeclineForm)
+def decline(asked: Asked) -> HttpResponse:
     """No follow-up, with a reason."""
-    encounter, form = _encounter(request, encounter_id), forms.DeclineForm(request.POST)
-    if not form.is_valid():
-        return _again(request, encounter, form=form)
     review = actions.decline_discharge(
-        encounter=encounter, reason=form.cleaned_data["reason"], at=timezone.now(), by=request.viewer
+        encounter=asked.encounter, reason=asked.given["reason"], at=asked.at, by=asked.by
     )
-    return _decided(encounter, review, _("%(name)s: no follow-up"))
+    return _decided(asked.encounter, review, _("%(name)s: no follow-up"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
@@ -116,75 +157,62 @@ def choose(request: PageRequest, encounter_id: UUID, definition_id: UUID) -> Htt
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def tick(request: PageRequest, encounter_id: UUID, care_plan_id: UUID, step: str) -> HttpResponse:
+@reads_form(forms.TickForm)
+def tick(asked: AskedOfPlan, step: str) -> HttpResponse:
     """Tick or untick one step."""
-    encounter = _encounter(request, encounter_id)
-    plan, at = _plan(request, encounter, care_plan_id), timezone.now()
-    if request.POST.get("on"):
-        plans_actions.restore_step(care_plan=plan, step=step, at=at, by=request.viewer)
-        return _again(request, encounter, told=_("Step is planned again"))
-    change = plans_actions.tick_off_step(care_plan=plan, step=step, at=at, by=request.viewer)
-    return _changed(request, encounter, plan, change, _("Step left out"))
+    if asked.given["on"]:
+        plans_actions.restore_step(care_plan=asked.plan, step=step, at=asked.at, by=asked.by)
+        return _again(asked.request, asked.encounter, told=_("Step is planned again"))
+    change = plans_actions.tick_off_step(care_plan=asked.plan, step=step, at=asked.at, by=asked.by)
+    return _changed(asked, change, _("Step left out"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def move(request: PageRequest, encounter_id: UUID, care_plan_id: UUID, step: str) -> HttpResponse:
+@reads_form(forms.MoveForm)
+def move(asked: AskedOfPlan, step: str) -> HttpResponse:
     """The open contact of a step on another day."""
-    encounter, form = _encounter(request, encounter_id), forms.MoveForm(request.POST)
-    plan = _plan(request, encounter, care_plan_id)
-    if not form.is_valid():
-        return _again(request, encounter, form=form)
     change = plans_actions.move_occurrence(
-        care_plan=plan, step=step, day=form.cleaned_data["day"], at=timezone.now(), by=request.viewer
+        care_plan=asked.plan, step=step, day=asked.given["day"], at=asked.at, by=asked.by
     )
-    return _changed(request, encounter, plan, change, _("Date changed"))
+    return _changed(asked, change, _("Date changed"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def visit(request: PageRequest, encounter_id: UUID, care_plan_id: UUID) -> HttpResponse:
+@reads_form(forms.VisitForm)
+def visit(asked: AskedOfPlan) -> HttpResponse:
     """One more contact for this patient."""
-    encounter, form = _encounter(request, encounter_id), forms.VisitForm(request.POST)
-    plan = _plan(request, encounter, care_plan_id)
-    if not form.is_valid():
-        return _again(request, encounter, form=form)
-    at, given = timezone.now(), form.cleaned_data
+    given = asked.given
     change = plans_actions.add_visit(
-        care_plan=plan, title=given["title"], day=timezone.localdate(at) + timedelta(days=given["days"]),
-        channel=given["channel"], at=at, by=request.viewer,
+        care_plan=asked.plan, title=given["title"], day=timezone.localdate(asked.at) + timedelta(days=given["days"]),
+        channel=given["channel"], at=asked.at, by=asked.by,
     )  # fmt: skip
-    return _changed(request, encounter, plan, change, _("Visit added"))
+    return _changed(asked, change, _("Visit added"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def owner(request: PageRequest, encounter_id: UUID, care_plan_id: UUID) -> HttpResponse:
+@reads_form(forms.OwnerChoice)
+def owner(asked: AskedOfPlan) -> HttpResponse:
     """Who does the contacts from now on."""
-    encounter, form = _encounter(request, encounter_id), forms.OwnerChoice(request.POST)
-    plan = _plan(request, encounter, care_plan_id)
-    if not form.is_valid():
-        return _again(request, encounter, form=form)
-    is_me = form.cleaned_data["owner"] == forms.OwnerChoice.MYSELF
+    is_me = asked.given["owner"] == forms.OwnerChoice.MYSELF
     change = plans_actions.set_owner(
-        care_plan=plan, rule="attending-doctor" if is_me else form.cleaned_data["owner"],
-        practitioner_id=request.viewer.practitioner_id if is_me else None, at=timezone.now(), by=request.viewer,
+        care_plan=asked.plan, rule="attending-doctor" if is_me else asked.given["owner"],
+        practitioner_id=asked.by.practitioner_id if is_me else None, at=asked.at, by=asked.by,
     )  # fmt: skip
-    return _changed(request, encounter, plan, change, _("Handed over"))
+    return _changed(asked, change, _("Handed over"))
 
 
 @page(plans_access.PERSONALISE, methods=("POST",))
-def goal(request: PageRequest, encounter_id: UUID, care_plan_id: UUID) -> HttpResponse:
+@reads_form(forms.GoalForm)
+def goal(asked: AskedOfPlan) -> HttpResponse:
     """A personal goal. What cannot be meant is refused with words and stays in the field."""
-    encounter, form = _encounter(request, encounter_id), forms.GoalForm(request.POST)
-    plan = _plan(request, encounter, care_plan_id)
     try:
-        if not form.is_valid():
-            raise GoalError("wrong-shape")
-        told = parse_goal(kinds(), form.cleaned_data["name"], form.cleaned_data["value"])
+        told = parse_goal(kinds(), asked.given["name"], asked.given["value"])
     except GoalError as error:
-        return _again(request, encounter, error=GOAL_FAULTS[error.code]())
+        return _again(asked.request, asked.encounter, error=GOAL_FAULTS[error.code]())
     change = plans_actions.set_target(
-        care_plan=plan, name=told.code, value=told.written(), at=timezone.now(), by=request.viewer
+        care_plan=asked.plan, name=told.code, value=told.written(), at=asked.at, by=asked.by
     )
-    return _changed(request, encounter, plan, change, _("Target set"))
+    return _changed(asked, change, _("Target set"))
 
 
 GOAL_FAULTS: dict[str, Callable[[], str]] = {
@@ -361,8 +389,9 @@ def _drawer(request: PageRequest, encounter: Encounter) -> dict[str, Any]:
     }
 
 
-def _changed(request: PageRequest, encounter: Encounter, plan: CarePlan, change: str, words: str) -> HttpResponse:
-    return _again(request, encounter, told=words, undo_url=reverse("plans:undo", args=[plan.pk, change]))
+def _changed(asked: AskedOfPlan, change: str, words: str) -> HttpResponse:
+    back = reverse("plans:undo", args=[asked.plan.pk, change])
+    return _again(asked.request, asked.encounter, told=words, undo_url=back)
 
 
 def _again(
