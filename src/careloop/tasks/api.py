@@ -27,10 +27,15 @@ def due(request: PageRequest) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
+def _is_number(text: str) -> bool:
+    """Digits, and few enough to be read as a number (`²` is a digit to Python, and 5,000 of them are an error)."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 def _query(request: PageRequest) -> reads.ListQuery | None:
     tab, department = request.GET.get("tab", "todo"), request.GET.get("department", "")
     limit, offset = request.GET.get("limit", "50"), request.GET.get("offset", "0")
-    if tab not in reads.TABS or not limit.isdigit() or not offset.isdigit():
+    if tab not in reads.TABS or not (_is_number(limit) and _is_number(offset)):
         return None
     try:
         where = UUID(department) if department else None

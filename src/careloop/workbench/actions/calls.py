@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -155,7 +156,7 @@ def change_form_part(
     if op == "add-instance":
         return questionnaires.add_instance(response=response, group=link_id, at=at, by=by)
     if op == "remove-instance":
-        number = int(change["number"]) if change.get("number", "").isdigit() else 0
+        number = int(change["number"]) if re.fullmatch(r"[0-9]{1,6}", change.get("number", "")) else 0
         return questionnaires.remove_instance(response=response, group=link_id, number=number, at=at, by=by)
     if op == "add-file":
         for data in files:
