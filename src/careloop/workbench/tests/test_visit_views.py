@@ -181,7 +181,11 @@ def test_the_record_tells_calls_visits_and_letters_apart(cast):
         actions.record_attempt(
             task=make_task(cast), contact_point_id=None, outcome=outcome, channel=channel, at=NOW, by=cast.as_wang
         )
-    found = [entry for entry in timeline(cast.zhang, kind="follow-up", viewer=cast.as_wang).entries if entry.kind == "follow-up"]
+    found = [
+        entry
+        for entry in timeline(cast.zhang, kind="follow-up", viewer=cast.as_wang).entries
+        if entry.kind == "follow-up"
+    ]
     told = {entry.icon: (entry.title.split(" · ")[0], entry.tag[1]) for entry in found}
     assert told["home"] == ("上门", "未见到")
     assert told["stethoscope"][0] == "门诊"
