@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
@@ -44,6 +45,8 @@ def people(transactional_db: None) -> Iterator[Cast]:
         change(cast.zhang, name="周国强", address=ADDRESS)
         cast.task = make_task(cast)  # type: ignore[attr-defined]
         yield cast
+    with connection.cursor() as cursor:  # the queue is not emptied with the tables
+        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from careloop.batches.events import (
 )
 from careloop.batches.models import Batch, BatchFile, BatchFilePart, BatchItem
 from careloop.batches.rules import KEPT, Item, Settled, Skip, end_state, parts
-from careloop.kernel.actions import action
+from careloop.kernel.actions import action, savepoint
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 
@@ -162,21 +162,20 @@ def _settle_chunk(
     if kind.work_many is not None:
         items = [Item(row.key, row.subject_id, row.data) for row in rows]
         try:
-            with transaction.atomic():
+            with savepoint():
                 told = kind.work_many(items=items, batch_id=batch.pk, parameters=batch.parameters, at=at, by=by)
+                return [_settled(row.key, told[row.key]) for row in rows]
         except OperationalError:
             raise
         except Exception as error:
             logger.warning("batch %s, a chunk of %s rows broke: %s", batch.pk, len(rows), type(error).__name__)
-        else:
-            return [_settled(row.key, told[row.key]) for row in rows]
     return [_settle_one(kind, batch, row, at, by) for row in rows]
 
 
 def _settle_one(kind: reads.BatchKind, batch: Batch, row: BatchItem, at: datetime, by: Viewer) -> Settled:
     item = Item(row.key, row.subject_id, row.data)
     try:
-        with transaction.atomic():
+        with savepoint():
             result = kind.work(item=item, batch_id=batch.pk, parameters=batch.parameters, at=at, by=by)
     except Refused as refusal:
         return Settled(row.key, BatchItem.State.SKIPPED, refusal.code)

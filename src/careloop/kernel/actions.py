@@ -126,6 +126,26 @@ def write_at_end(write: Callable[[list[T]], None], items: Sequence[T]) -> None:
         write(list(items))
 
 
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """A part of an action that may be taken back alone: when it raises, its rows go and its facts with them.
+
+    For whoever catches what an inner action raised, or goes on after a part that broke. A bare `transaction.atomic()`
+    would keep facts about rows that are gone.
+    """
+    outer = ledger("savepoint")
+    mine = Ledger(is_action=outer.is_action)
+    token = _ledger.set(mine)
+    try:
+        with transaction.atomic():
+            yield
+    finally:
+        _ledger.reset(token)
+    outer.writes += mine.writes
+    outer.records += mine.records
+    mine.pass_on(outer)
+
+
 def wrote(table: str, rows: int) -> None:
     """Count rows changed by hand-written SQL, so that such an action must record too."""
     ledger(table).writes += rows

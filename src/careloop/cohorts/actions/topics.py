@@ -19,7 +19,7 @@ from careloop.cohorts.models import Cohort, Topic, TopicMember
 from careloop.cohorts.reads import topics as reads
 from careloop.cohorts.reads.exclusions import Purpose, sort_members
 from careloop.cohorts.rules.exclusion import deal
-from careloop.kernel.actions import action
+from careloop.kernel.actions import action, savepoint
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Patient
@@ -173,7 +173,7 @@ def enrol_member(*, topic_id: UUID, patient_id: UUID, at: datetime, by: Viewer) 
         return _exclude(member, why, by)
     if topic.plan_url:
         try:
-            with transaction.atomic():
+            with savepoint():
                 _start_plan(member, topic, place, at, by)
         except PlanDatesOver:
             return _exclude(member, "plan-over", by)
