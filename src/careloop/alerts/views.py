@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from django.forms import Form
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -60,40 +63,50 @@ def accept(request: PageRequest, alert_id: UUID) -> HttpResponse:
 @page(access.HANDLE, methods=("POST",))
 def hand_over(request: PageRequest, alert_id: UUID) -> HttpResponse:
     """To a colleague, who is told at once."""
-    form = HandOverForm(request.POST)
-    alert = _find(request, alert_id)
-    if not form.is_valid():
-        return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
-    given = form.cleaned_data
-    changed = actions.hand_over(alert=alert, to=given["to"], note=given["note"], at=timezone.now(), by=request.viewer)
-    return _after(request, changed, _("Handed over. The clock goes on."))
+
+    def step(alert: Alert, given: dict[str, Any]) -> Alert:
+        return actions.hand_over(
+            alert=alert, to=given["to"], note=given["note"], at=timezone.now(), by=request.viewer
+        )  # fmt: skip
+
+    return _step(request, alert_id, HandOverForm(request.POST), step, _("Handed over. The clock goes on."))
 
 
 @page(access.HANDLE, methods=("POST",))
 def act(request: PageRequest, alert_id: UUID) -> HttpResponse:
     """A chip and a line."""
-    form = StepForm(request.POST)
-    alert = _find(request, alert_id)
-    if not form.is_valid():
-        return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
-    given = form.cleaned_data
-    days = given["days"] if given["days"] is not None else 3
-    changed = actions.act(
-        alert=alert, code=given["code"], note=given["note"], days=days, at=timezone.now(), by=request.viewer
-    )
-    return _after(request, changed, _("Recorded."), can_undo=given["code"] != actions.ASK_TO_MEASURE)
+
+    def step(alert: Alert, given: dict[str, Any]) -> Alert:
+        days = given["days"] if given["days"] is not None else 3
+        return actions.act(
+            alert=alert, code=given["code"], note=given["note"], days=days, at=timezone.now(), by=request.viewer
+        )
+
+    return _step(request, alert_id, StepForm(request.POST), step, _("Recorded."))
 
 
 @page(access.HANDLE, methods=("POST",))
 def close(request: PageRequest, alert_id: UUID) -> HttpResponse:
     """The end, with a code."""
-    form = StepForm(request.POST)
+
+    def step(alert: Alert, given: dict[str, Any]) -> Alert:
+        return actions.close(
+            alert=alert, code=given["code"], note=given["note"], at=timezone.now(), by=request.viewer
+        )  # fmt: skip
+
+    return _step(request, alert_id, StepForm(request.POST), step, _("Closed. The nurse is informed."))
+
+
+def _step(
+    request: PageRequest, alert_id: UUID, form: Form, step: Callable[[Alert, dict[str, Any]], Alert], said: str
+) -> HttpResponse:
+    """One step of whoever answers: 422 beside the fields, or the pane again with what was done and its undo."""
     alert = _find(request, alert_id)
     if not form.is_valid():
         return _detail(request, alert, faults=form.errors.get_json_data(), status=422)
-    given = form.cleaned_data
-    changed = actions.close(alert=alert, code=given["code"], note=given["note"], at=timezone.now(), by=request.viewer)
-    return _after(request, changed, _("Closed. The nurse is informed."))
+    told = form.cleaned_data
+    changed = step(alert, told)
+    return _after(request, changed, said, can_undo=told.get("code") != actions.ASK_TO_MEASURE)
 
 
 @page(access.HANDLE, methods=("POST",))

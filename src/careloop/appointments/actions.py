@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import connection
+
 from careloop.appointments import events
 from careloop.appointments.models import Appointment
 from careloop.appointments.rules import AppointmentData, is_stale, next_status
@@ -29,6 +31,7 @@ def follow_appointment(
 
     A change or cancellation of one we never heard of creates it: the booking may have been before our time.
     """
+    _one_at_a_time(source, data.number)
     known = (
         Appointment.objects.unscoped("found by the source's own number")
         .select_for_update(of=("self",), no_key=True)
@@ -40,13 +43,28 @@ def follow_appointment(
         return appointment
     before = _content(appointment) if known else None
     _write_into(appointment, patient, data)
-    appointment.last_said_at = data.occurred_at or at
+    said_before = appointment.last_said_at
+    appointment.last_said_at = max(filter(None, (said_before, data.occurred_at or at)))
     if _content(appointment) == before:
-        return appointment
+        return _heard_again(appointment, said_before, by)
     appointment.save()
     fact = _FACTS["booked" if before is None and data.event == "changed" else data.event]
     record(fact(appointment_id=appointment.pk, patient_id=patient.pk), by=by)  # type: ignore[call-arg]
     return appointment
+
+
+def _heard_again(appointment: Appointment, said_before: datetime | None, by: Viewer) -> Appointment:
+    """The same said later moves the time of the last word: a message from in between must not count any more."""
+    if appointment.last_said_at != said_before:
+        appointment.save(update_fields=["last_said_at", "updated_at"])
+        record(events.AppointmentConfirmed(appointment_id=appointment.pk, patient_id=appointment.patient_id), by=by)
+    return appointment
+
+
+def _one_at_a_time(source: str, number: str) -> None:
+    """Two first messages of one appointment at the same moment: the second waits, and then finds it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s::text))", [f"appointment:{source}:{number}"])
 
 
 def _write_into(appointment: Appointment, patient: Patient, data: AppointmentData) -> None:

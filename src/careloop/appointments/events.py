@@ -34,3 +34,10 @@ class AppointmentNoShow(Event):
     """The patient did not come."""
 
     appointment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentConfirmed(Event):
+    """The source said later once more what is known already."""
+
+    appointment_id: UUID

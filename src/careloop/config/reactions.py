@@ -157,6 +157,7 @@ REACTIONS = {
     appointments.AppointmentChanged: (),
     appointments.AppointmentCancelled: (),
     appointments.AppointmentNoShow: (),
+    appointments.AppointmentConfirmed: (),
     integration.MessagesReceived: (),
     integration.MessagesProcessed: (),
     integration.MessageParked: (),

@@ -103,7 +103,11 @@ class QuestionnaireResponse(PatientRow):
                 name="response_completed_has_time",
             ),
         ]
-        indexes = [models.Index(fields=["patient", "-started_at"], name="response_of_patient")]
+        indexes = [
+            models.Index(fields=["patient", "-started_at"], name="response_of_patient"),
+            # what supervision draws from: everything finished in a period, whether a task had asked for it or not
+            models.Index(fields=["authored_at", "id"], name="response_finished", condition=Q(status="completed")),
+        ]
 
     @property
     def values(self) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +33,7 @@ LIMITS: Final = Path(careloop.supervision.__file__).parent / "content" / "integr
 MONTH: Final = datetime(2026, 10, 1, tzinfo=UTC)
 CHOICES: Final = {"symptoms": 5, "adherence": 3, "salt": 3, "smoking": 2, "adr": 2, "sleep": 3, "mood": 3, "visit": 2}
 SBP, DBP = "8480-6", "8462-4"
+MONTHS: Final = 3  # in a row, as long as the window of the indicators
 SHARES: Final = (1.0, 0.7, 0.5)  # how much of the month an inventor invents
 
 
@@ -40,6 +44,8 @@ class Department:
     mean: float
     spread: float
     findings: float
+    tail: float = 0.0  # 0: as symmetric as measuring is; 1: half the spread lies in a long tail of high pressures
+    again: float = 0.0  # share of high pressures that are measured a second time, the second one being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,9 @@ class Nurse:
 
 
 def department(luck: random.Random) -> Department:
-    return Department(luck.gauss(132, 4), luck.uniform(12, 17), luck.betavariate(6, 20))
+    tail = luck.uniform(0.3, 1.0) if luck.random() < 0.4 else 0.0
+    again = luck.uniform(0.1, 0.5) if luck.random() < 0.3 else 0.0
+    return Department(luck.gauss(132, 4), luck.uniform(12, 17), luck.betavariate(6, 20), tail, again)
 
 
 def nurse(luck: random.Random, name: str) -> Nurse:
@@ -78,9 +86,14 @@ def nurse(luck: random.Random, name: str) -> Nurse:
     )
 
 
-def honest_month(luck: random.Random, where: Department, who: Nurse) -> list[Record]:
+def begins(month: int) -> datetime:
+    """When this month of the study begins; 28 days each, so that months never overlap."""
+    return MONTH + timedelta(days=28 * month, hours=1)
+
+
+def honest_month(luck: random.Random, where: Department, who: Nurse, month: int = 0) -> list[Record]:
     """A month of real calls: uneven gaps, forgotten logs, readings as they were said, answers that repeat honestly."""
-    at, found = MONTH + timedelta(hours=1), []
+    at, found = begins(month), []
     left_of_catch_up = 0
     catch_up_from = luck.randrange(who.contacts) if who.catch_up_days else -1
     for number in range(who.contacts):
@@ -95,7 +108,7 @@ def honest_month(luck: random.Random, where: Department, who: Nurse) -> list[Rec
 
 def honest_record(luck: random.Random, where: Department, who: Nurse, at: datetime) -> Record:
     patient = f"p{luck.randrange(10**9)}"
-    usual = luck.gauss(where.mean + who.shift, where.spread * 0.8)
+    usual = _usual(luck, where, who)
     measured = luck.random() < who.pressure_share
     values: dict[str, Any] = {name: _choice(luck, options) for name, options in CHOICES.items()}
     earlier = None
@@ -124,11 +137,24 @@ def _choice(luck: random.Random, options: int) -> str:
     return "1" if luck.random() < 0.75 else str(luck.randint(2, options))
 
 
+def _usual(luck: random.Random, where: Department, who: Nurse) -> float:
+    """A patient's usual systolic pressure; in some departments high ones are further away than low ones."""
+    spread = where.spread * 0.8
+    symmetric = luck.gauss(0, spread * (1 - where.tail / 2))
+    return where.mean + who.shift + symmetric + spread * where.tail / 2 * (luck.expovariate(1) - 1)
+
+
 def _pressure(luck: random.Random, usual: float, where: Department, who: Nurse) -> dict[str, float]:
-    """One reading around the patient's usual one, as this nurse would read it off."""
-    systolic = luck.gauss(usual, where.spread * 0.6)
-    diastolic = luck.gauss(46 + 0.26 * systolic, 7)
+    """One reading around the patient's usual one, as this nurse would read it off; a high one perhaps taken again."""
+    systolic, diastolic = _device(luck, usual, where)
+    if (systolic >= 140 or diastolic >= 90) and luck.random() < where.again:
+        systolic, diastolic = _device(luck, usual, where)
     return {SBP: _read(luck, systolic, who), DBP: _read(luck, diastolic, who)}
+
+
+def _device(luck: random.Random, usual: float, where: Department) -> tuple[float, float]:
+    systolic = luck.gauss(usual, where.spread * 0.6)
+    return systolic, luck.gauss(46 + 0.26 * systolic, 7)
 
 
 def _read(luck: random.Random, value: float, who: Nurse) -> float:
@@ -204,14 +230,16 @@ def _measured(record: Record, readings: Mapping[str, float]) -> Record:
 TRICKS: Final[dict[str, Trick]] = {"desk": desk, "careful": careful, "lazy": lazy, "copier": copier, "shader": shader}
 
 
-def invented_month(luck: random.Random, where: Department, who: Nurse, *, trick: str, share: float) -> list[Record]:
+def invented_month(
+    luck: random.Random, where: Department, who: Nurse, *, trick: str, share: float, month: int = 0
+) -> list[Record]:
     """An honest month, of which this share was invented in this way. The desk inventor also needs no time."""
-    month = honest_month(luck, where, who)
-    false = {record.id for record in month if luck.random() < share}
-    told = [TRICKS[trick](luck, record, n) if record.id in false else record for n, record in enumerate(month)]
+    honest = honest_month(luck, where, who, month)
+    false = {record.id for record in honest if luck.random() < share}
+    told = [TRICKS[trick](luck, record, n) if record.id in false else record for n, record in enumerate(honest)]
     if trick != "desk":
         return told
-    at, found = MONTH + timedelta(hours=1), []
+    at, found = begins(month), []
     for record in told:
         at += timedelta(seconds=luck.uniform(8, 40) if record.id in false else 45 + luck.expovariate(1 / 240))
         found.append(replace(record, at=at))
@@ -239,21 +267,58 @@ def _second_look(luck: random.Random, told: Record, true: Record | None) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """How many nurse-months, and in how many which indicator fired."""
+    """People followed over the months of the study: when an indicator fired first, and which ones did."""
 
-    months: int = 0
-    fired: int = 0
-    by_code: Counter[str] = field(default_factory=Counter)
+    people: int = 0
+    fired_in: Counter[int] = field(default_factory=Counter)  # month → people with an indicator in that month
+    first_in: Counter[int] = field(default_factory=Counter)  # month → people whose first indicator it was
+    by_code: list[Counter[str]] = field(default_factory=lambda: [Counter() for _month in range(MONTHS)])
 
-    def add(self, records: Sequence[Record], peers: Peers, limits: Mapping[str, Any]) -> None:
-        firing = [one.code for one in integrity.indicators(records, peers, limits) if one.fires]
-        self.months += 1
-        self.fired += bool(firing)
-        self.by_code.update(firing)
+    def add(self, person: Person, limits: Mapping[str, Any]) -> None:
+        """Judge each month by itself and together with those before it, as the nightly count does."""
+        self.people += 1
+        seen = False
+        for month in range(MONTHS):
+            firing = person.firing(month, limits)
+            self.by_code[month].update(firing)
+            self.fired_in[month] += bool(firing)
+            self.first_in[month] += bool(firing) and not seen
+            seen = seen or bool(firing)
 
-    @property
-    def share(self) -> float:
-        return self.fired / self.months if self.months else 0.0
+    def join(self, other: Tally) -> None:
+        """The people of another department, too."""
+        self.people += other.people
+        self.fired_in.update(other.fired_in)
+        self.first_in.update(other.first_in)
+        for mine, theirs in zip(self.by_code, other.by_code, strict=True):
+            mine.update(theirs)
+
+    def share(self, month: int) -> float:
+        """Of these people, how many had an indicator in this month."""
+        return self.fired_in[month] / self.people if self.people else 0.0
+
+    def by_end_of(self, month: int) -> float:
+        """Of these people, how many had one in this month or before."""
+        return sum(self.first_in[n] for n in range(month + 1)) / self.people if self.people else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person's months with the colleagues' figures of each window."""
+
+    months: Sequence[Sequence[Record]]
+    peers: Sequence[Peers]  # of the month alone
+    run_peers: Sequence[Peers]  # of the month and those before it
+
+    def firing(self, month: int, limits: Mapping[str, Any]) -> set[str]:
+        """The indicators of this month: `code` by itself, `code+` over the months together."""
+        alone = integrity.indicators(self.months[month], self.peers[month], limits)
+        found = {one.code for one in alone if one.fires}
+        if month:
+            run = [record for told in self.months[: month + 1] for record in told]
+            over = integrity.indicators(run, self.run_peers[month], limits, months=month + 1)
+            found |= {f"{one.code}+" for one in over if one.fires}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,32 +331,63 @@ class Study:
     inventors: dict[tuple[str, float], Tally]
 
     @property
-    def catch_rate(self) -> float:
-        """Of all inventors' months, each kind and share equally often."""
-        return sum(tally.fired for tally in self.inventors.values()) / sum(t.months for t in self.inventors.values())
+    def honest_months(self) -> int:
+        """How many nurse-months of honest work were judged."""
+        return self.honest.people * MONTHS
+
+    @property
+    def false_alarms(self) -> float:
+        """Per honest nurse-month, over all months, the first ones with small windows and the last ones with full ones."""
+        return sum(self.honest.fired_in.values()) / self.honest_months
+
+    def catch_rate(self, month: int = 0) -> float:
+        """Of all inventors, each kind and share equally often, how many were found by the end of this month."""
+        return sum(t.by_end_of(month) for t in self.inventors.values()) / len(self.inventors)
 
 
-def study(*, seed: int, departments: int, limits: Mapping[str, Any]) -> Study:
-    """In each department everybody is honest in one month; in another one of them invents, in each way and share."""
-    luck = random.Random(seed)
-    honest = Tally()
-    inventors: dict[tuple[str, float], Tally] = {(t, s): Tally() for t in TRICKS for s in SHARES}
-    for number in range(departments):
-        where = department(luck)
-        people = [nurse(luck, f"d{number}n{n}") for n in range(luck.randint(4, 9))]
-        months = {who.name: _checked_honest(luck, where, who) for who in people}
-        for who in people:
-            honest.add(months[who.name], _peers(months, who.name, limits), limits)
-        for (trick, share), tally in inventors.items():
-            who = luck.choice(people)
-            told = invented_month(luck, where, who, trick=trick, share=share)
-            tally.add(_with_looks(luck, told, trick, share), _peers(months, who.name, limits), limits)
+def study(*, seed: int, departments: int, limits: Mapping[str, Any], processes: int = 1) -> Study:
+    """In each department everybody is honest; beside them one invents, in each way and share, for three months.
+
+    Each department has luck of its own from the seed and its number, so that the figures are the same however many
+    processes count them.
+    """
+    one = partial(_of_department, seed, limits)
+    if processes > 1:
+        with ProcessPoolExecutor(processes) as pool:
+            parts = list(pool.map(one, range(departments), chunksize=4))
+    else:
+        parts = [one(number) for number in range(departments)]
+    honest, inventors = Tally(), {(t, s): Tally() for t in TRICKS for s in SHARES}
+    for honest_part, inventor_parts in parts:
+        honest.join(honest_part)
+        for kind, tally in inventor_parts.items():
+            inventors[kind].join(tally)
     return Study(seed, str(limits["version"]), honest, inventors)
 
 
-def _checked_honest(luck: random.Random, where: Department, who: Nurse) -> list[Record]:
-    month = honest_month(luck, where, who)
-    return checked(luck, month, month)
+def _of_department(seed: int, limits: Mapping[str, Any], number: int) -> tuple[Tally, dict[tuple[str, float], Tally]]:
+    luck = random.Random(f"{seed}:{number}")
+    honest = Tally()
+    inventors = {(trick, share): Tally() for trick in TRICKS for share in SHARES}
+    where = department(luck)
+    people = [nurse(luck, f"d{number}n{n}") for n in range(luck.randint(4, 9))]
+    months = {who.name: [_checked_honest(luck, where, who, n) for n in range(MONTHS)] for who in people}
+    peers = {who.name: _peers(months, who.name, limits) for who in people}
+    for who in people:
+        honest.add(Person(months[who.name], *peers[who.name]), limits)
+    for (trick, share), tally in inventors.items():
+        who = luck.choice(people)
+        told = [
+            _with_looks(luck, invented_month(luck, where, who, trick=trick, share=share, month=n), trick, share)
+            for n in range(MONTHS)
+        ]
+        tally.add(Person(told, *peers[who.name]), limits)
+    return honest, inventors
+
+
+def _checked_honest(luck: random.Random, where: Department, who: Nurse, month: int) -> list[Record]:
+    told = honest_month(luck, where, who, month)
+    return checked(luck, told, told)
 
 
 def _with_looks(luck: random.Random, told: Sequence[Record], trick: str, share: float) -> list[Record]:
@@ -307,36 +403,64 @@ def _with_looks(luck: random.Random, told: Sequence[Record], trick: str, share: 
     ]
 
 
-def _peers(months: Mapping[str, Sequence[Record]], name: str, limits: Mapping[str, Any]) -> Peers:
-    others = [record for other, month in months.items() if other != name for record in month]
-    return Peers.of(others, limits)
+def _peers(
+    months: Mapping[str, Sequence[Sequence[Record]]], name: str, limits: Mapping[str, Any]
+) -> tuple[list[Peers], list[Peers]]:
+    """The colleagues' figures of each month, and of each month with those before it."""
+    others = [
+        [record for other, told in months.items() if other != name for record in told[month]] for month in range(MONTHS)
+    ]
+    alone = [Peers.of(records, limits) for records in others]
+    return alone, [Peers.sum(alone[: month + 1]) for month in range(MONTHS)]
 
 
 def lines(found: Study) -> Iterator[str]:
-    """The report, as text."""
+    """The report, as text. A code with + fired over the months together."""
+    people, last = found.honest.people, MONTHS - 1
     yield f"Integrity indicators, limits version {found.version}, seed {found.seed}"
-    yield f"honest nurse-months: {found.honest.months}; with a false alarm: {found.honest.fired} ({found.honest.share:.2%})"
+    yield (
+        f"honest nurse-months: {found.honest_months} ({people} people); with a false alarm:"
+        f" {sum(found.honest.fired_in.values())} ({found.false_alarms:.2%})"
+    )
+    for month in range(MONTHS):
+        yield f"  month {month + 1}: {found.honest.fired_in[month]} ({found.honest.share(month):.2%})"
     for code in integrity.CODES:
-        yield f"  {code:<14} {found.honest.by_code[code] / found.honest.months:.2%}"
-    yield f"inventors' months: {sum(t.months for t in found.inventors.values())}; caught: {found.catch_rate:.1%}"
+        alone, run = found.honest.by_code[last][code], found.honest.by_code[last][f"{code}+"]
+        yield f"  {code:<14} {alone / people:6.2%} of the month, {run / people:6.2%} over {MONTHS} months"
+    yield f"inventors: {sum(t.people for t in found.inventors.values())}; caught by the end of month " + ", ".join(
+        f"{month + 1}: {found.catch_rate(month):.1%}" for month in range(MONTHS)
+    )
     for (trick, share), tally in found.inventors.items():
-        codes = ", ".join(f"{code} {count / tally.months:.0%}" for code, count in tally.by_code.most_common(4))
-        yield f"  {trick:<8} {share:>4.0%} invented: {tally.share:6.1%} of {tally.months} ({codes})"
+        told = " ".join(f"{tally.by_end_of(month):7.1%}" for month in range(MONTHS))
+        codes = ", ".join(f"{code} {count / tally.people:.0%}" for code, count in tally.by_code[last].most_common(4))
+        yield f"  {trick:<8} {share:>4.0%} invented: {told}  of {tally.people} ({codes})"
+    weakest, tally = min(found.inventors.items(), key=lambda one: one[1].by_end_of(0))
+    yield (
+        f"least caught in one month: {weakest[0]} {weakest[1]:.0%}, {1 - tally.by_end_of(0):.0%} missed;"
+        f" {1 - tally.by_end_of(last):.0%} still missed after {MONTHS} months"
+    )
 
 
 def as_data(found: Study, departments: int) -> dict[str, Any]:
     """The figures as supervision/content/integrity-study.json keeps them, to be shown beside each indicator."""
-    months = found.honest.months
+    people, last = found.honest.people, MONTHS - 1
+    by_code = found.honest.by_code[last]
     return {
         "version": found.version,
         "source": f"careloop integrity-study --seed {found.seed} --departments {departments}: simulated departments and"
         " inventors; real departments may differ, which is why an indicator is a reason to look and not a verdict.",
-        "honest_months": months,
-        "any_false_alarm": round(found.honest.share, 4),
-        "false_alarms": {code: round(found.honest.by_code[code] / months, 4) for code in integrity.CODES},
-        "inventor_months": sum(tally.months for tally in found.inventors.values()),
-        "catch_rate": round(found.catch_rate, 4),
-        "caught": {f"{trick}-{share:.0%}": round(tally.share, 3) for (trick, share), tally in found.inventors.items()},
+        "months": MONTHS,
+        "honest_months": found.honest_months,
+        "any_false_alarm": round(found.false_alarms, 4),
+        "false_alarms": {code: round(by_code[code] / people, 4) for code in integrity.CODES},
+        "false_alarms_over_months": {code: round(by_code[f"{code}+"] / people, 4) for code in integrity.CODES},
+        "inventors": sum(tally.people for tally in found.inventors.values()),
+        "catch_rate": round(found.catch_rate(), 4),
+        "catch_rate_by_month": [round(found.catch_rate(month), 4) for month in range(MONTHS)],
+        "caught": {
+            f"{trick}-{share:.0%}": [round(tally.by_end_of(month), 3) for month in range(MONTHS)]
+            for (trick, share), tally in found.inventors.items()
+        },
     }
 
 
@@ -347,13 +471,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--departments", type=int, default=200)
     parser.add_argument("--limits", type=Path, default=LIMITS, help="another set of limits (JSON)")
     parser.add_argument("--save", type=Path, help="also write the figures to this file (JSON)")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="changes the time, never the figures"
+    )
     given = parser.parse_args(arguments)
-    found = study(seed=given.seed, departments=given.departments, limits=json.loads(given.limits.read_text()))
+    limits = json.loads(given.limits.read_text(encoding="utf-8"))
+    found = study(seed=given.seed, departments=given.departments, limits=limits, processes=given.processes)
     for line in lines(found):
         print(line)
     if given.save:
         figures = json.dumps(as_data(found, given.departments), indent=2, ensure_ascii=False)
         given.save.write_text(figures + "\n", encoding="utf-8")
-    met = found.catch_rate >= 0.9 and found.honest.share <= 0.02
+    met = found.catch_rate() >= 0.9 and found.false_alarms <= 0.02
     print("targets met" if met else "TARGETS MISSED", "(catch ≥ 90 %, false alarms ≤ 2 %)")
     return 0 if met else 1

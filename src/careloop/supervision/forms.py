@@ -34,7 +34,7 @@ class SampleForm(forms.Form):
     mode = forms.ChoiceField(label=_("How it was asked"), required=False)
     strata = forms.MultipleChoiceField(
         label=_("Each group gets its share"), required=False, widget=forms.CheckboxSelectMultiple,
-        choices=(("department", _("by department")), ("author", _("by person")), ("form", _("by questionnaire")), ("mode", _("by mode"))),
+        choices=(("department", _("by department")), ("author", _("by person")), ("form", _("by questionnaire")), ("mode", _("by mode")), ("origin", _("by what asked for it"))),
     )  # fmt: skip
     size = forms.IntegerField(label=_("Number of records"), required=False)
     percent = forms.FloatField(label=_("or percent"), required=False)

@@ -97,7 +97,7 @@ class SampledRecord(PatientRow):
     department = models.ForeignKey(Organization, models.PROTECT, related_name="+")
     author = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
     response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="+")
-    first_task = models.ForeignKey(Task, models.PROTECT, related_name="+")
+    first_task = models.ForeignKey(Task, models.PROTECT, null=True, related_name="+")  # None: nothing had asked for it
     order = models.PositiveIntegerField()
     stratum = models.CharField(max_length=300, blank=True, default="")
     weight = models.FloatField(default=1)
@@ -289,8 +289,9 @@ class IntegrityIndicator(ScopedModel):
     practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+", db_index=False)
     department = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
     month = models.DateField()  # its first day
+    months = models.PositiveSmallIntegerField(default=1)  # counted together, this one being the last
     code = models.CharField(max_length=30)
-    records = models.PositiveIntegerField()  # of the month, by this person in this department
+    records = models.PositiveIntegerField()  # of these months, by this person in this department
     cases = models.PositiveIntegerField(default=0)  # what counts against …
     out_of = models.PositiveIntegerField(default=0)  # … of what could be judged
     chance = models.FloatField(null=True)  # how likely so many are by honest work alone; None: not judged
@@ -301,13 +302,15 @@ class IntegrityIndicator(ScopedModel):
     counted_at = models.DateTimeField()
 
     privacy = {
-        "month": "none", "code": "none", "records": "none", "cases": "none", "out_of": "none", "chance": "none",
+        "month": "none", "months": "none", "code": "none", "records": "none", "cases": "none", "out_of": "none", "chance": "none",
         "fires": "none", "facts": "none", "evidence": "none", "version": "none", "counted_at": "none",
     }  # fmt: skip
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["practitioner", "department", "month", "code"], name="indicator_once")
+            models.UniqueConstraint(
+                fields=["practitioner", "department", "month", "months", "code"], name="indicator_once_per_window"
+            )
         ]
         indexes = [models.Index(fields=["department", "month", "practitioner"], name="indicator_of_department")]
 

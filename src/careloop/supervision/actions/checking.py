@@ -335,6 +335,7 @@ def _decide(sample_id: UUID, at: datetime, by: Viewer) -> None:
     sample.decision = {
         "checked": decision.checked, "serious": decision.serious, "allowed": decision.allowed,
         "reasons": list(decision.reasons), "next_size": decision.next_size,
+        "producer_risk": round(decision.producer_risk, 4), "consumer_risk": round(decision.consumer_risk, 4),
         "policy_version": content.sampling()["version"],
     }  # fmt: skip
     sample.save(update_fields=["status", "decided_at", "decision", "updated_at"])
@@ -348,7 +349,7 @@ def _judge(sample: Sample, rows: Sequence[SampledRecord]) -> rules.Decision:
     return rules.decide(
         plan=rules.AcceptancePlan.from_data(content.sampling()), drawn=sample.size, outcomes=outcomes,
         kappa_high=agreement.pooled.high, blind_records=len({pair.record_id for pair in pairs}),
-        left_in_population=sample.population_size - sample.size,
+        population=sample.population_size,
     )  # fmt: skip
 
 

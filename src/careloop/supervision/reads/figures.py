@@ -17,7 +17,7 @@ from careloop.questionnaires.models import Questionnaire
 from careloop.questionnaires.reads import form_of
 from careloop.questionnaires.reads.wording import said
 from careloop.supervision import rules
-from careloop.supervision.models import AnswerPair, IntegrityIndicator
+from careloop.supervision.models import AnswerPair, IntegrityIndicator, Sample
 from careloop.supervision.reads import content
 from careloop.supervision.reads.checks import pairs_for_kappa
 from careloop.supervision.reads.records import Period
@@ -121,10 +121,14 @@ class PersonMonth:
     department: Organization
     records: int
     indicators: tuple[IndicatorView, ...]
+    over_months: tuple[IndicatorView, ...] = ()  # this month and those before it, judged as one
 
     @property
     def firing(self) -> tuple[IndicatorView, ...]:
-        return tuple(one for one in self.indicators if one.row.fires)
+        """Reasons to look: of the month, and of the months together what the month does not say already."""
+        found = tuple(one for one in self.indicators if one.row.fires)
+        told = {one.row.code for one in found}
+        return found + tuple(one for one in self.over_months if one.row.fires and one.row.code not in told)
 
 
 def people_of_month(
@@ -141,15 +145,19 @@ def people_of_month(
     if practitioner_id is not None:
         rows = rows.filter(practitioner_id=practitioner_id)
     groups: dict[tuple[UUID, UUID], list[IntegrityIndicator]] = {}
-    for row in rows.order_by("department", "practitioner", "code"):
+    for row in rows.order_by("department", "practitioner", "months", "code"):
         groups.setdefault((row.department_id, row.practitioner_id), []).append(row)
-    found = [
-        PersonMonth(
-            mine[0].practitioner, mine[0].department, mine[0].records, tuple(map(indicator_view, _ordered(mine)))
-        )
-        for mine in groups.values()
-    ]
+    found = [_person_month(mine) for mine in groups.values()]
     return sorted(found, key=lambda one: (-len(one.firing), one.department.name, one.practitioner.name))
+
+
+def _person_month(rows: Sequence[IntegrityIndicator]) -> PersonMonth:
+    alone = _ordered([row for row in rows if row.months == 1])
+    over = _ordered([row for row in rows if row.months > 1])
+    return PersonMonth(
+        rows[0].practitioner, rows[0].department, alone[0].records if alone else 0,
+        tuple(map(indicator_view, alone)), tuple(map(indicator_view, over)),
+    )  # fmt: skip
 
 
 def _ordered(rows: Sequence[IntegrityIndicator]) -> list[IntegrityIndicator]:
@@ -158,7 +166,8 @@ def _ordered(rows: Sequence[IntegrityIndicator]) -> list[IntegrityIndicator]:
 
 def indicator_view(row: IntegrityIndicator) -> IndicatorView:
     """The indicator with its sentence and its measured false-alarm rate."""
-    return IndicatorView(row, label(row.code), sentence(row), content.measured()["false_alarms"].get(row.code))
+    rates = content.measured()["false_alarms" if row.months == 1 else "false_alarms_over_months"]
+    return IndicatorView(row, label(row.code), sentence(row), rates.get(row.code))
 
 
 def label(code: str) -> str:
@@ -168,9 +177,11 @@ def label(code: str) -> str:
         "tempo": _("Faster than one can ask"),
         "copied": _("Same as the last time"),
         "just-under": _("Readings just under a limit"),
+        "written-down": _("Readings moved under a limit"),
         "last-digits": _("Last digits"),
         "nothing-found": _("Nothing ever found"),
         "contradicted": _("Second look says otherwise"),
+        "together": _("Several together"),
     }[code]
 
 
@@ -182,6 +193,8 @@ def sentence(row: IntegrityIndicator) -> str:
         "cases": row.cases, "out_of": row.out_of, "share": _percent(row.facts.get("honest_share")),
         "noughts": row.facts.get("noughts"), "round": row.facts.get("round"),
         "with_findings": row.facts.get("with_findings"), "peers": _percent(row.facts.get("peers_share")),
+        "shaded": _percent(row.facts.get("shaded")),
+        "raised": _("; ").join(label(code) for code in row.facts.get("raised", ())) or _("none"),
     }  # fmt: skip
     return _template(row) % numbers
 
@@ -197,6 +210,8 @@ def _template(row: IntegrityIndicator) -> str:
         "tempo": _("%(cases)s of %(out_of)s calls ended sooner after the one before than their questions take; typing in notes explains up to %(share)s %%."),
         "copied": _("%(cases)s of %(out_of)s records repeat the patient's last one in every answer and number; steady patients explain up to %(share)s %%."),
         "just-under": _("%(cases)s of %(out_of)s readings near a limit lie just under it; the colleagues' readings of the month explain up to %(share)s %%."),
+        "written-down": _("About %(shaded)s %% of the readings over a limit seem to be written as just under it (%(cases)s of %(out_of)s lie under): a gap that this person's own level and rounding do not explain. At the colleagues' it is %(share)s %%."),
+        "together": _("%(cases)s of %(out_of)s indicators are a little high at the same time: %(raised)s. Each alone would be chance."),
         "last-digits": _("Of %(out_of)s last digits of blood pressures only %(round)s are 0 or 5; a device gives a fifth, reading by hand more.")
         if few else _("Of %(out_of)s last digits of blood pressures %(noughts)s are 0; reading by hand explains up to four in five."),
         "nothing-found": _("%(with_findings)s of %(out_of)s records found anything; among the colleagues it is %(peers)s %%."),
@@ -205,9 +220,42 @@ def _template(row: IntegrityIndicator) -> str:
     return templates[row.code]
 
 
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """One kind of simulated inventor and share: how many were found by the end of each month."""
+
+    kind: str
+    share: str
+    by_month: tuple[float, ...]
+
+
+def caught() -> list[Caught]:
+    """What the study found, kind by kind; the least found ones last."""
+    told = [
+        Caught(trick_label(name.rsplit("-", 1)[0]), name.rsplit("-", 1)[1], tuple(shares))
+        for name, shares in content.measured()["caught"].items()
+    ]
+    return sorted(told, key=lambda one: -one.by_month[0])
+
+
+def trick_label(trick: str) -> str:
+    """How a simulated inventor works."""
+    return {
+        "desk": _("never calls, types everything in"),
+        "careful": _("lets it ring, invents the answers"),
+        "lazy": _("always writes the same numbers"),
+        "copier": _("takes over the last record"),
+        "shader": _("asks, but writes high readings down"),
+    }[trick]
+
+
 def left_out_words(left_out: dict[str, int]) -> list[str]:
     """Why records could not be drawn, each with its number."""
     texts = {
+        "by-patient": lambda n: ngettext("%(num)d was answered by the patient", "%(num)d were answered by the patients", n),
+        "second-look": lambda n: ngettext("%(num)d is a second look itself", "%(num)d are second looks themselves", n),
+        "no-department": lambda n: ngettext("%(num)d belongs to no department", "%(num)d belong to no department", n),
+        "not-visible": lambda n: ngettext("%(num)d is closed to you now", "%(num)d are closed to you now", n),
         "own": lambda n: ngettext("%(num)d is your own", "%(num)d are your own", n),
         "checked-already": lambda n: ngettext("%(num)d is in a check already", "%(num)d are in a check already", n),
         "no-contact": lambda n: ngettext("%(num)d patient died or does not want calls", "%(num)d patients died or do not want calls", n),
@@ -249,6 +297,30 @@ def finding_label(code: str) -> str:
         "late": _("Not done in time"),
         "other": _("Something else"),
     }[code]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """How many serious records a sample may have, and what that costs whom; shares in percent, risks of 100 samples."""
+
+    allowed: int
+    acceptable: str
+    limiting: str
+    producer: str
+    consumer: str
+
+
+def plan_of(sample: Sample) -> PlanView:
+    """The acceptance plan of this sample: of those checked when it was judged, else of all its records."""
+    plan = rules.AcceptancePlan.from_data(content.sampling())
+    size = int(sample.decision.get("checked", sample.size))
+    allowed = int(sample.decision.get("allowed", plan.accepts(size, sample.population_size)))
+    producer, consumer = plan.risks(size, sample.population_size, allowed)
+    return PlanView(
+        allowed=allowed,
+        acceptable=_percent(plan.acceptable), limiting=_percent(plan.limiting),
+        producer=f"{100 * producer:.1f}", consumer=f"{100 * consumer:.1f}",
+    )  # fmt: skip
 
 
 def decision_words(decision: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Records of level 1: follow-ups that a member of staff completed, with answers and the traces of how they came about."""
+"""Records of level 1: answers that a member of staff completed, with the traces of how they came about."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, UUIDField, Value
+from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.utils import timezone
 
 from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import form_of
 from careloop.supervision.models import SampledRecord
 from careloop.supervision.rules.records import Record
 from careloop.tasks import rules as task_rules
-from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, Task
+from careloop.tasks.models import ContactAttempt, Task
 
 REACHED = tuple(code for code, outcome in task_rules.OUTCOMES.items() if outcome.reached)
 CHUNK = 2000
@@ -25,13 +28,29 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One record with the rows it stands on."""
+    """One record with the rows it stands on. `task_id` None: nothing on a list asked for it."""
 
     response: QuestionnaireResponse
-    task_id: UUID
+    task_id: UUID | None
     department_id: UUID
     author_id: UUID
     record: Record
+    origin: str = "no-task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The records of level 1, and of all others that were finished in the same time, how many and why not.
+
+    Found and left out together are every finished record of the period: nothing is dropped without being counted.
+    """
+
+    found: list[Found]
+    left_out: dict[str, int]
+
+    @property
+    def finished(self) -> int:
+        return len(self.found) + sum(self.left_out.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +80,12 @@ def month_of(day: date) -> Period:
     return Period(first=first, last=following - timedelta(days=1))
 
 
-def level_one(
+def level_one(**asked: Any) -> list[Found]:
+    """The records of `gather`, oldest first."""
+    return gather(**asked).found
+
+
+def gather(
     *,
     viewer: Viewer,
     period: Period,
@@ -70,46 +94,69 @@ def level_one(
     url: str = "",
     mode: str = "",
     most: int | None = None,
-) -> list[Found]:
-    """The records of these departments (None: of all) in this period, oldest first. What the viewer may not see is out.
+) -> Gathered:
+    """Every record of these departments (None: of all) that a member of staff finished in this period, oldest first.
 
-    Starts from the finished follow-ups, which are indexed by department and end; their answers come by task.
+    However it came about: asked for by a plan, a topic, a single follow-up, or by nothing on a list at all (a programme's
+    visit, a letter's answer typed in). Left out, and counted: answers that patients gave themselves; second looks; records
+    of nobody's department; patients whom the viewer may not see now. Answers that were replaced or entered in error are no
+    finished records.
     """
-    tasks = _tasks(viewer, period, departments, most)
-    found: list[Found] = []
-    keys = list(tasks)
-    for start in range(0, len(keys), CHUNK):
-        found += _of_tasks({pk: tasks[pk] for pk in keys[start : start + CHUNK]}, author_id, url, mode)
-    return sorted(found, key=lambda one: (one.record.at, one.record.id))
-
-
-def _tasks(
-    viewer: Viewer, period: Period, departments: Iterable[UUID] | None, most: int | None
-) -> dict[UUID, tuple[UUID, UUID]]:
-    done = Task.objects.visible_to(viewer).filter(
-        status=Task.Status.COMPLETED, ended_by__isnull=False, kind__in=QUEUE_KINDS,
-        ended_at__gte=period.begin, ended_at__lt=period.end,
-    )  # fmt: skip
-    if departments is not None:
-        done = done.filter(department_id__in=list(departments))
-    rows = done.order_by("ended_at", "pk").values_list("pk", "department_id", "ended_by_id")
-    return {pk: (department, by) for pk, department, by in (rows[:most] if most else rows)}
-
-
-def _of_tasks(tasks: Mapping[UUID, tuple[UUID, UUID]], author_id: UUID | None, url: str, mode: str) -> list[Found]:
-    answers = (
-        QuestionnaireResponse.objects.unscoped("answers of tasks the viewer may see")
-        .select_related("questionnaire")
-        .filter(task_id__in=list(tasks), status=QuestionnaireResponse.Status.COMPLETED, author__isnull=False)
+    whole = _finished(period, departments, author_id=author_id, url=url, mode=mode)
+    counts = whole.aggregate(
+        by_patient=Count("pk", filter=Q(author=None)),
+        second_look=Count("pk", filter=Q(author__isnull=False, kind=Task.Kind.RE_CHECK)),
     )
+    told = whole.filter(author__isnull=False).exclude(kind=Task.Kind.RE_CHECK)
+    homeless = told.filter(place=None).count()
+    placed = told.filter(place__isnull=False)
+    seen = placed.filter(_may_be_seen(viewer))
+    left_out = {
+        "by-patient": counts["by_patient"], "second-look": counts["second_look"], "no-department": homeless,
+        "not-visible": placed.count() - seen.count(),
+    }  # fmt: skip
+    rows = list(seen.select_related("questionnaire").order_by("authored_at", "pk")[:most])
+    found = [one for start in range(0, len(rows), CHUNK) for one in _found(rows[start : start + CHUNK])]
+    return Gathered(found=found, left_out={why: count for why, count in left_out.items() if count})
+
+
+def _finished(
+    period: Period, departments: Iterable[UUID] | None, *, author_id: UUID | None, url: str, mode: str
+) -> QuerySet[Any]:
+    """All completed answers of the period, each with its task's kind and the department it belongs to (`place`)."""
+    own_task = Task.objects.unscoped("which department and kind, nothing else").filter(pk=OuterRef("task_id"))
+    rows = QuestionnaireResponse.objects.unscoped("counted; what is shown is limited by gather").filter(
+        status=QuestionnaireResponse.Status.COMPLETED, authored_at__gte=period.begin, authored_at__lt=period.end
+    )
+    rows = rows.annotate(
+        kind=Coalesce(Subquery(own_task.values("kind")), Value("")),
+        place=Coalesce(
+            Subquery(own_task.values("department_id")), F("author__organization_id"), output_field=UUIDField()
+        ),
+    )
+    if departments is not None:
+        rows = rows.filter(place__in=list(departments))
     if author_id:
-        answers = answers.filter(author_id=author_id)
+        rows = rows.filter(author_id=author_id)
     if url:
-        answers = answers.filter(questionnaire__url=url)
-    if mode:
-        answers = answers.filter(mode=mode)
-    rows = list(answers.order_by("authored_at", "pk"))
-    calls = _calls([row.task_id for row in rows if row.task_id])
+        rows = rows.filter(questionnaire__url=url)
+    return rows.filter(mode=mode) if mode else rows
+
+
+def _may_be_seen(viewer: Viewer) -> Q:
+    """A record is seen with its task; without one, with its patient by whoever supervises its author's department."""
+    tasks = Task.objects.visible_to(viewer).filter(pk=OuterRef("task_id"))
+    if viewer.everything:
+        return Q()
+    patients = Patient.objects.visible_to(viewer).filter(pk=OuterRef("patient_id"))
+    return Q(Exists(tasks)) | (Q(kind="") & Q(Exists(patients)))
+
+
+def _found(rows: Sequence[QuestionnaireResponse]) -> list[Found]:
+    ids = [row.task_id for row in rows if row.task_id]
+    tasks = Task.objects.unscoped("how records the viewer may see came about").filter(pk__in=ids)
+    origins = {pk: _origin(kind, plan) for pk, kind, plan in tasks.values_list("pk", "kind", "care_plan_id")}
+    calls = _calls(ids)
     earlier = _earlier(rows)
     looks = dict(
         SampledRecord.objects.unscoped("what the second look said, of records the viewer may see")
@@ -118,14 +165,23 @@ def _of_tasks(tasks: Mapping[UUID, tuple[UUID, UUID]], author_id: UUID | None, u
     )
     return [
         Found(
-            response=row, task_id=task_id, department_id=tasks[task_id][0], author_id=row.author_id,
+            response=row, task_id=row.task_id, department_id=row.place, author_id=row.author_id,
+            origin=origins.get(row.task_id, "no-task"),
             record=as_record(
-                row, call_seconds=calls.get(task_id), earlier=earlier.get(row.pk), second_look=looks.get(row.pk, "")
+                row, call_seconds=calls.get(row.task_id), earlier=earlier.get(row.pk),
+                second_look=looks.get(row.pk, ""),
             ),
         )
         for row in rows
-        if (task_id := row.task_id) is not None and row.author_id is not None
+        if row.author_id is not None
     ]  # fmt: skip
+
+
+def _origin(kind: str, care_plan_id: UUID | None) -> str:
+    """What asked for a record: a plan's step, a single follow-up (a topic, one added by hand), another kind of task."""
+    if kind != Task.Kind.FOLLOW_UP:
+        return kind
+    return "plan" if care_plan_id else "single"
 
 
 def as_record(
@@ -141,6 +197,7 @@ def as_record(
     return Record(
         id=str(row.pk), author=str(row.author_id), patient=str(row.patient_id), form=row.questionnaire.url, mode=row.mode,
         at=row.authored_at or row.started_at, values=values, earlier=earlier, call_seconds=call_seconds,
+        is_logged=row.task_id is not None,
         readings={code: number for name, code in codes.items() if (number := _number(values.get(name))) is not None},
         findings=len(row.findings), second_look=second_look,
     )  # fmt: skip
@@ -158,14 +215,14 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _calls(task_ids: Sequence[UUID]) -> dict[UUID, float]:
+def _calls(task_ids: Sequence[UUID]) -> dict[UUID | None, float]:
     """Task → seconds of its longest call in which somebody was reached."""
     tries = (
         ContactAttempt.objects.unscoped("calls of tasks the viewer may see")
         .filter(task_id__in=list(task_ids), undone_at=None, outcome__in=REACHED, by_practitioner__isnull=False)
         .values_list("task_id", "started_at", "ended_at")
     )
-    longest: dict[UUID, float] = {}
+    longest: dict[UUID | None, float] = {}
     for task_id, started, ended in tries:
         seconds = (ended - started).total_seconds() if ended else 0.0
         longest[task_id] = max(longest.get(task_id, 0.0), seconds)

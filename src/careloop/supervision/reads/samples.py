@@ -15,11 +15,11 @@ from careloop.patients.models import Patient
 from careloop.supervision import rules
 from careloop.supervision.models import Sample, SampledRecord
 from careloop.supervision.reads import content
-from careloop.supervision.reads.records import Found, Period, level_one
+from careloop.supervision.reads.records import Found, Period, gather
 from careloop.supervision.rules.weighing import weigh
 from careloop.tasks.models import Task
 
-STRATA = ("department", "author", "form", "mode")
+STRATA = ("department", "author", "form", "mode", "origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,11 @@ class Population:
     left_out: dict[str, int]
 
     @property
+    def finished(self) -> int:
+        """All finished records of the selection: what can be drawn and what is left out."""
+        return len(self.candidates) + sum(self.left_out.values())
+
+    @property
     def strata(self) -> dict[str, int]:
         return dict(sorted(Counter(one.stratum for one in self.candidates).items()))
 
@@ -56,16 +61,18 @@ def departments_below(department_id: UUID | None) -> list[UUID] | None:
 
 
 def population(wanted: Wanted, *, viewer: Viewer, without: Iterable[str] = ()) -> Population:
-    """Every record of level 1 that may be drawn by this viewer.
+    """Every record of level 1 that may be drawn by this viewer. Drawn from and left out are all finished records.
 
-    Left out, and counted: the viewer's own; those in a check already; those drawn before (`without`); patients who died
-    or do not want to be called; patients with an open alert, whom the checker may need to see.
+    Left out, and counted: what `gather` leaves out; the viewer's own; those in a check already; those drawn before
+    (`without`); patients who died or do not want to be called; patients with an open alert, whom the checker may need to
+    see.
     """
-    everything = level_one(
+    gathered = gather(
         viewer=viewer, period=wanted.period, departments=departments_below(wanted.department_id),
         author_id=wanted.author_id, url=wanted.url, mode=wanted.mode,
         most=content.sampling()["largest_population"] + 1,
     )  # fmt: skip
+    everything = gathered.found
     kept, left_out = _sorted_out(everything, viewer, set(without))
     weights = weigh([one.record for one in everything], content.sampling())
     names = _names(kept)
@@ -76,7 +83,9 @@ def population(wanted: Wanted, *, viewer: Viewer, without: Iterable[str] = ()) -
         )
         for one in kept
     )  # fmt: skip
-    return Population(found={one.record.id: one for one in kept}, candidates=candidates, left_out=left_out)
+    return Population(
+        found={one.record.id: one for one in kept}, candidates=candidates, left_out={**gathered.left_out, **left_out}
+    )
 
 
 def _sorted_out(everything: list[Found], viewer: Viewer, without: set[str]) -> tuple[list[Found], dict[str, int]]:
@@ -129,6 +138,7 @@ def _stratum(one: Found, strata: tuple[str, ...], names: dict[UUID, str]) -> str
         "author": names[one.author_id],
         "form": one.response.questionnaire.title,
         "mode": one.response.mode,
+        "origin": one.origin,
     }
     return " / ".join(told[name] for name in strata)[:300]
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from careloop.supervision.rules.records import Record
+from careloop.supervision.rules.shading import Band, Cells, cells_of, shading
+from careloop.supervision.rules.shading import together as add_cells
 from careloop.supervision.rules.weighing import is_copy, too_fast
 
-CODES = ("no-attempt", "tempo", "copied", "just-under", "last-digits", "nothing-found", "contradicted")
+SINGLE = ("no-attempt", "tempo", "copied", "just-under", "written-down", "last-digits", "nothing-found", "contradicted")
+CODES = (*SINGLE, "together")
 MOST_EVIDENCE = 50
 
 
@@ -33,33 +36,63 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peers:
-    """What the other people of the department found in the same month: the yardstick for two of the indicators."""
+    """What the other people of the department found in the same time: the yardstick for three of the indicators."""
 
     under: int = 0
     in_band: int = 0
     with_findings: int = 0
     records: int = 0
+    cells: Mapping[str, Cells] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Sequence[Record], limits: Mapping[str, Any]) -> Peers:
-        under, over = band_counts(records, limits["just-under"]["bands"])
+        under, over = band_counts(records, limits["bands"])
         return cls(
             under=len(under), in_band=len(under) + len(over),
             with_findings=sum(record.findings > 0 for record in records), records=len(records),
+            cells=cells_by_code(records, limits["bands"]),
+        )  # fmt: skip
+
+    @classmethod
+    def sum(cls, months: Sequence[Peers]) -> Peers:
+        """The figures of several months together."""
+        codes = {code for month in months for code in month.cells}
+        return cls(
+            under=sum(month.under for month in months), in_band=sum(month.in_band for month in months),
+            with_findings=sum(month.with_findings for month in months), records=sum(month.records for month in months),
+            cells={code: add_cells(month.cells[code] for month in months if code in month.cells) for code in codes},
         )  # fmt: skip
 
 
-def indicators(records: Sequence[Record], peers: Peers, limits: Mapping[str, Any]) -> tuple[Indicator, ...]:
-    """Every indicator of one person's month, in the order of CODES."""
-    return (
+def cells_by_code(records: Sequence[Record], bands: Mapping[str, Mapping[str, Any]]) -> dict[str, Cells]:
+    """For each kind of reading, how many lie in which zone around its limit."""
+    return {
+        code: cells_of((one.readings[code] for one in records if code in one.readings), Band.from_data(band))
+        for code, band in bands.items()
+    }
+
+
+def indicators(
+    records: Sequence[Record], peers: Peers, limits: Mapping[str, Any], *, months: int = 1
+) -> tuple[Indicator, ...]:
+    """Every indicator of one person's records, in the order of CODES.
+
+    Over several months the same counts are judged by their own, stricter limits (`over_months`): a small share of invention
+    shows there that a month cannot show, and the false alarms of both together are what the study measures.
+    """
+    if months > 1:
+        limits = {**limits, **{code: {**limits[code], **told} for code, told in limits["over_months"].items()}}
+    single = (
         no_attempt(records, limits["no-attempt"]),
         tempo(records, limits["tempo"]),
         copied(records, limits["copied"]),
-        just_under(records, peers, limits["just-under"]),
+        just_under(records, peers, limits["just-under"], limits["bands"]),
+        written_down(records, peers, limits["written-down"], limits["bands"]),
         last_digits(records, limits["last-digits"]),
         nothing_found(records, peers, limits["nothing-found"]),
         contradicted(records, limits["contradicted"]),
     )
+    return (*single, together(single, limits["together"]))
 
 
 def no_attempt(records: Sequence[Record], limit: Mapping[str, Any]) -> Indicator:
@@ -82,7 +115,7 @@ def copied(records: Sequence[Record], limit: Mapping[str, Any]) -> Indicator:
     return _upper("copied", [record.id for record in comparable if is_copy(record)], len(comparable), limit)
 
 
-def band_counts(records: Sequence[Record], bands: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str]]:
+def band_counts(records: Sequence[Record], bands: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """Records with a reading just under, and just at or above, a limit that has consequences."""
     under, over = [], []
     for record in records:
@@ -97,18 +130,64 @@ def band_counts(records: Sequence[Record], bands: Mapping[str, Mapping[str, floa
     return under, over
 
 
-def just_under(records: Sequence[Record], peers: Peers, limit: Mapping[str, Any]) -> Indicator:
+def just_under(
+    records: Sequence[Record], peers: Peers, limit: Mapping[str, Any], bands: Mapping[str, Mapping[str, Any]]
+) -> Indicator:
     """Readings that gather just under a limit: among those near it, more lie under it than among the colleagues'.
 
     The comparison is the department in the same month, so that well-treated patients are no suspicion; never below the
     share that is `honest_share` by itself, never above `most_share`, so that a whole department cannot hide in itself.
     """
-    under, over = band_counts(records, limit["bands"])
+    under, over = band_counts(records, bands)
     share = limit["honest_share"]
     if peers.in_band >= limit["peers_least"]:
         share = min(limit["most_share"], max(share, peers.under / peers.in_band + limit["margin"]))
-    found = _upper("just-under", under, len(under) + len(over), {**limit, "honest_share": share})
-    return found
+    return _upper("just-under", under, len(under) + len(over), {**limit, "honest_share": share})
+
+
+def written_down(
+    records: Sequence[Record], peers: Peers, limit: Mapping[str, Any], bands: Mapping[str, Mapping[str, Any]]
+) -> Indicator:
+    """Readings over a limit that seem to have been written as just under it: a gap and a heap that the person's own level,
+    spread and rounding do not explain, beyond what the colleagues' readings show (rules/shading.py)."""
+    under, over = band_counts(records, bands)
+    near = len(under) + len(over)
+    found = shading(
+        cells_by_code(records, bands), peers.cells, {code: Band.from_data(band) for code, band in bands.items()}, limit
+    )
+    if found is None:
+        return Indicator(code="written-down", cases=len(under), out_of=near)
+    return Indicator(
+        code="written-down", cases=len(under), out_of=near, chance=found.chance, fires=found.chance <= limit["chance"],
+        facts={"shaded": round(max(0.0, found.share), 3), "honest_share": round(max(0.0, found.honest_share), 3)},
+        evidence=_some(under),
+    )  # fmt: skip
+
+
+def together(single: Sequence[Indicator], limit: Mapping[str, Any]) -> Indicator:
+    """Several indicators that are each a little high: their chances as one (Fisher RA. Statistical Methods for Research
+    Workers, 4th ed. 1932, § 21.1). Those not judged say nothing, and none counts as less likely than `floor`: one that
+    fires by itself is said by itself."""
+    told = [one for one in single if one.chance is not None]
+    if len(told) < limit["least"]:
+        return Indicator(code="together", out_of=len(told))
+    chance = fisher([max(one.chance or 0.0, limit["floor"]) for one in told])
+    raised = [one for one in told if (one.chance or 0.0) <= limit["raised"]]
+    return Indicator(
+        code="together", cases=len(raised), out_of=len(told), chance=chance, fires=chance <= limit["chance"],
+        facts={"raised": [one.code for one in raised]},
+        evidence=_some([id_ for one in raised for id_ in one.evidence]),
+    )  # fmt: skip
+
+
+def fisher(chances: Sequence[float]) -> float:
+    """How likely independent chances are that small together: the tail of χ² with twice as many degrees of freedom."""
+    half = -sum(math.log(max(chance, 1e-300)) for chance in chances)
+    term = total = math.exp(-half)
+    for k in range(1, len(chances)):
+        term *= half / k
+        total += term
+    return min(1.0, total)
 
 
 def last_digits(records: Sequence[Record], limit: Mapping[str, Any]) -> Indicator:

@@ -14,6 +14,7 @@ class Record:
 
     `readings`: what was measured, by LOINC code. `earlier`: the answers of the same patient to the same form before, if
     there are any. `call_seconds`: the longest call in which somebody was reached; None when no such call is recorded.
+    `is_logged`: whether there was a task to record a call with; without one nothing can be said about calls.
     `second_look`: what a later check by another person said (agrees, differs, serious), if there was one.
     """
 
@@ -29,7 +30,8 @@ class Record:
     call_seconds: float | None = None
     findings: int = 0
     second_look: str = ""
+    is_logged: bool = True
 
     @property
     def is_call(self) -> bool:
-        return self.mode == "phone"
+        return self.mode == "phone" and self.is_logged

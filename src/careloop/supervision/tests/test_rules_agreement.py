@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careloop.supervision import rules
-from careloop.supervision.rules import AcceptancePlan, Pair, Question
+from careloop.supervision.rules import Pair, Question
 from careloop.supervision.rules.agreement import pooled
 
 CONTENT = Path(__file__).resolve().parents[1] / "content"
 VECTORS = json.loads((CONTENT / "vectors" / "kappa.json").read_text())["vectors"]
-PLAN = AcceptancePlan.from_data(json.loads((CONTENT / "sampling.json").read_text()))
 
 tables = st.integers(2, 5).flatmap(
     lambda size: st.lists(st.lists(st.integers(0, 30), min_size=size, max_size=size), min_size=size, max_size=size)
@@ -223,59 +222,3 @@ def test_two_answers(question, first, second, agrees, counts):
 
 def test_what_nobody_answered_is_left_out():
     assert rules.compare([PAIN, SBP], {}, {"sbp": []}) == ()
-
-
-# ---- acceptance -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("size", "accept"), [(0, 0), (1, 0), (12, 0), (13, 1), (20, 2), (31, 2), (32, 3), (50, 5), (125, 10), (400, 21)])  # fmt: skip
-def test_acceptance_numbers_of_the_standard(size, accept):
-    assert PLAN.accepts(size) == accept
-
-
-def judged(*outcomes: str, kappa_high: float | None = None, blind: int = 0, left: int = 1000) -> rules.Decision:
-    return rules.decide(
-        plan=PLAN, drawn=len(outcomes), outcomes=outcomes, kappa_high=kappa_high, blind_records=blind,
-        left_in_population=left,
-    )  # fmt: skip
-
-
-def test_one_serious_record_of_ten_widens_but_one_of_thirteen_does_not():
-    assert judged(*["agrees"] * 9, "serious").reasons == ("too-many-serious",)
-    assert judged(*["agrees"] * 12, "serious").accepted
-
-
-def test_a_small_difference_is_no_reason():
-    assert judged(*["differs"] * 10).accepted
-
-
-def test_a_widened_sample_is_twice_as_large_but_not_larger_than_what_is_left():
-    assert judged("serious", "agrees").next_size == 4
-    assert judged("serious", "agrees", left=3).next_size == 3
-    assert judged("serious", "agrees", left=0).next_size == 0
-
-
-def test_kappa_speaks_when_enough_were_asked_and_even_its_upper_end_is_low():
-    low = {"kappa_high": 0.39}
-    assert judged(*["agrees"] * 10, **low, blind=10).reasons == ("low-kappa",)
-    assert judged(*["agrees"] * 10, **low, blind=9).accepted
-    assert judged(*["agrees"] * 10, kappa_high=0.41, blind=10).accepted
-    assert judged(*["agrees"] * 10, kappa_high=None, blind=10).accepted
-
-
-def test_patients_who_were_not_reached_prove_nothing():
-    assert judged("agrees", "not-reached", "not-reached").reasons == ("too-few-reached",)
-    assert judged("agrees", "agrees", "not-reached").accepted
-
-
-def test_an_unfinished_sample_cannot_be_judged():
-    with pytest.raises(ValueError, match="open"):
-        rules.decide(plan=PLAN, drawn=3, outcomes=["agrees"], kappa_high=None, blind_records=0, left_in_population=0)
-
-
-@given(st.lists(st.sampled_from(["agrees", "differs", "serious", "not-reached"]), min_size=1, max_size=60))
-def test_one_more_serious_record_never_helps(outcomes):
-    if "agrees" in outcomes and judged(*outcomes).accepted is False:
-        worse = [*outcomes]
-        worse[worse.index("agrees")] = "serious"
-        assert not judged(*worse).accepted

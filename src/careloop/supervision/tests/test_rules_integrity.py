@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from careloop.supervision.reads.content import CONTENT, measured, sampling
 from careloop.supervision.reads.content import integrity as limits_of
-from careloop.supervision.reads.content import measured, sampling
 from careloop.supervision.rules import integrity
 from careloop.supervision.rules.integrity import Peers
 from careloop.supervision.rules.records import Record
@@ -119,7 +121,7 @@ def test_a_whole_department_cannot_hide_in_itself():
 
 
 def test_the_bands_end_where_they_end():
-    under, over = integrity.band_counts(pressures(129.9, 130, 139.9, 140, 149.9, 150), LIMITS["just-under"]["bands"])
+    under, over = integrity.band_counts(pressures(129.9, 130, 139.9, 140, 149.9, 150), LIMITS["bands"])
     assert (under, over) == (["r1", "r2"], ["r3", "r4"])
 
 
@@ -220,5 +222,136 @@ def test_the_measured_figures_belong_to_the_limits_in_force_and_meet_the_targets
     assert told["version"] == LIMITS["version"]
     assert told["any_false_alarm"] <= 0.02
     assert told["catch_rate"] >= 0.90
-    assert set(told["false_alarms"]) == set(integrity.CODES)
+    assert set(told["false_alarms"]) == set(told["false_alarms_over_months"]) == set(integrity.CODES)
     assert told["honest_months"] >= 1000
+
+
+def test_the_measured_power_grows_with_the_months_and_is_told_for_each_kind():
+    told = measured()
+    assert told["catch_rate_by_month"] == sorted(told["catch_rate_by_month"])
+    assert len(told["caught"]) == 15
+    for name, by_month in told["caught"].items():
+        assert by_month == sorted(by_month), name
+        assert by_month[-1] >= 0.88, name  # the weakest kind, by the third month
+    assert told["caught"]["shader-50%"][0] >= 0.7
+
+
+def test_the_version_before_is_kept():
+    old = json.loads((CONTENT / "superseded" / "integrity-2026-11-22.json").read_text(encoding="utf-8"))
+    study = json.loads((CONTENT / "superseded" / "integrity-study-2026-11-22.json").read_text(encoding="utf-8"))
+    assert old["version"] == study["version"] == "2026-11-22" != LIMITS["version"]
+
+
+# ---- written down, over months, together -------------------------------------------------------------------------------------
+
+
+def shaded(count: int, share: float, luck: random.Random) -> list[Record]:
+    """Calls with pressures read by hand, of which this share of the high ones is written down."""
+    found = []
+    for n in range(count):
+        value = float(round(luck.gauss(133, 15)))
+        if luck.random() < 0.4:
+            value = float(round(value / 10) * 10)
+        if 140 <= value < 155 and luck.random() < share:
+            value = 138.0 - luck.choice([0, 2, 4])
+        found.append(record(n, readings={"8480-6": value}))
+    return found
+
+
+def test_shading_says_its_share_and_shows_the_records_under_the_limit():
+    told = shaded(260, 0.9, random.Random(4))
+    one = found(told, "written-down", Peers())
+    under, over = integrity.band_counts(told, LIMITS["bands"])
+    assert one.fires
+    assert one.facts["shaded"] > 0.6 > one.facts["honest_share"]
+    assert (one.cases, one.out_of) == (len(under), len(under) + len(over))
+    assert set(one.evidence) <= set(under)
+
+
+def test_honest_readings_are_not_shading():
+    assert not found(shaded(260, 0.0, random.Random(4)), "written-down", Peers()).fires
+
+
+def test_nobody_is_judged_by_ten_readings():
+    assert found(pressures(*([138.0] * 9)), "written-down").chance is None
+
+
+def test_over_months_the_stricter_limits_count():
+    told = [record(n, call_seconds=None if n < 40 else 120.0) for n in range(60)]
+    one = found(told, "no-attempt")
+    limits = {**LIMITS, "over_months": {"no-attempt": {"chance": (one.chance or 0) / 2}}}
+    many = integrity.indicators(told, PEERS, limits, months=3)
+    assert one.fires
+    assert next(each for each in many if each.code == "no-attempt").fires is False
+    assert next(each for each in many if each.code == "no-attempt").chance == one.chance
+
+
+def test_every_indicator_has_its_limit_for_a_month_and_for_several():
+    for code in integrity.CODES:
+        assert 0 < LIMITS[code]["chance"] < 0.05
+        assert 0 < LIMITS["over_months"][code]["chance"] <= LIMITS[code]["chance"]
+    assert LIMITS["window_months"] == 3
+
+
+@pytest.mark.parametrize(
+    ("chances", "expected"),
+    [([0.05], 0.05), ([1.0, 1.0], 1.0), ([0.05, 0.05], 0.0174786), ([0.01, 0.2, 0.3], 0.021562), ([0.0], 0.0)],
+)
+def test_fishers_sum_against_worked_figures(chances: list[float], expected: float):
+    """For two chances the tail is p(1 - ln p) of their product p: 0.0025 (1 - ln 0.0025) = 0.0174786."""
+    assert integrity.fisher(chances) == pytest.approx(expected, abs=2e-4)
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=8))
+def test_fishers_sum_is_the_tail_of_chi_squared(chances: list[float]):
+    """Against numerical integration of the density of χ² with 2k degrees of freedom."""
+    k, x = len(chances), -2 * sum(math.log(chance) for chance in chances)
+    steps, end = 4000, x + 80 + 12 * k
+    width = (end - x) / steps
+    density = [math.exp((k - 1) * math.log(t) - t / 2 - k * math.log(2) - math.lgamma(k)) if t > 0 else (0.5 if k == 1 else 0.0) for t in (x + width * n for n in range(steps + 1))]  # fmt: skip
+    tail = width / 3 * (density[0] + density[-1] + 4 * sum(density[1:-1:2]) + 2 * sum(density[2:-1:2]))
+    assert integrity.fisher(chances) == pytest.approx(tail, abs=2e-4)
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8), st.integers(0, 7), st.floats(0.0, 1.0))
+def test_a_smaller_chance_never_makes_them_likelier_together(chances: list[float], which: int, factor: float):
+    which %= len(chances)
+    smaller = [*chances[:which], chances[which] * factor, *chances[which + 1 :]]
+    assert integrity.fisher(smaller) <= integrity.fisher(chances) + 1e-9
+
+
+def single(**chances: float | None) -> list[integrity.Indicator]:
+    return [integrity.Indicator(code=code, chance=chance, evidence=(f"e-{code}",)) for code, chance in chances.items()]
+
+
+def test_several_a_little_high_fire_together():
+    one = integrity.together(single(a=0.02, b=0.03, c=0.04), LIMITS["together"])
+    assert one.fires
+    assert one.facts["raised"] == ["a", "b", "c"]
+    assert one.evidence == ("e-a", "e-b", "e-c")
+
+
+def test_one_very_unlikely_indicator_does_not_fire_as_several():
+    """It is said by itself; here it counts as no less likely than the floor."""
+    one = integrity.together(single(a=1e-12, b=0.6, c=0.9, d=1.0), LIMITS["together"])
+    assert not one.fires
+    assert one.cases == 1
+
+
+def test_too_few_that_could_be_judged_are_not_taken_together():
+    assert integrity.together(single(a=0.001, b=0.001, c=None), LIMITS["together"]).chance is None
+
+
+def test_the_peers_of_several_months_are_all_of_them():
+    months = [Peers.of(shaded(40, 0.2, random.Random(n)), LIMITS) for n in range(3)]
+    whole = Peers.of([one for n in range(3) for one in shaded(40, 0.2, random.Random(n))], LIMITS)
+    assert Peers.sum(months) == whole
+    assert Peers.sum([]) == Peers()
+
+
+def test_a_record_that_no_task_had_asked_for_is_not_asked_for_its_call():
+    """Nothing could have logged a call: that is no trace of anything."""
+    told = [record(n, call_seconds=None, is_logged=False, at=START + timedelta(seconds=n)) for n in range(60)]
+    assert found(told, "no-attempt").out_of == 0
+    assert found(told, "tempo").out_of == 0
+    assert weigh(told[:3], sampling())["r0"] == (1.0, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -112,9 +113,7 @@ def _colleagues(request: PageRequest, row: SampledRecord) -> list[Practitioner]:
 @page(access.CHECK, methods=("POST",))
 def begin(request: PageRequest, record_id: UUID) -> HttpResponse:
     """Take the call in hand."""
-    row = record_of(request, record_id)
-    actions.begin_re_check(row=row, at=timezone.now(), by=request.viewer)
-    return _back(row)
+    return _done(request, record_id, actions.begin_re_check)
 
 
 @page(access.CHECK, methods=("POST",))
@@ -216,50 +215,43 @@ def _began(row: SampledRecord) -> Any:
 @page(access.CHECK, methods=("POST",))
 def not_reached(request: PageRequest, record_id: UUID) -> HttpResponse:
     """A try without answers."""
-    row, at = record_of(request, record_id), timezone.now()
-    actions.record_not_reached(
-        row=row, outcome=request.POST.get("outcome", ""), contact_point_id=_contact(request), started_at=at, at=at,
-        by=request.viewer,
+    outcome, contact = request.POST.get("outcome", ""), _contact(request)
+    return _done(
+        request, record_id, actions.record_not_reached, outcome=outcome, contact_point_id=contact,
+        started_at=timezone.now(),
     )  # fmt: skip
-    return _back(row)
 
 
 @page(access.CHECK, methods=("POST",))
 def stop(request: PageRequest, record_id: UUID) -> HttpResponse:
     """Tried often enough."""
-    row = record_of(request, record_id)
-    actions.stop_trying(row=row, at=timezone.now(), by=request.viewer)
-    return _back(row)
+    return _done(request, record_id, actions.stop_trying)
 
 
 @page(access.CHECK, methods=("POST",))
 def differences(request: PageRequest, record_id: UUID) -> HttpResponse:
     """Where each difference comes from."""
-    row = record_of(request, record_id)
-    reasons = {key[4:]: value for key, value in request.POST.items() if key.startswith("why-")}
-    actions.explain_differences(
-        row=row, reasons={name: str(value) for name, value in reasons.items()}, note=request.POST.get("note", ""),
-        at=timezone.now(), by=request.viewer,
-    )  # fmt: skip
-    return _back(row)
+    reasons = {key[4:]: str(value) for key, value in request.POST.items() if key.startswith("why-")}
+    return _done(request, record_id, actions.explain_differences, reasons=reasons, note=request.POST.get("note", ""))
 
 
 @page(access.CHECK, methods=("POST",))
 def verdict(request: PageRequest, record_id: UUID) -> HttpResponse:
     """What was found in a record that was read."""
-    row = record_of(request, record_id)
-    actions.settle_read_record(
-        row=row, verdict=request.POST.get("verdict", ""), note=request.POST.get("note", ""), at=timezone.now(),
-        by=request.viewer,
-    )  # fmt: skip
-    return _back(row)
+    told = {name: request.POST.get(name, "") for name in ("verdict", "note")}
+    return _done(request, record_id, actions.settle_read_record, **told)
 
 
 @page(access.CHECK, methods=("POST",))
 def unblind(request: PageRequest, record_id: UUID) -> HttpResponse:
     """The record must be seen now; the check is no longer blind."""
+    return _done(request, record_id, actions.give_up_blindness, reason=request.POST.get("reason", ""))
+
+
+def _done(request: PageRequest, record_id: UUID, step: Callable[..., SampledRecord], **told: Any) -> HttpResponse:
+    """One step of the check, and its page again."""
     row = record_of(request, record_id)
-    actions.give_up_blindness(row=row, reason=request.POST.get("reason", ""), at=timezone.now(), by=request.viewer)
+    step(row=row, at=timezone.now(), by=request.viewer, **told)
     return _back(row)
 
 

@@ -57,6 +57,7 @@ def integrity(request: PageRequest) -> HttpResponse:
         "departments": list(departments),
         "department": department,
         "measured": content.measured(),
+        "caught": figures.caught(),
         "tabs": tabs(request, "integrity"),
         **_months(month),
     }
@@ -101,6 +102,7 @@ def _person(
         "evidence": evidence,
         "address": address,
         "measured": content.measured(),
+        "caught": figures.caught(),
         "tabs": tabs(request, tab),
         **_months(month),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -65,26 +67,25 @@ def _of(request: PageRequest, finding_id: UUID) -> Finding:
 @page(access.OWN, methods=("POST",))
 def answer(request: PageRequest, finding_id: UUID) -> HttpResponse:
     """What was done, with evidence."""
-    row = _of(request, finding_id)
-    actions.answer_finding(finding=row, evidence=request.POST.get("text", ""), at=timezone.now(), by=request.viewer)
-    return _back(row)
+    return _said(
+        request, finding_id, lambda row, text, told: actions.answer_finding(finding=row, evidence=text, **told)
+    )
 
 
 @page(access.OWN, methods=("POST",))
 def send_back(request: PageRequest, finding_id: UUID) -> HttpResponse:
     """Not convincing yet."""
-    row = _of(request, finding_id)
-    actions.return_finding(finding=row, why=request.POST.get("text", ""), at=timezone.now(), by=request.viewer)
-    return _back(row)
+    return _said(request, finding_id, lambda row, text, told: actions.return_finding(finding=row, why=text, **told))
 
 
 @page(access.OWN, methods=("POST",))
 def close(request: PageRequest, finding_id: UUID) -> HttpResponse:
     """Looked at again and right."""
+    return _said(request, finding_id, lambda row, text, told: actions.close_finding(finding=row, seen=text, **told))
+
+
+def _said(request: PageRequest, finding_id: UUID, step: Callable[[Finding, str, Any], Finding]) -> HttpResponse:
+    """One step with its words, and the page again."""
     row = _of(request, finding_id)
-    actions.close_finding(finding=row, seen=request.POST.get("text", ""), at=timezone.now(), by=request.viewer)
-    return _back(row)
-
-
-def _back(row: Finding) -> HttpResponse:
+    step(row, request.POST.get("text", ""), {"at": timezone.now(), "by": request.viewer})
     return HttpResponseRedirect(reverse("supervision:finding", args=[row.pk]))

@@ -124,6 +124,7 @@ def sample(request: PageRequest, sample_id: UUID) -> HttpResponse:
         "redrawn": reads.draw_again(found, rows) if len(rows) == found.size else None,
         "agreement": figures.line_of("", pairs),
         "why": figures.decision_words(found.decision) if found.decision else [],
+        "plan": figures.plan_of(found),
         "wider": Sample.objects.visible_to(request.viewer).filter(widens=found).only("pk").first(),
         "tabs": tabs(request, "home"),
         "may_sample": request.viewer.can(access.SAMPLE),
