@@ -80,9 +80,11 @@ def month_of(day: date) -> Period:
     return Period(first=first, last=following - timedelta(days=1))
 
 
-def level_one(**asked: Any) -> list[Found]:
-    """The records of `gather`, oldest first."""
-    return gather(**asked).found
+def level_one(
+    *, viewer: Viewer, period: Period, departments: Iterable[UUID] | None, most: int | None = None
+) -> list[Found]:
+    """The records of `gather`, oldest first, without counting what is left out."""
+    return _read(_told(_finished(period, departments)).filter(place__isnull=False), viewer, most)
 
 
 def gather(
@@ -103,25 +105,41 @@ def gather(
     finished records.
     """
     whole = _finished(period, departments, author_id=author_id, url=url, mode=mode)
+    told = Q(author__isnull=False) & ~Q(kind=Task.Kind.RE_CHECK)
     counts = whole.aggregate(
         by_patient=Count("pk", filter=Q(author=None)),
         second_look=Count("pk", filter=Q(author__isnull=False, kind=Task.Kind.RE_CHECK)),
+        homeless=Count("pk", filter=told & Q(place=None)),
+        placed=Count("pk", filter=told & Q(place__isnull=False)),
     )
-    told = whole.filter(author__isnull=False).exclude(kind=Task.Kind.RE_CHECK)
-    homeless = told.filter(place=None).count()
-    placed = told.filter(place__isnull=False)
-    seen = placed.filter(_may_be_seen(viewer))
+    placed = _told(whole).filter(place__isnull=False)
+    found = _read(placed, viewer, most)
+    seen = placed.filter(_may_be_seen(viewer)).count() if most is not None and len(found) >= most else len(found)
     left_out = {
-        "by-patient": counts["by_patient"], "second-look": counts["second_look"], "no-department": homeless,
-        "not-visible": placed.count() - seen.count(),
+        "by-patient": counts["by_patient"], "second-look": counts["second_look"], "no-department": counts["homeless"],
+        "not-visible": counts["placed"] - seen,
     }  # fmt: skip
-    rows = list(seen.select_related("questionnaire").order_by("authored_at", "pk")[:most])
-    found = [one for start in range(0, len(rows), CHUNK) for one in _found(rows[start : start + CHUNK])]
     return Gathered(found=found, left_out={why: count for why, count in left_out.items() if count})
 
 
+def _told(whole: QuerySet[Any]) -> QuerySet[Any]:
+    """What members of staff recorded, second looks left aside."""
+    return whole.filter(author__isnull=False).exclude(kind=Task.Kind.RE_CHECK)
+
+
+def _read(placed: QuerySet[Any], viewer: Viewer, most: int | None) -> list[Found]:
+    seen = placed.filter(_may_be_seen(viewer)).select_related("questionnaire")
+    rows = list(seen.order_by("authored_at", "pk")[:most])
+    return [one for start in range(0, len(rows), CHUNK) for one in _found(rows[start : start + CHUNK])]
+
+
 def _finished(
-    period: Period, departments: Iterable[UUID] | None, *, author_id: UUID | None, url: str, mode: str
+    period: Period,
+    departments: Iterable[UUID] | None,
+    *,
+    author_id: UUID | None = None,
+    url: str = "",
+    mode: str = "",
 ) -> QuerySet[Any]:
     """All completed answers of the period, each with its task's kind and the department it belongs to (`place`)."""
     own_task = Task.objects.unscoped("which department and kind, nothing else").filter(pk=OuterRef("task_id"))

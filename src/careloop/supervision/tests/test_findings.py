@@ -225,14 +225,14 @@ def test_the_pages_say_reason_to_look_with_evidence_and_false_alarm_rate(cast: C
     actions.roll_up_integrity(month=MONTH, at=NOW, by=SYSTEM)
     supervisor, nurse = cast.client(cast.qian), cast.client(cast.wang)
     page = supervisor.get(reverse("supervision:integrity") + "?month=2026-11").content.decode()
-    assert 'data-firing="3"' in page  # no calls, always 128/76, and every answer the same as the last time
+    assert 'data-firing="4"' in page  # no calls, always 128/76, every answer as the last time, and these together
     assert 'data-code="reason-to-look"' in page
     person = reverse("supervision:person", args=[cast.wang.pk]) + "?month=2026-11"
     theirs = supervisor.get(person).content.decode()
     own = nurse.get(reverse("supervision:mine") + "?month=2026-11").content.decode()
     for told in (theirs, own):
         assert 'data-indicator="no-attempt" data-fires="yes"' in told
-        assert told.count("/questionnaires/responses/") == 22 + 18 + 22
+        assert told.count("/questionnaires/responses/") == 22 + 18 + 22 + 22  # the last: together
     assert nurse.get(person).status_code == 403
     assert cast.client(cast.qian).get(reverse("supervision:person", args=[cast.li.pk])).status_code == 404
     assert "data-person-month" not in nurse.get(reverse("supervision:mine") + "?month=2020-01").content.decode()
