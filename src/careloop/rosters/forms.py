@@ -80,7 +80,12 @@ class PeriodForm(forms.Form):
     def period(self, *, today: date) -> tuple[date, date]:
         """In order, not longer than a quarter."""
         self.is_valid()
-        last = self.cleaned_data.get("last") or today
-        first = self.cleaned_data.get("first") or last - timedelta(days=6)
+        last = _of_our_time(self.cleaned_data.get("last") or today)
+        first = _of_our_time(self.cleaned_data.get("first") or last - timedelta(days=6))
         first, last = min(first, last), max(first, last)
         return max(first, last - LONGEST), last
+
+
+def _of_our_time(day: date) -> date:
+    """The calendar of the computer ends in the years 1 and 9999, where nothing can be added or taken away any more."""
+    return min(max(day, date(1900, 1, 1)), date(2999, 12, 31))

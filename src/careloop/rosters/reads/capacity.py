@@ -41,7 +41,7 @@ def capacity_between(*, first: date, last: date) -> dict[date, dict[UUID, int]]:
                 day, daily=daily, shifts=[s for s in shifts[person] if s.first_day <= day], away=leaves[person]
             )
             for person in sorted(people)
-            if (daily := _on(members.get(person, ()), day) or _on(nurses.get(person, ()), day))
+            if (daily := _on(members.get(person, []), day) or _on(nurses.get(person, []), day))
         }
     return found
 
