@@ -23,6 +23,8 @@ MAY_WALK: dict[str, tuple[str, str]] = {
     "plans/versions/": ("plans_careplan", "counts the running and ended plans of each version"),
     "plans/decisions/": ("patients_patient", "sorts all decisions of the departments when no outcome is chosen"),
     "patients/duplicates/": ("patients_patient", "few pairs; the planner is told there are many"),
+    "integration/": ("integration_inboxmessage", "the last message of each channel, asked of the whole inbox"),
+    "integration/health/": ("integration_inboxmessage", "the last message of each channel, asked of the whole inbox"),
     "public-health/": ("publichealth_episodeofcare", "counts the episodes of each programme"),
     "reports/lists/follow-up-rate/denominator/": ("tasks_task", "the rows behind one month's figure, opened by hand"),
 }
