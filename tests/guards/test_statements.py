@@ -72,14 +72,14 @@ LIMITS: dict[str, int] = {
     "call/<uuid:task_id>/plan/": 2,
     "discharges/": 10,
     "discharges/rows/": 10,
-    "discharges/<uuid:encounter_id>/": 19,
-    "discharges/<uuid:encounter_id>/print/": 20,
+    "discharges/<uuid:encounter_id>/": 20,
+    "discharges/<uuid:encounter_id>/print/": 21,
     "discharges/<uuid:encounter_id>/numbers/": 4,
     "search/": 1,
     "patients/": 4,
     "patients/access-reviews/": 2,
     "patients/duplicates/": 3,
-    "patients/<uuid:patient_id>/": 32,  # with alerts and plan in the same request; apart they were three requests and 38
+    "patients/<uuid:patient_id>/": 35,  # with the plan card  # with alerts and plan in the same request; apart they were three requests and 38
     "patients/<uuid:patient_id>/trend/": 10,
     "patients/<uuid:patient_id>/timeline/": 10,
     "patients/<uuid:patient_id>/documents/<uuid:document_id>/": 9,
@@ -104,7 +104,7 @@ LIMITS: dict[str, int] = {
     "plans/versions/": 4,
     "plans/decisions/": 5,
     "plans/drafts/new/": 1,
-    "plans/patients/<uuid:patient_id>/": 9,
+    "plans/patients/<uuid:patient_id>/": 12,  # three only within a day of an adoption: may it be undone?
     "plans/running/<uuid:care_plan_id>/versions/<uuid:definition_id>/": 4,
     "reports/": 7,
     "reports/department/": 9,
