@@ -1,6 +1,6 @@
 """How fast is the patient search at a million patients?
 
-    python bench/patient_search.py [PATIENTS] [DEPARTMENTS]
+    python -m bench.patient_search [PATIENTS] [DEPARTMENTS] [--keep]
 
 Fills a database of its own (`careloop_bench_search`, dropped at the end) by COPY with invented patients, each with a
 record number, an identity number, two phones, one stay, one diagnosis and one department, then times every kind of
@@ -10,21 +10,16 @@ query as the top bar sends it, for somebody who sees the whole hospital and for 
 # ruff: noqa: PLC0415  (Django may be imported only after the environment of the measurement stands)
 from __future__ import annotations
 
-import os
+import argparse
 import random
 import statistics
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
-os.environ.setdefault("CARELOOP_MODE", "dev")
-os.environ.setdefault("CARELOOP_DATA_DIR", str(ROOT / ".data" / "bench"))
-os.environ.setdefault("CARELOOP_SECRET_KEY", "only-for-measuring-only-for-measuring-only-for-measuring")
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
+from bench.place import Place, place, tables
+
 DATABASE = "careloop_bench_search"
 
 SURNAMES = "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑罗宋谢唐韩曹许邓萧冯曾程蔡彭潘袁于董余苏叶吕魏蒋田杜丁沈姜范江傅钟卢汪戴崔任陆廖姚方金邱夏谭韦贾邹石熊孟秦阎薛侯雷白龙段郝孔邵史毛常万顾赖武康贺严尹钱施牛洪龚"
@@ -32,51 +27,36 @@ GIVEN = "伟芳娜敏静秀英丽强磊军洋勇艳杰娟涛明超兰霞平刚�
 
 
 def main() -> int:
-    patients = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    departments = int(sys.argv[2]) if len(sys.argv) > 2 else 40
-    from careloop.config import env
-    from careloop.kernel import postgres
+    options = argparse.ArgumentParser(description="Times the patient search among a million patients.")
+    options.add_argument("patients", type=float, nargs="?", default=1e6)
+    options.add_argument("departments", type=int, nargs="?", default=40)
+    options.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
+    chosen = options.parse_args()
+    with place(DATABASE, keep=chosen.keep, durable=False) as here:
+        tables()
+        import django
 
-    cluster = postgres.cluster(env.load().data_dir, fsync=False)
-    postgres.start(cluster)
-    postgres.ensure_database(cluster)
-    try:
-        _with_own_database(cluster.url(postgres.OWNER), patients, departments)
-    finally:
-        postgres.stop(cluster)
+        django.setup()
+        from django.db import connections
+
+        _ask(_filled(here, int(chosen.patients), chosen.departments), int(chosen.patients))
+        connections.close_all()
     return 0
 
 
-def _with_own_database(url: str, patients: int, departments: int) -> None:
-    import psycopg
+def _filled(here: Place, patients: int, departments: int) -> list[UUID]:
+    """The departments of a kept database, or of one filled now."""
+    from careloop.accounts.models import Organization
 
-    base, __, query = url.partition("?")
-    own = f"{base.rpartition('/')[0]}/{DATABASE}" + (f"?{query}" if query else "")
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
-        server.execute(f"CREATE DATABASE {DATABASE}")
-    os.environ["CARELOOP_DATABASE_URL"] = os.environ["CARELOOP_DATABASE_OWNER_URL"] = own
-    try:
-        _measure(own, patients, departments)
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-
-
-def _measure(url: str, patients: int, departments: int) -> None:
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
+    kept = Organization.objects.filter(kind="department").order_by("id").values_list("id", flat=True)
+    if kept:
+        return list(kept)
     begun = time.perf_counter()
-    places = _fill(url, patients, departments)
-    print(f"{patients:,} patients, {departments} departments, filled in {time.perf_counter() - begun:.0f} s")
-    _ask(places, patients)
+    places = _fill(here.superuser, patients, departments)
+    print(
+        f"{patients:,} patients, {departments} departments, filled in {time.perf_counter() - begun:.0f} s", flush=True
+    )
+    return places
 
 
 def _fill(url: str, patients: int, departments: int) -> list[UUID]:

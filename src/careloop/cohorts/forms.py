@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -13,44 +15,101 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from careloop.cohorts.rules.columns import COLUMNS
-from careloop.cohorts.rules.definition import KINDS, MODES
+from careloop.cohorts.rules.definition import DEEPEST, KINDS, MODES
 
-PLACE = re.compile(r"g(\d{1,2})(?:\.c(\d{1,2}))?\.([a-z_]{1,20})")
+PLACE = re.compile(rf"g(\d{{1,2}})((?:\.c\d{{1,2}}){{0,{DEEPEST}}})\.([a-z_]{{1,20}})")
 LISTS = frozenset({"departments", "classes", "sexes", "levels", "states"})
 MOST_GROUPS = 6
+MOST_STEPS = 20  # that can be taken back
+
+Raw = dict[str, Any]
 
 
-def builder_state(sent: QueryDict) -> dict[str, Any]:
-    """The builder's fields (`g0.mode`, `g0.c1.codes`) as a raw definition, with the button pressed already carried out.
+def builder_state(sent: QueryDict) -> Raw:
+    """The builder's fields as a raw definition, with the button pressed already carried out.
 
-    Buttons are named `do`: `add:<group>:<kind>`, `remove:<group>:<condition>`, `group`. What makes no sense is left out;
-    `rules.definition.parse` then says what is wrong with the rest.
+    A field is named by where it stands: `g0.mode`, `g0.c1.codes`, and in a block inside a block `g0.c2.c0.codes`. Buttons
+    are named `do`: `add:0:age`, `block:0.2:any` (a block inside), `remove:0:1`, `group::none` (a block of its own),
+    `drop:1`, `undo`. What makes no sense is left out; `rules.definition.parse` then says what is wrong with the rest.
     """
-    groups: dict[int, dict[str, Any]] = {}
+    return builder_step(sent)[0]
+
+
+def builder_step(sent: QueryDict) -> tuple[Raw, list[Raw]]:
+    """The same, and the states before it that "undo" goes back to, newest last."""
+    raw, before = _fields(sent), _steps(sent.get("undo", ""))
+    button = sent.get("do", "")
+    if button == "undo":
+        return (before[-1], before[:-1]) if before else (raw, [])
+    if not button:
+        return raw, before
+    changed = copy.deepcopy(raw)
+    _do(changed["groups"], button)
+    return changed, before if changed == raw else [*before, raw][-MOST_STEPS:]
+
+
+def _fields(sent: QueryDict) -> Raw:
+    top: dict[int, Raw] = {}
     for name in sent:
         match = PLACE.fullmatch(name)
         if match is None:
             continue
-        group = groups.setdefault(int(match[1]), {"mode": "all", "conditions": {}})
-        if match[2] is None:
-            if match[3] == "mode" and sent[name] in MODES:
-                group["mode"] = sent[name]
-        else:
-            condition = group["conditions"].setdefault(int(match[2]), {})
-            condition[match[3]] = sent.getlist(name) if match[3] in LISTS else sent[name]
-    ordered = [groups[n] for n in sorted(groups)][:MOST_GROUPS] or [{"mode": "all", "conditions": {}}]
-    raw = [
-        {
-            "mode": group["mode"],
-            "conditions": [_told(one) for __, one in sorted(group["conditions"].items()) if one.get("kind") in KINDS],
-        }
-        for group in ordered
-    ]
-    _do(raw, sent.get("do", ""))
-    return {"groups": raw}
+        node = top.setdefault(int(match[1]), {"group": True})
+        for step in match[2].split(".c")[1:]:
+            node = node.setdefault("parts", {}).setdefault(int(step), {})
+        field = match[3]
+        node.setdefault("fields", {})[field] = sent.getlist(name) if field in LISTS else sent[name]
+    groups = [_group(top[n]) for n in sorted(top)][:MOST_GROUPS]
+    return {"groups": groups or [{"mode": "all", "conditions": []}]}
 
 
-def _told(condition: dict[str, Any]) -> dict[str, Any]:
+def _group(node: Raw) -> Raw:
+    mode = node.get("fields", {}).get("mode")
+    parts = [_part(one) for __, one in sorted(node.get("parts", {}).items())]
+    return {"mode": mode if mode in MODES else "all", "conditions": [one for one in parts if one is not None]}
+
+
+def _part(node: Raw) -> Raw | None:
+    """A block inside has a mode and no kind; a condition has a kind we know; anything else is nothing."""
+    fields = node.get("fields", {})
+    if "mode" in fields or ("parts" in node and "kind" not in fields):
+        return _group(node)
+    return _told(fields) if fields.get("kind") in KINDS else None
+
+
+def _steps(text: str) -> list[Raw]:
+    """The states the page brought back. A page can be changed by hand: only what has the shape of a state is taken."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(told, list):
+        return []
+    return [{"groups": groups} for one in told[-MOST_STEPS:] if (groups := _shaped_groups(one)) is not None]
+
+
+def _shaped_groups(state: object) -> list[Raw] | None:
+    groups = state.get("groups") if isinstance(state, dict) else None
+    if not isinstance(groups, list) or not groups:
+        return None
+    found = [_shaped(one, 1) for one in groups[:MOST_GROUPS]]
+    return [one for one in found if one is not None and "conditions" in one] or None
+
+
+def _shaped(part: object, depth: int) -> Raw | None:
+    if not isinstance(part, dict):
+        return None
+    if "kind" in part:
+        texts = {k: v for k, v in part.items() if isinstance(v, str) or (k in LISTS and isinstance(v, list))}
+        return {k: v if isinstance(v, str) else [str(one) for one in v] for k, v in texts.items()} if part["kind"] in KINDS else None  # fmt: skip
+    parts = part.get("conditions")
+    if depth > DEEPEST or not isinstance(parts, list):
+        return None
+    mode = part["mode"] if part.get("mode") in MODES else "all"
+    return {"mode": mode, "conditions": [one for raw in parts if (one := _shaped(raw, depth + 1)) is not None]}
+
+
+def _told(condition: Raw) -> Raw:
     """A question is chosen as one thing (`url#linkId`) and stored as two; an answer is a code or a number."""
     if condition.get("kind") == "answer":
         url, __, link = str(condition.pop("question", "")).partition("#")
@@ -64,18 +123,40 @@ def _is_number(text: str) -> bool:
     return bool(re.fullmatch(r"-?\d+(\.\d+)?", text))
 
 
-def _do(raw: list[dict[str, Any]], button: str) -> None:
+def _do(groups: list[Raw], button: str) -> None:
     verb, __, rest = button.partition(":")
-    first, __, second = rest.partition(":")
-    group = int(first) if first.isdecimal() and int(first) < len(raw) else None
-    if verb == "group" and len(raw) < MOST_GROUPS:
-        raw.append({"mode": second if second in MODES else "any", "conditions": []})
-    elif verb == "add" and group is not None and second in KINDS:
-        raw[group]["conditions"].append({"kind": second})
-    elif verb == "remove" and group is not None and second.isdecimal() and int(second) < len(raw[group]["conditions"]):
-        del raw[group]["conditions"][int(second)]
-    elif verb == "drop" and group is not None and len(raw) > 1:
-        del raw[group]
+    where, __, what = rest.partition(":")
+    if verb == "group":
+        if len(groups) < MOST_GROUPS:
+            groups.append({"mode": what if what in MODES else "any", "conditions": []})
+        return
+    path = where.split(".")
+    group = _at(groups, path)
+    if group is None:
+        return
+    if verb == "add" and what in KINDS:
+        group["conditions"].append({"kind": what})
+    elif verb == "block" and len(path) < DEEPEST:
+        group["conditions"].append({"mode": what if what in MODES else "any", "conditions": []})
+    elif verb == "remove" and _index(what) < len(group["conditions"]):
+        del group["conditions"][_index(what)]
+    elif verb == "drop" and len(path) == 1 and len(groups) > 1:
+        del groups[int(path[0])]
+
+
+def _index(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,2}", text) else 99
+
+
+def _at(groups: list[Raw], path: list[str]) -> Raw | None:
+    """The block at this place; None where there is none."""
+    parts, found = groups, None
+    for step in path:
+        if _index(step) >= len(parts) or "conditions" not in parts[_index(step)]:
+            return None
+        found = parts[_index(step)]
+        parts = found["conditions"]
+    return found
 
 
 class QuickForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from careloop.cohorts.views import builder, bulk, exports, topics, ways
+from careloop.cohorts.views import builder, bulk, exports, tags, topics, ways
 
 app_name = "cohorts"
 urlpatterns = [
@@ -19,6 +19,7 @@ urlpatterns = [
     path("groups/<uuid:cohort_id>/archive/", builder.archive, name="archive"),
     path("groups/<uuid:cohort_id>/choose/", bulk.choose_from_cohort, name="choose"),
     path("groups/<uuid:cohort_id>/topic/", topics.start, name="start-topic"),
+    path("groups/<uuid:cohort_id>/topic/offer/", topics.offer, name="topic-offer"),
     path("groups/<uuid:cohort_id>/export/", exports.export, name="export"),
     path("topics/<uuid:topic_id>/", topics.topic, name="topic"),
     path("topics/<uuid:topic_id>/progress/", topics.progress, name="topic-progress"),
@@ -27,5 +28,6 @@ urlpatterns = [
     path("bulk/<uuid:selection_id>/", bulk.preview, name="bulk"),
     path("bulk/<uuid:selection_id>/<slug:verb>/", bulk.preview, name="bulk-work"),
     path("bulk/<uuid:selection_id>/<slug:verb>/start/", bulk.start, name="bulk-start"),
+    path("tags/<uuid:patient_id>/", tags.tags, name="tags"),
     path("exports/", exports.exports, name="exports"),
 ]

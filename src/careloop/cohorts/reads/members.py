@@ -10,7 +10,7 @@ from operator import and_, or_
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Collate
 from django.db.models.lookups import GreaterThanOrEqual, LessThan
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from careloop.cohorts.models import Cohort, CohortMember, NewestAnswer, NewestResult, PatientTag
 from careloop.cohorts.rules import definition as rules
 from careloop.cohorts.rules.definition import Definition
+from careloop.kernel.counting import large_question
 from careloop.kernel.errors import Refused
 from careloop.kernel.models import ScopedQuerySet
 from careloop.kernel.viewer import Viewer
@@ -72,26 +73,12 @@ def first(found: Patients, limit: int) -> list[UUID]:
         return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-PLANNED = (
-    # One large question: no time spent on compiling it, and room to hash (three million patients are 200 MB).
-    "jit = off", "work_mem = '64MB'", "hash_mem_multiplier = 8",
-    # The planner takes a union for 200 rows: it would look 200,000 patients up one by one, sort them, or make each unique
-    # before joining. Sets are hashed and streamed, from indexes, by as many processors as there are.
-    "enable_nestloop = off", "enable_mergejoin = off", "enable_hashagg = off", "random_page_cost = 1.1",
-    "parallel_setup_cost = 100", "parallel_tuple_cost = 0.01",
-)  # fmt: skip
-
-
 @contextmanager
 def _measured() -> Iterator[None]:
-    """Settings for this one question, and an end to it. Outside a transaction of its own they are taken back."""
-    names = [setting.partition(" =")[0] for setting in PLANNED] + ["statement_timeout"]
+    """One large question, and an end to it."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            patience = f"statement_timeout = {int(PATIENCE.total_seconds() * 1000)}"
-            cursor.execute("; ".join(f"SET LOCAL {one}" for one in (*PLANNED, patience)))
+        with large_question(PATIENCE):
             yield
-            cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in names))
     except OperationalError as error:
         if "statement timeout" in str(error):
             raise TooLong from None

@@ -58,6 +58,7 @@ FAULT_WORDS: Mapping[str, str | Promise] = {
     "reversed": gettext_lazy("The end comes before the beginning."),
     "unreadable": gettext_lazy("This cannot be read. Use digits, or a date such as 2026-11-20."),
     "too-many": gettext_lazy("These are too many. Split them up."),
+    "too-deep": gettext_lazy("Blocks may stand inside each other three deep. Take this one apart."),
     "one-only": gettext_lazy("Give either an answer or a number, not both."),
     "code-equals-only": gettext_lazy("An answer can only be compared with =."),
 }
@@ -163,7 +164,7 @@ class Names:
 
 def names_for(definition: Definition) -> Names:
     """Only what this definition mentions."""
-    conditions = [condition for group in definition.groups for condition in group.conditions]
+    conditions = definition.conditions
     places = {one for c in conditions if isinstance(c, rules.Stay) for one in c.departments}
     plans = {c.url for c in conditions if isinstance(c, rules.Plan) and c.url}
     forms = {c.questionnaire for c in conditions if isinstance(c, rules.Answer)}
@@ -204,7 +205,7 @@ def _questions(urls: set[str]) -> tuple[dict[tuple[str, str], str], dict[tuple[s
 def sentences(definition: Definition) -> list[str]:
     """One sentence a group; together they are read with "and"."""
     names = names_for(definition)
-    return [_group_words(group, names) for group in definition.groups if group.conditions]
+    return [_group_words(group, names) for group in definition.groups if rules.leaves(group)]
 
 
 def summary(definition: Definition) -> str:
@@ -214,13 +215,21 @@ def summary(definition: Definition) -> str:
 
 
 def _group_words(group: rules.Group, names: Names) -> str:
-    parts = [condition_words(condition, names) for condition in group.conditions]
+    parts = [_part_words(part, names) for part in group.conditions if rules.leaves(part)]
     if group.mode == "any":
         return parts[0] if len(parts) == 1 else _("at least one of: %(parts)s") % {"parts": _(" or ").join(parts)}
-    joined = _(" and ").join(parts)
     if group.mode == "none":
         return _("none of: %(parts)s") % {"parts": _(" or ").join(parts)}
-    return joined
+    return _(" and ").join(parts)
+
+
+def _part_words(part: rules.Part, names: Names) -> str:
+    """A block inside stands in brackets, so that nobody has to guess what belongs together."""
+    if not isinstance(part, rules.Group):
+        return condition_words(part, names)
+    said = _group_words(part, names)
+    alone = len([one for one in part.conditions if rules.leaves(one)]) == 1 and part.mode != "none"
+    return said if alone else _("(%(parts)s)") % {"parts": said}
 
 
 def condition_words(condition: rules.Condition, names: Names) -> str:

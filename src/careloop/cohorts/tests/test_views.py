@@ -461,3 +461,209 @@ def test_a_nurse_has_no_door_to_lists(cast: Cast):
     client = cast.client(cast.wang)
     assert go(client, "exports").status_code == 403
     assert go(client, "export", make.cohort(cast.wang).pk).status_code == 403
+
+
+# ── Blocks inside blocks, and taking steps back ───────────────────────────────────────────────────────────────────────
+
+NESTED = {
+    "g0.mode": "all", "g0.c0.kind": "sex", "g0.c0.sexes": "male",
+    "g0.c1.mode": "any", "g0.c1.c0.kind": "tag", "g0.c1.c0.tags": "vip",
+    "g0.c1.c1.mode": "none", "g0.c1.c1.c0.kind": "risk", "g0.c1.c1.c0.levels": "high",
+}  # fmt: skip
+
+
+def sent(**more: str):
+    from django.http import QueryDict
+
+    query = QueryDict(mutable=True)
+    query.update(NESTED | more)
+    return query
+
+
+def test_blocks_inside_blocks_are_read_three_deep():
+    from careloop.cohorts.forms import builder_state
+    from careloop.cohorts.rules.definition import Group, parse
+
+    state = builder_state(sent())
+    outer = parse(state).groups[0]
+    inner = outer.conditions[1]
+    assert isinstance(inner, Group)
+    assert (outer.mode, inner.mode, inner.conditions[1].mode) == ("all", "any", "none")
+    assert parse(parse(state).as_json()) == parse(state)
+
+
+@pytest.mark.parametrize(
+    ("button", "change"),
+    [
+        ("add:0.1:age", lambda g: g[0]["conditions"][1]["conditions"].append({"kind": "age"})),
+        ("block:0.1:all", lambda g: g[0]["conditions"][1]["conditions"].append({"mode": "all", "conditions": []})),
+        ("add:0.1.1:sex", lambda g: g[0]["conditions"][1]["conditions"][1]["conditions"].append({"kind": "sex"})),
+        ("remove:0.1:1", lambda g: g[0]["conditions"][1]["conditions"].pop(1)),
+        ("remove:0:1", lambda g: g[0]["conditions"].pop(1)),
+        ("group::none", lambda g: g.append({"mode": "none", "conditions": []})),
+        ("group::strange", lambda g: g.append({"mode": "any", "conditions": []})),
+        # What makes no sense changes nothing.
+        ("block:0.1.1:any", lambda g: None), ("add:0.0:age", lambda g: None), ("add:9:age", lambda g: None),
+        ("add:0:strange", lambda g: None), ("remove:0.1:7", lambda g: None), ("remove:0.1:-1", lambda g: None),
+        ("drop:0", lambda g: None), ("drop:0.1", lambda g: None), ("add:²:age", lambda g: None),
+        ("strange", lambda g: None), ("undo", lambda g: None), (":::", lambda g: None),
+    ],
+)  # fmt: skip
+def test_each_button_does_one_thing_and_undo_takes_it_back(button: str, change: Any):
+    import copy
+    import json
+
+    from careloop.cohorts.forms import builder_state, builder_step
+
+    before = builder_state(sent())
+    wanted = copy.deepcopy(before)
+    change(wanted["groups"])
+    after, steps = builder_step(sent(do=button))
+    assert after == wanted
+    assert steps == ([before] if after != before else [])
+    if steps:
+        back, rest = builder_step(sent(do="undo", undo=json.dumps(steps)))
+        assert (back, rest) == (before, [])
+
+
+@pytest.mark.parametrize(
+    "undo",
+    ["", "x", "{}", "[1]", '[{"groups": 1}]', '[{"groups": [{"kind": "age"}]}]', '[{"groups": []}]', "[" * 3000, "null",
+     '[{"groups": [{"mode": "all"}]}]'],
+)  # fmt: skip
+def test_steps_changed_by_hand_are_left_out(undo: str):
+    from careloop.cohorts.forms import builder_state, builder_step
+
+    assert builder_step(sent(do="undo", undo=undo)) == (builder_state(sent()), [])
+
+
+def test_steps_brought_back_hold_only_what_a_builder_can_hold():
+    import json
+
+    from careloop.cohorts.forms import builder_step
+
+    deep: dict[str, Any] = {"mode": "all", "conditions": []}
+    for __ in range(6):
+        deep = {"mode": "all", "conditions": [deep]}
+    told = [
+        {
+            "groups": [
+                {
+                    "mode": "x",
+                    "conditions": [{"kind": "sex", "sexes": ["male", 3], "n": {"a": 1}}, {"kind": "no"}, 7, deep],
+                }
+            ]
+        }
+    ]
+    state, __ = builder_step(sent(do="undo", undo=json.dumps(told)))
+    assert state["groups"][0]["mode"] == "all"
+    assert state["groups"][0]["conditions"][0] == {"kind": "sex", "sexes": ["male", "3"]}
+    assert len(json.dumps(state)) < 300, "what is too deep is cut off"
+
+
+def test_only_so_many_steps_are_kept():
+    import json
+
+    from careloop.cohorts.forms import MOST_STEPS, builder_state, builder_step
+
+    many = json.dumps([builder_state(sent())] * 50)
+    __, steps = builder_step(sent(do="add:0:age", undo=many))
+    assert len(steps) == MOST_STEPS
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_builder_shows_blocks_inside_blocks_and_the_way_back(cast: Cast, language: str):
+    client = cast.client(cast.wang)
+    page = client.post(
+        reverse("cohorts:build"), NESTED | {"do": "add:0.1.1:age"}, headers={"accept-language": language}
+    )
+    html = page.content.decode()
+    assert page.status_code == 200
+    for place in ("0", "0.1", "0.1.1"):
+        assert f'data-group="{place}"' in html
+    assert 'data-inside="0.1"' in html
+    assert 'data-inside="0.1.1"' not in html, "three deep is enough"
+    assert 'name="g0.c1.c1.c1.low"' in html
+    assert html.count("autofocus") == 1, "the cursor stands at what is new"
+    assert 'id="undo"' in html
+    assert client.post(reverse("cohorts:build"), NESTED).content.decode().count('id="undo"') == 0
+
+
+def test_a_nested_search_is_counted_kept_and_changed_again(cast: Cast):
+    make.tag(cast.zhang, "vip")
+    client = cast.client(cast.wang)
+    answer = client.post(reverse("cohorts:ask"), NESTED)
+    assert answer.status_code == 302
+    cohort = Cohort.objects.get()
+    html = client.get(reverse("cohorts:change", args=[cohort.pk])).content.decode()
+    assert 'name="g0.c1.c1.c0.levels"' in html
+    assert client.get(answer["Location"]).status_code == 200
+
+
+# ── Tags of one patient ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tags_are_put_on_and_taken_away_on_the_patient(cast: Cast):
+    client, here = cast.client(cast.wang), reverse("cohorts:tags", args=[cast.zhang.pk])
+    assert "data-tag" not in text(client.get(here))
+    for word in ("  a  b ", "a b", "<b>重点</b>"):
+        assert client.post(here, {"add": word}).status_code == 200
+    html = text(client.get(here))
+    assert html.count("data-tag") == 2
+    assert 'data-tag="a b"' in html
+    assert "<b>重点" not in html
+    assert 'data-tag="a b"' not in text(client.post(here, {"remove": "a b"}))
+    assert client.post(here, {"remove": "a b"}).status_code == 200, "taken away twice is harmless"
+    names = list(AuditEvent.objects.filter(patient_id=cast.zhang.pk).order_by("pk").values_list("name", flat=True))
+    assert [n for n in names if "agged" in n] == ["cohorts.PatientTagged"] * 2 + ["cohorts.PatientUntagged"]
+
+
+@pytest.mark.parametrize("word", ["", "   ", "\t\n"])
+def test_an_empty_tag_is_refused(cast: Cast, word: str):
+    answer = cast.client(cast.wang).post(reverse("cohorts:tags", args=[cast.zhang.pk]), {"add": word})
+    assert answer.status_code == 409
+    assert "data-tag" not in text(cast.client(cast.wang).get(reverse("cohorts:tags", args=[cast.zhang.pk])))
+
+
+def test_a_long_tag_is_cut_and_still_one_tag(cast: Cast):
+    client, here = cast.client(cast.wang), reverse("cohorts:tags", args=[cast.zhang.pk])
+    client.post(here, {"add": "长" * 90})
+    client.post(here, {"add": "长" * 90})
+    assert text(client.get(here)).count("data-tag=") == 1
+
+
+def test_somebody_elses_patient_has_no_tags_for_me(cast: Cast):
+    client = cast.client(cast.li)
+    for method in (client.get, client.post):
+        assert method(reverse("cohorts:tags", args=[cast.zhang.pk]), {"add": "x"}).status_code == 404
+
+
+# ── What a topic would leave out, before it is started ────────────────────────────────────────────────────────────────
+
+
+def test_who_is_left_out_follows_the_plan_and_form_chosen(cast: Cast):
+    plan = make.plan_definition()
+    with_plan, without_stay = make.person(cast.cardiology, sex="other"), make.person(cast.cardiology, sex="other")
+    make.care_plan(with_plan, make.stay(with_plan, cast.cardiology), definition=plan)
+    free = make.person(cast.cardiology, sex="other")
+    make.stay(free, cast.cardiology)
+    cohort = make.cohort(cast.wang, {"kind": "sex", "sexes": ["other"]}, shared=True)
+    client, here = cast.client(cast.wang), reverse("cohorts:topic-offer", args=[cohort.pk])
+
+    def told(**sent: str) -> tuple[str, set[str]]:
+        html = text(client.post(here, sent))
+        found = re.search(r'data-included="(\d+)"', html)
+        assert found
+        return found[1], set(re.findall(r'data-reason="([a-z-]+)"', html))
+
+    assert client.post(here).status_code == 200
+    everybody = told(what="contact", questionnaire=make.FORM)
+    by_plan = told(what="plan", plan=make.PLAN, questionnaire=make.FORM)
+    assert int(everybody[0]) - int(by_plan[0]) == 2, (everybody, by_plan, without_stay)
+    assert by_plan[1] - everybody[1] == {"already-in-plan", "no-stay"}
+    assert Topic.objects.count() == 0, "nothing is started by looking"
+
+
+def test_the_offer_of_another_persons_search_is_not_there(cast: Cast):
+    cohort = make.cohort(cast.li)
+    assert cast.client(cast.wang).post(reverse("cohorts:topic-offer", args=[cohort.pk])).status_code == 404

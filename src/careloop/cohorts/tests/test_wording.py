@@ -94,3 +94,33 @@ def test_a_code_that_is_unknown_is_shown_as_it_is():
     assert wording.exclusion_words("excluded-something") == "excluded-something"
     assert wording.exclusion_words("excluded-died") == wording.exclusion_words("died") != "died"
     assert wording.fault_words("new") == "new"
+
+
+def test_a_block_inside_stands_in_brackets_and_one_deeper_is_refused():
+    from careloop.cohorts.reads import wording
+    from careloop.cohorts.rules import definition as d
+
+    age, sex = {"kind": "age", "low": "60"}, {"kind": "sex", "sexes": ["male"]}
+    inner = {"mode": "any", "conditions": [age, sex, {"mode": "none", "conditions": [sex]}]}
+    definition = d.parse({"groups": [{"mode": "all", "conditions": [sex, inner, {"mode": "any", "conditions": []}]}]})
+    with translation.override("en"):
+        [said] = wording.sentences(definition)
+    assert said == "sex Male and (at least one of: aged 60 or older or sex Male or (none of: sex Male))"
+    deep = {"mode": "all", "conditions": [{"mode": "all", "conditions": [{"mode": "all", "conditions": [inner]}]}]}
+    with pytest.raises(d.BadDefinition) as bad:
+        d.parse({"groups": [deep]})
+    assert [(fault.place, fault.code) for fault in bad.value.faults] == [
+        ("groups.0.conditions.0.conditions.0.conditions.0", "too-deep")
+    ]
+    with translation.override("en"):
+        assert wording.fault_words("too-deep") != "too-deep"
+
+
+def test_too_many_conditions_are_counted_through_all_blocks():
+    from careloop.cohorts.rules import definition as d
+
+    sex = {"kind": "sex", "sexes": ["male"]}
+    block = {"mode": "any", "conditions": [sex] * 16}
+    with pytest.raises(d.BadDefinition) as bad:
+        d.parse({"groups": [{"mode": "all", "conditions": [block, block]}]})
+    assert ("groups", "too-many") in [(fault.place, fault.code) for fault in bad.value.faults]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
@@ -14,7 +15,7 @@ from django.utils.http import urlencode
 
 from careloop.audit.record import list_seen
 from careloop.cohorts import access, actions
-from careloop.cohorts.forms import KeepForm, builder_state
+from careloop.cohorts.forms import KeepForm, builder_state, builder_step
 from careloop.cohorts.models import Cohort
 from careloop.cohorts.reads import choices, listing, members, wording
 from careloop.cohorts.reads.exclusions import Purpose, sort_members
@@ -22,6 +23,7 @@ from careloop.cohorts.rules.bulk import WORKS
 from careloop.cohorts.rules.definition import (
     CLASSES,
     COMPARISONS,
+    DEEPEST,
     KINDS,
     MODES,
     PLAN_STATES,
@@ -56,9 +58,12 @@ def change(request: PageRequest, cohort_id: UUID) -> HttpResponse:
 
 @page(access.VIEW, methods=("POST",))
 def build(request: PageRequest) -> HttpResponse:
-    """A condition or group was added or taken away: the builder again."""
-    state = builder_state(request.POST)
-    return render(request, "cohorts/_builder.html", {"state": state, **_choices(request), **_counted(request, state)})
+    """A condition or block was added, taken away, or that was undone: the builder again, the cursor at what is new."""
+    state, before = builder_step(request.POST)
+    context = {"state": state, "fresh": _fresh(request.POST.get("do", ""), state)}
+    if before:
+        context["undo"] = json.dumps(before, ensure_ascii=False)
+    return render(request, "cohorts/_builder.html", {**_choices(request), **_counted(request, state), **context})
 
 
 @page(access.VIEW, methods=("POST",))
@@ -150,6 +155,23 @@ def archive(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(f"{reverse('cohorts:ways')}?way=topic")
 
 
+def _fresh(button: str, state: dict[str, Any]) -> str:
+    """Where the condition or block stands that this button has just added, as its fields are named."""
+    verb, __, rest = button.partition(":")
+    where = rest.partition(":")[0]
+    if verb == "group":
+        return f"g{len(state['groups']) - 1}."
+    if verb not in {"add", "block"}:
+        return ""
+    parts, names = state["groups"], []
+    for step in where.split("."):
+        if not step.isdecimal() or int(step) >= len(parts) or "conditions" not in parts[int(step)]:
+            return ""
+        parts = parts[int(step)]["conditions"]
+        names.append(step)
+    return "g" + ".c".join([*names, str(len(parts) - 1)]) + "."
+
+
 def _of(request: PageRequest, cohort_id: UUID) -> Cohort:
     return get_or_404(Cohort.objects.of(request.viewer).select_related("owner"), pk=cohort_id)
 
@@ -199,5 +221,7 @@ def _choices(request: PageRequest) -> dict[str, Any]:
         "plans": choices.plans(),
         "questions": choices.questions(),
         "tags": choices.tags(request.viewer),
-        "fresh": uuid4(),
+        "deepest": DEEPEST,
+        "undo": "",
+        "fresh": "",
     }

@@ -47,6 +47,13 @@ def start(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     return render(request, "cohorts/start_topic.html", context, status=422 if request.method == "POST" else 200)
 
 
+@page(access.START, methods=("POST",))
+def offer(request: PageRequest, cohort_id: UUID) -> HttpResponse:
+    """Another form or plan was chosen: how many can be followed up with it, and who is left out why. Nothing is started."""
+    cohort = get_or_404(Cohort.objects.of(request.viewer), pk=cohort_id)
+    return render(request, "cohorts/_topic_offer.html", {"cohort": cohort, **_offer(request, cohort)})
+
+
 @page(access.VIEW)
 def topic(request: PageRequest, topic_id: UUID) -> HttpResponse:
     """How it stands, and its patients by state."""
@@ -78,7 +85,7 @@ def _offer(request: PageRequest, cohort: Cohort) -> dict[str, Any]:
     ids = members.first(members.members_of(cohort, viewer=request.viewer, at=at), limit + 1)
     purpose = Purpose(
         plan_url=request.POST.get("plan", "") if request.POST.get("what") == "plan" else "",
-        questionnaire_url=request.POST.get("questionnaire", ""),
+        questionnaire_url="" if request.POST.get("what") == "plan" else request.POST.get("questionnaire", ""),
     )
     told = sort_members(ids, purpose) if len(ids) <= limit else None
     return {

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from careloop.accounts.models import Organization
+from careloop.kernel.counting import large_question
 from careloop.plans.rules.codes import CodePattern
 from careloop.plans.rules.content import EnrolmentRule, NameRule
 from careloop.plans.rules.review import Matched
@@ -49,7 +50,7 @@ def matched_last_year(rule: EnrolmentRule, *, at: datetime) -> Matched:
 def matched_between(rule: EnrolmentRule, *, since: datetime, until: datetime) -> Matched:
     """The same for any span of discharge times; `since` is included."""
     of, where = _discharges(since, until), _rule(rule)
-    with connection.cursor() as cursor:
+    with large_question(), connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM patients_encounter e {_JOIN} WHERE {_and(of)}", of.values)
         total = int(cursor.fetchone()[0])
         if not where.texts:
@@ -80,11 +81,11 @@ def _discharges(since: datetime, until: datetime) -> _Where:
 
 def _rule(rule: EnrolmentRule) -> _Where:
     where = _Where()
-    diagnosis = _codes(
-        "patients_condition", rule.diagnoses.wanted, " AND c.rank = 1" if rule.diagnoses.main_only else ""
-    )
-    procedure = _codes("patients_procedure", rule.procedures.wanted)
-    if rule.either_code and rule.diagnoses.wanted and rule.procedures.wanted:
+    main = " AND c.rank = 1" if rule.diagnoses.main_only else ""
+    either = rule.either_code and bool(rule.diagnoses.wanted and rule.procedures.wanted)
+    diagnosis = _codes("patients_condition", rule.diagnoses.wanted, main, under_or=either)
+    procedure = _codes("patients_procedure", rule.procedures.wanted, under_or=either)
+    if either:
         where.add(f"({_and(diagnosis)} OR {_and(procedure)})", *diagnosis.values, *procedure.values)
     else:
         where.both(diagnosis)
@@ -105,25 +106,32 @@ def _rule(rule: EnrolmentRule) -> _Where:
     return where
 
 
-def _codes(table: str, patterns: Sequence[CodePattern], more: str = "") -> _Where:
-    """One of the codes of the stay lies within one of the patterns."""
+def _codes(table: str, patterns: Sequence[CodePattern], more: str = "", *, under_or: bool = False) -> _Where:
+    """One of the codes of the stay lies within one of the patterns. Under an OR it is a set that is hashed once; alone it
+    becomes a join.
+    """
     where = _Where()
     if not patterns:
         return where
     found = [_inside(table, pattern) for pattern in patterns]
-    inside = " OR ".join(text for text, _values in found)
-    where.add(
-        f"EXISTS (SELECT 1 FROM {table} c WHERE c.encounter_id = e.id AND c.active AND c.code <> ''{more} AND ({inside}))",
-        *[value for _text, values in found for value in values],
+    inside = f"c.active AND c.code <> ''{more} AND ({' OR '.join(text for text, _values in found)})"
+    text = (
+        f"e.id IN (SELECT c.encounter_id FROM {table} c WHERE {inside})"
+        if under_or
+        else f"EXISTS (SELECT 1 FROM {table} c WHERE c.encounter_id = e.id AND {inside})"
     )
+    where.add(text, *[value for _text, values in found for value in values])
     return where
 
 
 def _inside(table: str, pattern: CodePattern) -> tuple[str, list[object]]:
     """One prefix or range. The part before the dot narrows by index; `C` compares letter by letter, as the rules do."""
-    letters = _PLAIN[table]
-    begin = _common(pattern.low, pattern.high)[: _HEADING[table]]
-    quick, values = ("c.code_key LIKE %s AND ", [f"{begin}%"]) if begin and _HEADING[table] else ("", [])
+    letters, heading = _PLAIN[table], _HEADING[table]
+    begin = _common(pattern.low, pattern.high)[:heading]
+    quick, values = ('c.code_key COLLATE "C" LIKE %s', [f"{begin}%"]) if begin else ("", [])
+    if begin == pattern.low == pattern.high:  # nothing of it stands behind the dot
+        return f"({quick})", values
+    quick = f"{quick} AND " if quick else ""
     if pattern.low == pattern.high:
         return f"({quick}{letters} LIKE %s)", [*values, f"{pattern.low}%"]
     span = f'left({letters}, %s) COLLATE "C" >= %s AND left({letters}, %s) COLLATE "C" <= %s'

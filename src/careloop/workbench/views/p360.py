@@ -43,6 +43,7 @@ TABS: tuple[tuple[str, str | Promise], ...] = (
 # Parts that other rooms show on this page: (place, address name, permission). A room that is not there leaves no gap.
 FRAGMENTS: tuple[tuple[str, str, str], ...] = (
     ("alerts", "alerts:patient_banner", "alerts.view"),
+    ("tags", "cohorts:tags", "cohorts.view"),
     ("plan", "plans:patient_card", "plans.view"),
     ("questionnaires", "questionnaires:patient_responses", "questionnaires.view"),
     ("programmes", "publichealth:patient_programmes", "publichealth.view"),
