@@ -110,6 +110,7 @@ LIMITS: dict[str, int] = {
     "reports/department/": 9,
     "reports/lost/": 7,
     "reports/lost/card/": 7,
+    "reports/programmes/": 4,
     "reports/reasons/": 2,
     "questionnaires/": 4,
     "questionnaires/import/": 1,

@@ -25,6 +25,7 @@ import careloop.publichealth.events as publichealth
 import careloop.publichealth.jobs as publichealth_jobs
 import careloop.questionnaires.events as questionnaires
 import careloop.reports.events as reports
+import careloop.reports.jobs as reports_jobs
 import careloop.rosters.events as rosters
 import careloop.rosters.jobs as rosters_jobs
 import careloop.supervision.events as supervision
@@ -147,6 +148,7 @@ REACTIONS = {
     cohorts.NewestRecounted: (),
     reports.RollupFolded: (),
     reports.RollupChecked: (),
+    reports.ProgrammesAligned: (),
     reports.DrilledDown: (),
     portal.LinkChecked: (),
     portal.LinkCheckFailed: (),
@@ -261,7 +263,7 @@ REACTIONS = {
     supervision.IntegrityRolledUp: (),
     workbench.DischargeReviewed: (),
     workbench.DischargeReviewUndone: (),
-    publichealth.RulePackPublished: (),
+    publichealth.RulePackPublished: (reports_jobs.align_programmes,),
     publichealth.ManagementStarted: (),
     publichealth.ManagementEnded: (),
     publichealth.ManagementResumed: (),

@@ -11,6 +11,7 @@ from careloop.messaging.actions import load_templates
 from careloop.plans.actions import load_shipped_content as load_shipped_plans
 from careloop.publichealth.actions import load_shipped_pack, load_shipped_tables
 from careloop.questionnaires.actions import load_shipped_content as load_shipped_questionnaires
+from careloop.reports.actions import align_programmes
 
 
 def load_shipped_content() -> None:
@@ -20,6 +21,7 @@ def load_shipped_content() -> None:
     load_shipped_questionnaires(at=at, by=by)
     load_shipped_pack(at=at, by=by)
     load_shipped_tables(at=at, by=by)
+    align_programmes(at=at, by=by)
     load_shipped_plans(at=at, by=by)
     load_templates(at=at, by=by)
     load_letter_templates(at=at, by=by)

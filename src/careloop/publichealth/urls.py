@@ -9,7 +9,6 @@ urlpatterns = [
     path("", views.programme_list, name="list"),
     path("rules/", views.pack_page, name="pack"),
     path("indicators/", views.indicators, name="indicators"),
-    path("indicators/summary/", views.summary, name="summary"),
     path("indicators/<slug:programme>/<slug:code>/<slug:part>/", views.indicator_list, name="indicator-list"),
     path("export/", views.export, name="export"),
     path("episodes/<uuid:episode_id>/", views.episode_page, name="episode"),

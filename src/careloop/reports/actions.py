@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.utils import timezone
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.viewer import Viewer
+from careloop.publichealth.reads import packs
 from careloop.reports import rules
-from careloop.reports.events import DrilledDown, RollupChecked, RollupFolded
-from careloop.reports.models import RollupCheck
+from careloop.reports.events import DrilledDown, ProgrammesAligned, RollupChecked, RollupFolded
+from careloop.reports.models import ProgrammeRule, ProgrammeYear, RollupCheck
 
 _NAMES = ", ".join(rules.STORED)
 _SUMS = ", ".join(f"sum({name})" for name in rules.STORED)
@@ -51,6 +54,105 @@ SELECT reports_recontact(ARRAY(
 """
 
 
+_P_KEY = "programme, year, department_id, since, until"
+_P_NAMES = ", ".join(rules.PROGRAMME)
+_P_SUMS = ", ".join(f"sum({name})" for name in rules.PROGRAMME)
+_P_FACT = f"kind, source_id, {_P_KEY}, {_P_NAMES}"
+_P_VALUES = ("department_id", "since", "until", *rules.PROGRAMME)
+
+_FOLD_PROGRAMMES = f"""
+WITH crowded AS (SELECT {_P_KEY} FROM reports_programmerollup GROUP BY {_P_KEY} HAVING count(*) > 1),
+gone AS (
+    DELETE FROM reports_programmerollup r USING crowded c
+    WHERE (r.programme, r.year, r.department_id, r.since, r.until) = (c.programme, c.year, c.department_id, c.since, c.until)
+    RETURNING r.*
+)
+INSERT INTO reports_programmerollup ({_P_KEY}, {_P_NAMES}) SELECT {_P_KEY}, {_P_SUMS} FROM gone GROUP BY {_P_KEY}
+"""
+
+# The facts as the sources have them now; a trigger carries every difference into the roll-up.
+_FACTS = f"""
+WITH found AS MATERIALIZED (SELECT {_P_FACT} FROM reports_programmesource),
+gone AS (
+    DELETE FROM reports_programmefact f WHERE NOT EXISTS (
+        SELECT 1 FROM found n
+        WHERE (n.kind, n.source_id, n.programme, n.year) = (f.kind, f.source_id, f.programme, f.year)
+    ) RETURNING 1
+),
+put AS (
+    INSERT INTO reports_programmefact ({_P_FACT}) SELECT {_P_FACT} FROM found ORDER BY kind, source_id, programme, year
+    ON CONFLICT (kind, source_id, programme, year) DO UPDATE
+        SET {", ".join(f"{name} = excluded.{name}" for name in _P_VALUES)}
+        WHERE ({", ".join(f"reports_programmefact.{name}" for name in _P_VALUES)})
+            IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _P_VALUES)})
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)
+"""
+_PROGRAMME_DIFFERENCES = f"""
+INSERT INTO reports_programmerollup ({_P_KEY}, {_P_NAMES})
+SELECT {_P_KEY}, {_P_SUMS} FROM (
+    SELECT {_P_KEY}, {_P_NAMES} FROM reports_programmefact
+    UNION ALL
+    SELECT {_P_KEY}, {", ".join(f"-{name}" for name in rules.PROGRAMME)} FROM reports_programmerollup
+) both_sides GROUP BY {_P_KEY} HAVING {" OR ".join(f"sum({name}) <> 0" for name in rules.PROGRAMME)}
+"""
+_FIRST_YEAR = "SELECT least(min(extract(year FROM started_on)), %s)::int FROM publichealth_episodeofcare"
+
+
+@action
+def align_programmes(*, at: datetime, by: Viewer) -> bool:
+    """Count by the rule pack in force, and open the running and the next year. Says whether anything was counted anew."""
+    row = packs.pack_on(timezone.localdate(at))
+    wanted = {one.code: one for one in row.pack().programmes} if row else {}
+    changed = _align_rules(wanted)
+    years = _open_years(timezone.localdate(at).year)
+    if not (changed or years):
+        return False
+    _found, moved = _count_programmes()
+    record(ProgrammesAligned(programmes=len(wanted), rows=moved), by=by)
+    return True
+
+
+def _align_rules(wanted: Mapping[str, Any]) -> int:
+    gone = ProgrammeRule.objects.exclude(programme__in=list(wanted)).delete()[0]
+    known = {row.programme: row for row in ProgrammeRule.objects.all()}
+    changed = gone
+    for code, one in wanted.items():
+        values = {
+            "visits_per_year": max(1, one.visits_per_year), "first_visit_hours": one.first_visit_hours,
+            "diagnoses": list(one.diagnoses),
+        }  # fmt: skip
+        there = known.get(code)
+        if there is None or any(getattr(there, name) != value for name, value in values.items()):
+            ProgrammeRule.objects.update_or_create(programme=code, defaults=values)
+            changed += 1
+    return changed
+
+
+def _open_years(year: int) -> int:
+    """From the first year somebody was under management (three years back at least) to the next one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST_YEAR, [year - 3])
+        first = cursor.fetchone()[0]
+    known = set(ProgrammeYear.objects.values_list("year", flat=True))
+    fresh = [ProgrammeYear(year=one) for one in range(first, year + 2) if one not in known]
+    ProgrammeYear.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _count_programmes() -> tuple[int, int]:
+    """Every fact found again. Gives back how many there are and how many were not as they should be."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS)
+        found, moved = cursor.fetchone()
+        cursor.execute(_PROGRAMME_DIFFERENCES)
+        balanced = cursor.rowcount
+    wrote("ProgrammeFact", moved)
+    wrote("ProgrammeRollup", balanced)
+    return found, moved + balanced
+
+
 @action
 def fold_rollup(*, by: Viewer) -> int:
     """Add up the rows of each key into one. Gives back how many keys were folded; 0 when another process is at it."""
@@ -60,6 +162,8 @@ def fold_rollup(*, by: Viewer) -> int:
             return 0
         cursor.execute(_FOLD)
         folded = cursor.rowcount
+        cursor.execute(_FOLD_PROGRAMMES)
+        folded += cursor.rowcount
     if folded:
         wrote("Rollup", folded)
         record(RollupFolded(rows=folded), by=by)
@@ -78,6 +182,8 @@ def check_rollup(*, at: datetime, by: Viewer) -> RollupCheck:
         cursor.execute(f"INSERT INTO reports_rollup ({_KEY}, {_NAMES}) {_DIFFERENCES}")
         differing = cursor.rowcount
     wrote("Rollup", differing)
+    found, moved = _count_programmes()
+    groups, differing = groups + found, differing + moved
     check = RollupCheck.objects.create(
         at=at, groups=groups, differing=differing, seconds=round(time.monotonic() - started, 3)
     )

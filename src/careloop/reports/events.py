@@ -33,3 +33,11 @@ class DrilledDown(Event):
     department_id: UUID | None
     practitioner_id: UUID | None
     shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgrammesAligned(Event):
+    """Public health is counted by another rule pack, or a year was opened; so many rows were counted anew."""
+
+    programmes: int
+    rows: int

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from careloop.kernel.jobs import periodic
+from django.utils import timezone
+
+from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.reports import actions
 
@@ -18,4 +20,12 @@ def fold_rollup(timestamp: int) -> None:
 @periodic("40 18 * * *", queue="reports")
 def check_rollup(timestamp: int) -> None:
     """At night (02:40 in the hospital): the recount, and the balance if there is a difference."""
-    actions.check_rollup(at=datetime.fromtimestamp(timestamp, UTC), by=Viewer.system("reports.check_rollup"))
+    at = datetime.fromtimestamp(timestamp, UTC)
+    actions.align_programmes(at=at, by=Viewer.system("reports.check_rollup"))
+    actions.check_rollup(at=at, by=Viewer.system("reports.check_rollup"))
+
+
+@job(queue="reports")
+def align_programmes(*, event: dict[str, object]) -> None:
+    """A new rule pack may count other visits, hours or diagnoses."""
+    actions.align_programmes(at=timezone.now(), by=Viewer.system("reports.align_programmes"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from careloop.kernel.models import WatchedQuerySet
@@ -78,3 +79,87 @@ class RollupCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d}: {self.differing} of {self.groups}"
+
+
+class ProgrammeRule(models.Model):
+    """What counting needs to know of the rule pack in force; a nightly job and every new pack bring it up to date."""
+
+    programme = models.CharField(max_length=30, primary_key=True)
+    visits_per_year = models.PositiveSmallIntegerField()
+    first_visit_hours = models.PositiveSmallIntegerField(null=True)
+    diagnoses = ArrayField(models.CharField(max_length=20), default=list)
+
+    objects = WatchedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.programme
+
+
+class ProgrammeYear(models.Model):
+    """A year that is counted. The next one is opened before it begins."""
+
+    year = models.PositiveSmallIntegerField(primary_key=True)
+
+    objects = WatchedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.year)
+
+
+class ProgrammeCounts(models.Model):
+    """What counts, where, in which year, and from which day to which."""
+
+    programme = models.CharField(max_length=30)
+    year = models.PositiveSmallIntegerField()
+    department_id = models.UUIDField()
+    since = models.DateField()
+    until = models.DateField()
+    managed = models.IntegerField(db_default=0)
+    standard = models.IntegerField(db_default=0)
+    in_target = models.IntegerField(db_default=0)
+    assessed = models.IntegerField(db_default=0)
+    notified = models.IntegerField(db_default=0)
+    visited = models.IntegerField(db_default=0)
+    first_in_time = models.IntegerField(db_default=0)
+    closed = models.IntegerField(db_default=0)
+    regular = models.IntegerField(db_default=0)
+    clocks_due = models.IntegerField(db_default=0)
+    clocks_kept = models.IntegerField(db_default=0)
+    undocumented = models.IntegerField(db_default=0)
+    suggested = models.IntegerField(db_default=0)
+    decided = models.IntegerField(db_default=0)
+    agreed = models.IntegerField(db_default=0)
+    underivable = models.IntegerField(db_default=0)
+
+    objects = WatchedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class ProgrammeFact(ProgrammeCounts):
+    """What one patient under management, clock, diagnosis without a record, or opinion counts for. Written by triggers."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=10)  # episode | standard | clock | diagnosed | opinion
+    source_id = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "source_id", "programme", "year"], name="programme_fact_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.source_id} {self.year}"
+
+
+class ProgrammeRollup(ProgrammeCounts):
+    """The sum of the facts. Triggers add differences in the transaction of the change; a job folds the rows of a key."""
+
+    id = models.BigAutoField(primary_key=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["year", "department_id"], name="programme_rollup_year")]
+
+    def __str__(self) -> str:
+        return f"{self.programme} {self.year} {self.department_id}"

@@ -197,6 +197,36 @@ def _newest_check(viewer: Viewer) -> QuerySet[RollupCheck]:
     return RollupCheck.objects.order_by("-at", "-id")[:1]
 
 
+# --- public health ---------------------------------------------------------------------------------------------
+
+_P_SUMS = ", ".join(f"sum({name})::bigint" for name in rules.PROGRAMME)
+# Opinions stand in the year 0: they are counted since the beginning.
+_PROGRAMMES = f"""
+SELECT programme, {_P_SUMS} FROM reports_programmerollup
+WHERE year IN (0, %(year)s) AND since <= %(day)s AND until >= %(day)s AND {_HERE} GROUP BY programme
+"""
+
+
+def below(department: str) -> list[UUID] | None:
+    """The department and its wards; None for everything. What is no department has nobody."""
+    if not department:
+        return None
+    try:
+        head = Organization.objects.filter(pk=UUID(department)).first()
+    except ValueError:
+        head = None
+    return list(Organization.objects.filter(path__startswith=head.path).values_list("pk", flat=True)) if head else []
+
+
+def programmes(*, viewer: Viewer, day: date, departments: Sequence[UUID] | None = None) -> dict[str, dict[str, int]]:
+    """What the indicators of every programme count in the year up to this day, from the roll-up."""
+    rows = _rows(_PROGRAMMES, _parameters(viewer, departments) | {"year": day.year, "day": day})
+    return {
+        str(code): rules.programme_measures(dict(zip(rules.PROGRAMME, map(int, numbers), strict=True)))
+        for code, *numbers in rows
+    }
+
+
 # --- departments and people ------------------------------------------------------------------------------------
 
 

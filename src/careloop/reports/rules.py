@@ -35,6 +35,12 @@ STORED: Final = (
     "contacted_72h",
     "contacted_14d",
 )
+# Of public health programmes and of opinions; kept like the others, per programme, year, department and span of days.
+PROGRAMME: Final = (
+    "managed", "standard", "in_target", "assessed", "notified", "visited", "first_in_time", "closed", "regular",
+    "clocks_due", "clocks_kept", "undocumented", "suggested", "decided", "agreed", "underivable",
+)  # fmt: skip
+OPINIONS: Final = "opinion"  # stands where a programme would
 # These depend on the clock, so they are counted when the page is made, from small partial indexes.
 BY_CLOCK: Final = ("not_yet_due", "alerts_waiting", "discharges_waiting", "discharges_waiting_14d")
 
@@ -214,6 +220,17 @@ def add(measures: Iterable[Measures]) -> dict[str, int]:
         for name, number in group.items():
             total[name] = total.get(name, 0) + number
     return total
+
+
+def percent(numerator: int, denominator: int) -> float | None:
+    """With one decimal; without anybody to count there is no figure: 0 of 0 is not 0 %."""
+    return round(100 * numerator / denominator, 1) if denominator else None
+
+
+def programme_measures(stored: Measures) -> dict[str, int]:
+    """What the indicators of a programme count, from what is stored: known are the managed and who has no record yet."""
+    managed = stored.get("managed", 0)
+    return {**stored, "known": managed + stored.get("undocumented", 0), "elderly": managed}
 
 
 # --- identities ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import get_language
@@ -18,6 +19,11 @@ from careloop.kernel import svg
 from careloop.kernel.addresses import address
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.kernel.viewer import Viewer
+from careloop.publichealth import access as programme_access
+from careloop.publichealth.reads import packs
+from careloop.publichealth.reads import pages as programme_pages
+from careloop.publichealth.rules import Indicator as ProgrammeIndicator
+from careloop.publichealth.rules import Programme
 from careloop.reports import access, actions, reads, rules
 from careloop.reports.forms import PeriodForm
 from careloop.tasks.reads import outcome_label
@@ -71,6 +77,50 @@ def department(request: PageRequest) -> HttpResponse:
         "chosen": chosen,
     }
     return render(request, "reports/dashboard.html", context)
+
+
+@page(programme_access.NUMBERS)
+def programmes(request: PageRequest) -> HttpResponse:
+    """Fragment: public health of the running year up to today, and how often doctors agree. From the roll-up alone."""
+    today = timezone.localdate()
+    row = packs.pack_on(today)
+    if row is None:
+        return HttpResponse(status=204)  # a dashboard goes on without the national rules
+    asked = request.GET.get("department", "")
+    counted = reads.programmes(viewer=request.viewer, day=today, departments=reads.below(asked))
+    may_list = request.viewer.can(programme_access.VIEW)
+    lines = [
+        (one, [figure for figure in (_programme_figure(one, rule, counted, asked, may_list) for rule in one.indicators) if figure])
+        for one in row.pack().programmes
+    ]  # fmt: skip
+    opinions = counted.get(rules.OPINIONS, {})
+    context = {
+        "lines": [line for line in lines if line[1]],
+        "first": today.replace(month=1, day=1),
+        "last": today,
+        "say": programme_pages.say,
+        "opinions": {name: opinions.get(name, 0) for name in ("suggested", "decided", "agreed")},
+        "agreement": rules.percent(opinions.get("agreed", 0), opinions.get("decided", 0)),
+    }
+    return render(request, "reports/_programmes.html", context)
+
+
+def _programme_figure(
+    programme: Programme, rule: ProgrammeIndicator, counted: Mapping[str, Mapping[str, int]], asked: str, may_list: bool
+) -> dict[str, Any] | None:
+    """One figure with its definition and the list behind it; None when there is nobody to count."""
+    measures = counted.get(programme.code, {})
+    below, above = measures.get(rule.denominator, 0), measures.get(rule.numerator, 0)
+    if not below:
+        return None
+    query = urlencode({"year": timezone.localdate().year, **({"department": asked} if asked else {})})
+    address = reverse("publichealth:indicator-list", args=[programme.code, rule.code, "numerator"])
+    say = programme_pages.say
+    return {
+        "code": rule.code, "name": say(rule.names), "percent": rules.percent(above, below), "numerator": above,
+        "denominator": below, "definition": f"{say(rule.numerator_text)} ÷ {say(rule.denominator_text)}",
+        "href": f"{address}?{query}" if may_list else f"{reverse('publichealth:indicators')}?programme={programme.code}",
+    }  # fmt: skip
 
 
 @page(access.DEPARTMENT)

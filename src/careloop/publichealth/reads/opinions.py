@@ -126,18 +126,3 @@ def agreement(viewer: Viewer) -> list[Agreement]:
         Agreement(r["rule_version"], r["response__questionnaire__url"], r["suggested_count"], r["decided"], r["agreed"], r["underivable"])
         for r in rows
     ]  # fmt: skip
-
-
-def together(viewer: Viewer, departments: set[UUID] | None) -> Agreement:
-    """All tables of these departments (None: of everything the viewer may see) as one figure for a dashboard."""
-    rows = Opinion.objects.visible_to(viewer).filter(response__status="completed")
-    if departments is not None:
-        rows = rows.filter(department_id__in=departments)
-    known = ~Q(suggested="")
-    found = rows.aggregate(  # named apart from the columns: an alias would hide the column in the next filter
-        with_code=Count("pk", filter=known),
-        decided=Count("pk", filter=known & Q(chosen_at__isnull=False)),
-        agreed=Count("pk", filter=known & Q(chosen_at__isnull=False, chosen=F("suggested"))),
-        underivable=Count("pk", filter=~known),
-    )
-    return Agreement("", "", found["with_code"], found["decided"], found["agreed"], found["underivable"])

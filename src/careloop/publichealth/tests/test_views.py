@@ -617,22 +617,3 @@ def test_the_response_page_and_the_record_load_our_parts(oncology):
 
 def test_days_are_days_of_the_hospital():
     assert timezone.localdate(day("2026-01-01", hour=17)).isoformat() == "2026-01-02"
-
-
-def test_the_dashboards_carry_the_figures_of_a_department_and_of_all(oncology):
-    visited(oncology, at=ago(3))
-    found = suggested(oncology, {"condition": "normal", "pain": 2})
-    actions.choose_opinion(opinion=found, code="normal", note="", at=NOW_REAL, by=oncology.as_zhao)
-    client = oncology.client(oncology.he)
-    for place, there in (
-        (None, True),
-        (oncology.cardiology.pk, True),
-        (oncology.orthopaedics.pk, False),
-        ("nowhere", False),
-    ):
-        text = get(client, "summary", **({"department": str(place)} if place else {})).content.decode()
-        assert ('data-programme="hypertension"' in text) is there, place
-        assert ('data-decided="1" data-agreed="1"' in text) is there, place
-    page = client.get(reverse("reports:hospital")).content.decode()
-    assert reverse("publichealth:summary") in page
-    assert get(oncology.client(oncology.system_admin), "summary").status_code == 403

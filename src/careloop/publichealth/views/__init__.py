@@ -9,7 +9,7 @@ from careloop.publichealth.views.following import (
     register,
     why,
 )
-from careloop.publichealth.views.numbers import export, indicator_list, indicators, pack_page, summary
+from careloop.publichealth.views.numbers import export, indicator_list, indicators, pack_page
 from careloop.publichealth.views.opinions import choose, form_table, opinion, table, tables
 from careloop.publichealth.views.tables import (
     begin,
@@ -30,5 +30,5 @@ from careloop.publichealth.views.tables import (
 __all__ = [
     "begin", "change", "compare", "discard", "draft", "draft_compare", "give_back", "publish", "start", "submit", "take_in", "trial", "undo",
     "choose", "end_management", "episode_page", "episode_print", "export", "form_table", "indicator_list", "indicators",
-    "opinion", "pack_page", "patient_programmes", "programme_list", "register", "summary", "table", "tables", "why",
+    "opinion", "pack_page", "patient_programmes", "programme_list", "register", "table", "tables", "why",
 ]  # fmt: skip

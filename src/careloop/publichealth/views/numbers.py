@@ -18,7 +18,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.publichealth import access, actions, rules
 from careloop.publichealth.models import RulePack
-from careloop.publichealth.reads import exporting, opinions, packs, pages
+from careloop.publichealth.reads import exporting, packs, pages
 from careloop.publichealth.reads import indicators as reads
 from careloop.publichealth.views.following import pack_in_force
 from careloop.questionnaires.models import Questionnaire
@@ -93,30 +93,6 @@ def role_words() -> dict[str, str]:
     }  # fmt: skip
 
 
-@page(access.NUMBERS)
-def summary(request: PageRequest) -> HttpResponse:
-    """The figures of every programme for the dashboards, of one department with everything below it or of all."""
-    if packs.pack_on(timezone.localdate()) is None:
-        return HttpResponse(status=204)  # a dashboard goes on without the national rules
-    pack, _programme, period = _asked(request)
-    members = _below(request.GET.get("department", ""))
-    lines = []
-    for programme in pack.programmes:
-        rows = reads.facts(request.viewer, programme, period)
-        mine = rows if members is None else [fact for fact in rows if fact.department_id in members]
-        figures = reads.sheet(programme, mine).whole
-        lines.append(
-            (programme, [pair for pair in zip(programme.indicators, figures, strict=True) if pair[1].denominator])
-        )
-    context = {
-        "lines": [line for line in lines if line[1]],
-        "period": period,
-        "say": pages.say,
-        "agreement": opinions.together(request.viewer, members),
-    }
-    return render(request, "publichealth/_summary.html", context)
-
-
 def _below(department: str) -> set[UUID] | None:
     """The department and its wards; None for everything. What is no department has nobody."""
     if not department:
@@ -138,9 +114,9 @@ def indicator_list(request: PageRequest, programme: str, code: str, part: str) -
         raise Http404
     period = rules.year_of(request.GET.get("year", ""), today=timezone.localdate())
     rows = reads.part(indicator, reads.facts(request.viewer, rule, period), part)
-    department = request.GET.get("department", "")
-    if department:
-        rows = [fact for fact in rows if str(fact.department_id) == department]
+    members = _below(request.GET.get("department", ""))
+    if members is not None:
+        rows = [fact for fact in rows if fact.department_id in members]
     shown = rows[:LISTED]
     people = reads.patients_of(shown, request.viewer)
     names: dict[UUID | None, str] = dict(Organization.objects.values_list("pk", "name"))
