@@ -26,7 +26,10 @@ MAY_WALK: dict[str, tuple[str, str]] = {
     "integration/": ("integration_inboxmessage", "the last message of each channel, asked of the whole inbox"),
     "integration/health/": ("integration_inboxmessage", "the last message of each channel, asked of the whole inbox"),
     "public-health/": ("publichealth_episodeofcare", "counts the episodes of each programme"),
-    "public-health/opinion-tables/": ("publichealth_opinion", "how often doctors agree with each version; opened by hand"),
+    "public-health/opinion-tables/": (
+        "publichealth_opinion",
+        "how often doctors agree with each version; opened by hand",
+    ),
     "reports/lists/follow-up-rate/denominator/": ("tasks_task", "the rows behind one month's figure, opened by hand"),
 }
 # Address → what carries it: each entry is one index, or several of which one is enough.

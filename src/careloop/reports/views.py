@@ -113,7 +113,7 @@ def _programme_figure(
     below, above = measures.get(rule.denominator, 0), measures.get(rule.numerator, 0)
     if not below:
         return None
-    query = urlencode({"year": timezone.localdate().year, **({"department": asked} if asked else {})})
+    query = urlencode({"year": str(timezone.localdate().year)} | ({"department": asked} if asked else {}))
     address = reverse("publichealth:indicator-list", args=[programme.code, rule.code, "numerator"])
     say = programme_pages.say
     return {

@@ -401,8 +401,13 @@ def _same_opinion(old: Any, new: Any) -> bool:
 
 def _longest_rising(places: list[int]) -> set[int]:
     """The rows that kept their order; the others were moved."""
-    best: list[list[int]] = []
+    best: list[list[int]] = [[]]
     for place in places:
-        before = max((line for line in best if line[-1] < place), key=len, default=[])
+        before = max((line for line in best if not line or line[-1] < place), key=_size)
         best.append([*before, place])
-    return set(max(best, key=len, default=[]))
+    longest = max(best, key=_size)
+    return set(longest)
+
+
+def _size(line: list[int]) -> int:
+    return len(line)
