@@ -121,7 +121,6 @@ LIMITS: dict[str, int] = {
     "public-health/": 5,
     "public-health/rules/": 4,
     "public-health/indicators/": 6,
-    "public-health/indicators/summary/": 21,
     "public-health/episodes/<uuid:episode_id>/": 6,
     "public-health/episodes/<uuid:episode_id>/print/": 7,
     "public-health/patients/<uuid:patient_id>/programmes/": 6,
