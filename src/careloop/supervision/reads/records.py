@@ -143,7 +143,7 @@ def _finished(
 ) -> QuerySet[Any]:
     """All completed answers of the period, each with its task's kind and the department it belongs to (`place`)."""
     own_task = Task.objects.unscoped("which department and kind, nothing else").filter(pk=OuterRef("task_id"))
-    rows = QuestionnaireResponse.objects.unscoped("counted; what is shown is limited by gather").filter(
+    rows: QuerySet[Any] = QuestionnaireResponse.objects.unscoped("counted; what is shown is limited by gather").filter(
         status=QuestionnaireResponse.Status.COMPLETED, authored_at__gte=period.begin, authored_at__lt=period.end
     )
     rows = rows.annotate(
@@ -170,7 +170,8 @@ def _may_be_seen(viewer: Viewer) -> Q:
     return Q(Exists(tasks)) | (Q(kind="") & Q(Exists(patients)))
 
 
-def _found(rows: Sequence[QuestionnaireResponse]) -> list[Found]:
+def _found(rows: Sequence[Any]) -> list[Found]:
+    """Rows of `_finished`, which know their department (`place`)."""
     ids = [row.task_id for row in rows if row.task_id]
     tasks = Task.objects.unscoped("how records the viewer may see came about").filter(pk__in=ids)
     origins = {pk: _origin(kind, plan) for pk, kind, plan in tasks.values_list("pk", "kind", "care_plan_id")}
