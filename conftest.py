@@ -1,8 +1,23 @@
 """The cast and the browser are known to every test; property tests are patient with slow machines."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.cast", "tests.browser"]
 
 settings.register_profile("careloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("careloop")
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_jobs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that really commits leaves its queue behind: Django empties only the tables it manages."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    if (marker and marker.kwargs.get("transaction")) or "transactional_db" in request.fixturenames:
+        from django.db import connection  # noqa: PLC0415  (a test without a database needs no Django)
+
+        with request.getfixturevalue("django_db_blocker").unblock(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_periodic_defers CASCADE")
