@@ -39,7 +39,7 @@ CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
     "tasks/api/due/": (("task_open_department",), ("task_open_owner",)),
     "tasks/unreachable/": (("task_unreached",),),
     "alerts/rows/": (("alert_open_department",), ("alert_open_owner",)),
-    "discharges/rows/": (("encounter_discharges", "encounter_discharged", "cohort_stay"),),
+    "discharges/rows/": (("encounter_discharges", "encounter_discharged", "cohort_discharge"),),
     "patients/": (("encounter_discharged", "encounter_discharges"), ("care_by_department",)),
     "search/?q=Zhang": (("patient_initials_c", "patient_pinyin_c"),),
     "search/?q=0347": (("contact_last4",),),

@@ -95,7 +95,7 @@ def look(function: Callable[P, R]) -> Callable[P, R]:
             raise NothingRecorded(f"{function.__module__}.{function.__name__} is no mere look")
         return result
 
-    run.is_action = True  # type: ignore[attr-defined]
+    run.is_action = True  # type: ignore[attr-defined]  # read by the guards
     return run
 
 

@@ -128,7 +128,8 @@ def _inside(table: str, pattern: CodePattern) -> tuple[str, list[object]]:
     """One prefix or range. The part before the dot narrows by index; `C` compares letter by letter, as the rules do."""
     letters, heading = _PLAIN[table], _HEADING[table]
     begin = _common(pattern.low, pattern.high)[:heading]
-    quick, values = ('c.code_key COLLATE "C" LIKE %s', [f"{begin}%"]) if begin else ("", [])
+    quick = 'c.code_key COLLATE "C" LIKE %s' if begin else ""
+    values: list[object] = [f"{begin}%"] if begin else []
     if begin == pattern.low == pattern.high:  # nothing of it stands behind the dot
         return f"({quick})", values
     quick = f"{quick} AND " if quick else ""
