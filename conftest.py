@@ -20,4 +20,6 @@ def _leaves_no_jobs(request: pytest.FixtureRequest) -> Iterator[None]:
         from django.db import connection  # noqa: PLC0415  (a test without a database needs no Django)
 
         with request.getfixturevalue("django_db_blocker").unblock(), connection.cursor() as cursor:
-            cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_periodic_defers CASCADE")
+            cursor.execute(
+                "TRUNCATE procrastinate_jobs, procrastinate_periodic_defers, cohorts_newestresult, cohorts_newestanswer CASCADE"
+            )

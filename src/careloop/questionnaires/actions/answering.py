@@ -106,7 +106,7 @@ def _initial(questionnaire: Questionnaire, at: datetime, by: Viewer) -> dict[str
 def _open_for(patient_id: UUID, task_id: UUID | None, by: Viewer) -> QuestionnaireResponse | None:
     if task_id is None:
         return None
-    begun: list[QuestionnaireResponse] = _begun(viewer=by, patient_id=patient_id, task_id=task_id)
+    begun: list[QuestionnaireResponse] = _begun(viewer=by, patient_id=patient_id, task_id=UUID(str(task_id)))
     return begun[0] if begun else None
 
 

@@ -57,7 +57,7 @@ def furnish(cast: Cast) -> Patient:
     stay = actions.upsert_encounter(patient=patient, visit=visit, **told)
     actions.replace_conditions(
         encounter=stay,
-        diagnoses=[DiagnosisData(code="I21.000", text="急性前壁心肌梗死"), DiagnosisData(code="I10.x00", text="高血压 3 级")], **told,
+        diagnoses=[DiagnosisData(code="I21.000", text="急性前壁心肌梗死"), DiagnosisData(code="I10.x00", text="高血压 3 级")], at=told["at"], by=told["by"],
     )  # fmt: skip
     done = ProcedureData(
         code="36.0600", text="急诊 PCI", performed_at=left - timedelta(days=5), performer_text="赵医生"
