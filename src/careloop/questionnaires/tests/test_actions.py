@@ -68,7 +68,7 @@ def test_publishing_again_changes_nothing_but_other_content_needs_another_versio
 
 def test_a_form_whose_rule_could_never_fire_is_refused_with_the_place():
     broken = content(number("n"), rules=[{**CALL["rules"][1], "when": {"item": "m", "op": ">", "value": 1}}])
-    for language, words in (("en", "rule pressure: question"), ("zh-hans", "规则 pressure")):
+    for language, words in (("en", "Rule pressure: question"), ("zh-hans", "规则 pressure")):
         with translation.override(language), pytest.raises(actions.BadDefinition) as refused:
             actions.publish_questionnaire(content=broken, at=NOW, by=SYSTEM)
         assert words in str(refused.value)
