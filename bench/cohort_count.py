@@ -266,8 +266,11 @@ def _ask(places: list[UUID]) -> None:
                 times.append((time.perf_counter() - begun) * 1000)
             slowest = max(slowest, statistics.median(times))
             print(f"{'':<24}{label:<44}{statistics.median(times):>10.0f}{max(times):>10.0f}{found:>10,}", flush=True)
-    slowest = max(slowest, _designer())
-    print(f"\nslowest median: {slowest:.0f} ms; target 1000 ms: {'kept' if slowest < 1000 else 'MISSED'}")
+    designer = _designer()
+    print(
+        f"\nslowest median of the builder: {slowest:.0f} ms; target 1000 ms: {'kept' if slowest < 1000 else 'MISSED'}"
+    )
+    print(f"slowest median of the plan designer: {designer:.0f} ms")
 
 
 def _designer() -> float:
