@@ -83,12 +83,16 @@ def believe_in_millions() -> frozenset[str]:
             table = model._meta.db_table
             cursor.execute("SELECT pg_relation_size(%s::regclass) / 8192", [table])
             if not cursor.fetchone()[0]:
+                _forget(cursor, table)
                 continue
-            told.add(table)
             # What tests before this one left behind (dead rows, swollen indexes) would change the plans.
             cursor.execute(f'CLUSTER "{table}" USING "{table}_pkey"')
             cursor.execute("SELECT pg_relation_size(%s::regclass) / 8192", [table])
             pages = cursor.fetchone()[0]
+            if not pages:
+                _forget(cursor, table)
+                continue
+            told.add(table)
             cursor.execute(
                 "SELECT pg_restore_relation_stats('schemaname', 'public', 'relname', %s::text, 'relpages', %s::integer,"
                 " 'reltuples', %s::real, 'relallvisible', 0)",
@@ -97,6 +101,11 @@ def believe_in_millions() -> frozenset[str]:
             for field in model._meta.concrete_fields:
                 _tell_column(cursor, model, field)
     return frozenset(told)
+
+
+def _forget(cursor: Any, table: str) -> None:
+    """A table that was emptied and tidied is known to be empty; as new, nothing is known of it."""
+    cursor.execute("SELECT pg_clear_relation_stats('public', %s::text)", [table])
 
 
 def _tell_column(cursor: Any, model: type[models.Model], field: models.Field[Any, Any]) -> None:
