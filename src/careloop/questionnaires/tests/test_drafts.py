@@ -182,6 +182,16 @@ def test_the_reviewer_gives_it_back_with_a_remark(draft, zhao, qian):
         actions.publish_draft(draft=draft, at=NOW, by=qian)
 
 
+def test_whoever_ever_changed_a_draft_does_not_publish_it(draft, zhao, qian):
+    edit(draft, qian, "set", link="pain", field="text", value="x")
+    edit(draft, zhao, "set", link="pain", field="text", value="疼吗")  # the last hand is another one
+    submit(draft, zhao)
+    assert draft.editor_id == zhao.practitioner_id
+    with pytest.raises(actions.OwnDraft):
+        actions.publish_draft(draft=draft, at=NOW, by=qian)
+    assert not Questionnaire.objects.filter(version=draft.version, url=draft.url).exists()
+
+
 def test_what_is_not_ready_cannot_be_submitted(draft, zhao):
     edit(draft, zhao, "set", link="pain", field="patient", value="字" * 31)
     with pytest.raises(actions.BadDefinition, match="31"):
