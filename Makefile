@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CARELOOP := $(BIN)/careloop
 SIZE ?=
 
-.PHONY: help demo demo-reset dev test check bench bench-results build migrations translations screenshots format lock clean
+.PHONY: help demo demo-reset dev test explore check bench bench-results build migrations translations screenshots format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ dev: $(VENV)/.installed-dev build ## server with reload, worker and gateways on 
 
 test: $(VENV)/.installed-dev build browser ## every test, browser journeys included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+explore: $(VENV)/.installed-dev ## the property tests with thousands of new examples each; takes long
+	@HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis $(TESTS)
 
 check: $(VENV)/.installed-dev build ## style, types, floors, guards, translations, missing migrations
 	$(BIN)/ruff check src tests tools bench

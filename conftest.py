@@ -1,5 +1,9 @@
-"""The cast and the browser are known to every test; property tests are patient with slow machines."""
+"""The cast and the browser are known to every test; property tests are patient with slow machines.
 
+The suite tries the same examples every time: a red run is the change's doing. `make explore` tries new ones, many more.
+"""
+
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,8 +11,11 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.cast", "tests.browser"]
 
-settings.register_profile("careloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("careloop")
+settings.register_profile("careloop", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile(
+    "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False, max_examples=2000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "careloop"))
 
 
 @pytest.fixture(autouse=True)

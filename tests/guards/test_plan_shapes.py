@@ -48,6 +48,7 @@ CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
         ("attempt_of_patient",), ("alert_of_patient",), ("document_of_patient",),
     ),
     "patients/{patient_id}/results/": (("observation_by_time",),),
+    "patients/access-reviews/": (("grant_unreviewed",),),
     "reports/": (("rollup_month",),),
     "reports/department/": (("rollup_month",),),
     "console/audit/": (("audit_auditevent_pkey",),),

@@ -679,7 +679,14 @@ class AccessGrant(PatientRow):
     privacy = {"reason": "none", "valid_from": "none", "valid_to": "none", "reviewed_at": "none"}
 
     class Meta:
-        indexes = [models.Index(fields=["practitioner", "patient"], name="grant_of_practitioner")]
+        indexes = [
+            models.Index(fields=["practitioner", "patient"], name="grant_of_practitioner"),
+            models.Index(
+                fields=["valid_from", "id"],
+                name="grant_unreviewed",
+                condition=Q(kind="break-glass", reviewed_at__isnull=True),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(valid_to__gt=models.F("valid_from")), name="grant_period"),
             models.CheckConstraint(condition=~Q(reason=""), name="grant_has_reason"),

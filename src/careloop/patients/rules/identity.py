@@ -37,8 +37,9 @@ class IdentityNumber:
 
 
 def clean_identity_number(text: str) -> str:
-    """Full-width to ASCII, no spaces or dashes, upper-case X."""
-    return re.sub(r"[\s\-_.]", "", unicodedata.normalize("NFKC", text)).upper()
+    """Full-width to ASCII, no spaces or dashes, upper-case X. Cleaning what is clean changes nothing."""
+    bare = re.sub(r"[\s\-_.]", "", unicodedata.normalize("NFKC", text)).upper()
+    return unicodedata.normalize("NFKC", bare)  # an accent may meet its letter only when the space between has gone
 
 
 def check_digit(first_17: str) -> str:

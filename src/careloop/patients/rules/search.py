@@ -25,7 +25,7 @@ def read_query(text: str) -> tuple[Term, ...]:
     joined = "".join(words)
     if re.fullmatch(r"[0-9\-]{6,22}[xX]?", joined):  # a number written with gaps
         words = [joined]
-    return tuple(_term(word) for word in words[:4] if word.strip("%_*·-"))
+    return tuple(_term(word) for word in words[:4] if word.strip("%_*·-'"))
 
 
 def _term(word: str) -> Term:

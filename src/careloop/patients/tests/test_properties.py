@@ -151,6 +151,11 @@ def test_any_text_is_an_identity_number_or_has_a_named_problem(text: str) -> Non
     assert clean_identity_number(found.number) == found.number
 
 
+@pytest.mark.parametrize("text", ["K\u00b8", "A\u00b4", "o\u00a8x"])
+def test_an_accent_that_meets_its_letter_is_cleaned_at_once(text: str) -> None:
+    assert clean_identity_number(clean_identity_number(text)) == clean_identity_number(text)
+
+
 @pytest.mark.parametrize(
     ("day", "problem"),
     [
@@ -177,6 +182,11 @@ def test_any_query_is_at_most_four_terms_with_something_in_them(text: str) -> No
     terms = read_query(text)
     assert len(terms) <= 4
     assert all(term.value and "\x00" not in term.value for term in terms)
+
+
+@pytest.mark.parametrize("text", ["'", "''", "·'·", "%'"])
+def test_marks_alone_ask_for_nobody(text: str) -> None:
+    assert read_query(text) == ()
 
 
 @given(st.text(max_size=30))
