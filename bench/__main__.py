@@ -18,7 +18,11 @@ from bench import world as w
 from bench.place import ROOT, Place, place, tables
 
 SEED = 7
-OUTBOX_MESSAGES = 20_000
+OUTBOX_RUNS = (
+    ("W6", "due reminders to a loopback gateway, one sender", ("--messages", "20000", "--limit")),
+    ("W6 50 ms", "the same, the gateway answers after 50 ms", ("--messages", "20000", "--limit", "--latency", "0.05", "--at-once", "400")),
+    ("W6 kill", "the same, the sender killed halfway and started again", ("--messages", "20000", "--kill")),
+)  # fmt: skip
 
 
 def main() -> int:
@@ -29,11 +33,11 @@ def main() -> int:
         sizes = _prepare(here, w.Size(given.size))
         rows = _measure(here, given, sizes)
     if not given.only or "W6" in given.only.upper():
-        rows.append(_outbox())
+        rows += [_outbox(*each) for each in OUTBOX_RUNS]
     live = None if given.only and "LIVE" not in given.only.upper() else _live()
     outcome = {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": _machine(), "tasks": given.size,
-        "command": f"python -m bench --size {given.size}", "seconds": round(time.perf_counter() - started), "rows": rows,
+        "command": f"python -m bench --size {given.size:g} --seconds {given.seconds:g}", "seconds": round(time.perf_counter() - started), "rows": rows,
         "sizes": sizes, "live": live,
     }  # fmt: skip
     given.json.parent.mkdir(parents=True, exist_ok=True)
@@ -102,12 +106,12 @@ def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -
     return rows
 
 
-def _outbox() -> dict[str, object]:
-    """W6 on a server of its own: due messages to a loopback gateway, exactly once."""
-    command = [sys.executable, "bench/outbox.py", "--messages", str(OUTBOX_MESSAGES)]
+def _outbox(name: str, what: str, options: tuple[str, ...]) -> dict[str, object]:
+    """W6 on a server of its own: each key reaches the gateway exactly once, or the line is void."""
+    command = [sys.executable, "-m", "bench.outbox", *options]
     done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONPATH": "src"})
     found = json.loads(done.stdout.decode().strip().splitlines()[-1])
-    row = report.outbox_row(found)
+    row = report.outbox_row(name, what, found)
     print("  " + report.line(row), flush=True)
     return row
 

@@ -1,9 +1,10 @@
 """W6: due reminders from the outbox to a loopback gateway, durable, one sender process.
 
-    python bench/outbox.py [--messages 50000] [--latency 0.05] [--kill] [--batch 1000]
+    python -m bench.outbox [--messages 50000] [--latency 0.05] [--kill] [--limit] [--at-once 32]
 
 Starts a database server, a gateway and a sender of its own in a temporary folder; fsync is on. Prints messages per
-second from the first claim to the last row written back, and checks that each key arrived exactly once.
+second from the first claim to the last row written back, and checks that each key arrived exactly once. With --limit the
+same rows are then sent once more by hand-written SQL (bench/limit.py), with the tables' triggers on for both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import psycopg
 
+from bench import limit
+from bench.measuring import cpu_seconds
 from careloop.kernel import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before the gateway answers")
+    parser.add_argument("--limit", action="store_true", help="then the same by hand-written SQL")
     parser.add_argument("--kill", action="store_true", help="kill -9 the sender once, halfway")
     parser.add_argument("--at-once", type=int, default=32, help="requests under way at the same time")
     given = parser.parse_args()
@@ -128,6 +132,7 @@ def run(folder: Path, given: argparse.Namespace) -> dict[str, object]:
         sender.send_signal(signal.SIGTERM)
         sender.wait()
         counts = stats(port)
+        floor = by_hand(cluster.url(postgres.SUPERUSER), port, given) if given.limit else 0.0
     finally:
         for process in processes:
             process.kill()
@@ -135,16 +140,26 @@ def run(folder: Path, given: argparse.Namespace) -> dict[str, object]:
         postgres.destroy(cluster)
     seconds = (last - first).total_seconds()
     return {
+        "limit_per_second": round(given.messages / floor) if floor else 0,
         "messages": given.messages, "latency": given.latency, "killed": killed, "seconds": round(seconds, 2),
         "per_second": round(given.messages / seconds), "reached": counts["messages"], "doubled": counts["doubled"],
         "sender_cpu_ms_each": None if killed else round((busy - busy_before[1]) / (given.messages - busy_before[0]) * 1000, 3),
     }  # fmt: skip
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of one process so far: less noisy than the clock on a busy machine."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def by_hand(superuser: str, port: int, given: argparse.Namespace) -> float:
+    """Seconds of the limit for the same rows, due again; putting them back is nobody's work and counts for nothing."""
+    with psycopg.connect(superuser) as database:
+        database.execute("SET session_replication_role = replica")
+        database.execute(
+            "UPDATE messaging_communication SET state = 'queued', claimed_at = NULL, sent_at = NULL, gateway_ref = '',"
+            " token = NULL, lease_until = NULL"
+        )
+        database.commit()
+        database.autocommit = True
+        database.execute("VACUUM ANALYZE messaging_communication")
+        database.execute("CHECKPOINT")
+    return limit.reminders(superuser, f"http://127.0.0.1:{port}", at_once=given.at_once)
 
 
 def open_rows(database: psycopg.Connection[tuple[object, ...]]) -> bool:

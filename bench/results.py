@@ -46,7 +46,7 @@ def growth(outcomes: Sequence[Outcome]) -> str:
 
 def _cell(outcome: Outcome, name: str) -> str:
     row = next((row for row in outcome["rows"] if row["name"] == name), None)
-    return f"{row['per_second']:,} ({row['alone_p50_ms']})" if row else "–"
+    return f"{row['per_second']:,} ({report.shown(row['alone_p50_ms'])})" if row else "–"
 
 
 def figures(outcomes: Sequence[Outcome]) -> str:
