@@ -61,6 +61,10 @@ def table(outcome: Mapping[str, Any]) -> str:
     lines.append(
         f"\nDisk: {sizes['bytes'] / 1e6:,.0f} MB in all, {sizes['per_task']:,.0f} B a follow-up, {sizes['per_discharge']:,.0f} B a discharge"
     )
+    if "bare_discharge" in sizes:
+        lines.append(
+            f"Disk of a discharge with patient, plan, 8 tasks and audit, without answers, messages and calls: {sizes['bare_discharge']:,.0f} B (target 5,000)"
+        )
     lines += [f"  {name:<40} {size / 1e6:>9,.1f} MB" for name, size in sizes["tables"].items()]
     lines.append("Memory: " + ", ".join(f"{name} {mb} MB" for name, mb in sizes.get("memory", {}).items()))
     if outcome.get("live"):

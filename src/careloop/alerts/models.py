@@ -46,7 +46,7 @@ class Alert(ScopedModel):
         ACTED = rules.ACTED, _("In progress")
         CLOSED = rules.CLOSED, _("Closed")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="alerts")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="alerts", db_index=False)
     department = models.ForeignKey(Organization, models.PROTECT)
     key = models.CharField(max_length=160, unique=True)  # response + rule: judging again raises nothing new
     encounter_id = models.UUIDField(null=True)
@@ -192,7 +192,7 @@ class AlertAction(PatientRow):
         DUTY_PHONE = "duty-phone", _("Duty phone")
         UNDONE = "undone", _("Undone")
 
-    alert = models.ForeignKey(Alert, models.PROTECT, related_name="actions")
+    alert = models.ForeignKey(Alert, models.PROTECT, related_name="actions", db_index=False)
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=12, choices=Kind)
     code = models.CharField(max_length=40, blank=True, default="")  # the chip, the closing code or the role
@@ -225,7 +225,7 @@ class Notice(PatientRow):
         ESCALATION = "escalation", _("Escalated")
         DUTY_PHONE = "duty-phone", _("Duty phone")
 
-    alert = models.ForeignKey(Alert, models.PROTECT, related_name="notices")
+    alert = models.ForeignKey(Alert, models.PROTECT, related_name="notices", db_index=False)
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="+")
     practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="alert_notices")
     why = models.CharField(max_length=10, choices=Why)

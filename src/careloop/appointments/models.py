@@ -19,7 +19,7 @@ class Appointment(PatientRow):
         CANCELLED = "cancelled", _("Cancelled")
         NO_SHOW = "noshow", _("Did not come")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="appointments")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="appointments", db_index=False)
     source = models.CharField(max_length=120)
     number = models.CharField(max_length=80)
     status = models.CharField(max_length=10, choices=Status, default=Status.BOOKED)

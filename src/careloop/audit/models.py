@@ -1,6 +1,7 @@
 """The audit trail. No foreign keys, so it never blocks or follows live data."""
 
 from django.db import models
+from django.db.models import Q
 
 
 class AuditEvent(models.Model):
@@ -22,8 +23,10 @@ class AuditEvent(models.Model):
     payload = models.JSONField()
 
     class Meta:
+        # Without the time: pages read by id, newest first, and PostgreSQL then stores each actor and name once for many
+        # rows (7 bytes a row instead of 60 to 120).
         indexes = [
-            models.Index(fields=["patient_id", "at"], name="audit_by_patient"),
-            models.Index(fields=["actor", "at"], name="audit_by_actor"),
-            models.Index(fields=["name", "at"], name="audit_by_name"),
+            models.Index(fields=["patient_id"], name="audit_of_patient", condition=Q(patient_id__isnull=False)),
+            models.Index(fields=["actor"], name="audit_of_actor"),
+            models.Index(fields=["name"], name="audit_of_name", opclasses=["varchar_pattern_ops"]),
         ]

@@ -222,9 +222,9 @@ class Patient(ScopedModel):
 class CareRelationship(PatientRow):
     """Which department (and person) cares for a patient. Written from encounters and plans; scopes look at it."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="care_relationships")
-    department = models.ForeignKey(Organization, models.PROTECT)
-    practitioner = models.ForeignKey(Practitioner, models.PROTECT, null=True)
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="care_relationships", db_index=False)
+    department = models.ForeignKey(Organization, models.PROTECT, db_index=False)
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, null=True, db_index=False)
     since = models.DateTimeField()
 
     privacy = {"since": "quasi"}
@@ -244,7 +244,7 @@ class CareRelationship(PatientRow):
 class PatientIdentifier(PatientRow):
     """One number of a patient: system (assigning authority or sending facility), type and value."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="identifiers")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="identifiers", db_index=False)
     system = models.CharField(max_length=160)
     type = models.CharField(max_length=12)  # HL7 table 0203: MR, PI, NI (identity number), SS, VN …
     value = models.CharField(max_length=80)
@@ -304,7 +304,7 @@ class ContactPoint(PatientRow):
         WRONG = "wrong-person", _("Wrong person")
         UNDELIVERABLE = "undeliverable", _("Message not deliverable")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="contact_points")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="contact_points", db_index=False)
     related_person = models.ForeignKey(RelatedPerson, models.PROTECT, null=True, related_name="contact_points")
     system = models.CharField(max_length=8, choices=System, default=System.PHONE)
     value = models.CharField(max_length=120)  # E.164 for phones that parse, else as written
@@ -356,7 +356,7 @@ class Encounter(PatientRow):
         FINISHED = "finished", _("Visit over")
         CANCELLED = "cancelled", _("Visit cancelled")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="encounters")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="encounters", db_index=False)
     system = models.CharField(max_length=160)
     visit_number = models.CharField(max_length=80)
     class_code = models.CharField(max_length=6, choices=Class, default=Class.OTHER)
@@ -413,8 +413,8 @@ class Encounter(PatientRow):
 class Condition(PatientRow):
     """A diagnosis (FHIR Condition). `code_key` is the normalised code that rules match by prefix."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="conditions")
-    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="conditions")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="conditions", db_index=False)
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="conditions", db_index=False)
     system = models.CharField(max_length=60, blank=True, default="")
     code = models.CharField(max_length=40, blank=True, default="")
     code_key = models.CharField(max_length=20, blank=True, default="")
@@ -442,8 +442,8 @@ class Condition(PatientRow):
 class Procedure(PatientRow):
     """An operation or procedure (FHIR Procedure), ICD-9-CM-3 as sent."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="procedures")
-    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="procedures")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="procedures", db_index=False)
+    encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="procedures", db_index=False)
     system = models.CharField(max_length=60, blank=True, default="")
     code = models.CharField(max_length=40, blank=True, default="")
     code_key = models.CharField(max_length=20, blank=True, default="")
@@ -474,7 +474,7 @@ class Observation(PatientRow):
         CORRECTED = "corrected", _("Corrected")
         ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="observations", db_index=False)
     encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="observations")
     key = models.CharField(max_length=200, unique=True)  # what makes this the same result when it comes again
     system = models.CharField(max_length=60, blank=True, default="")
@@ -521,7 +521,7 @@ class MedicationStatement(PatientRow):
         COMPLETED = "completed", _("Course over")
         ENTERED_IN_ERROR = "entered-in-error", _("Entered in error")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="medications")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="medications", db_index=False)
     encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="medications")
     key = models.CharField(max_length=200, unique=True)
     code = models.CharField(max_length=60, blank=True, default="")
@@ -551,7 +551,7 @@ class MedicationStatement(PatientRow):
 class AllergyIntolerance(PatientRow):
     """An allergy (FHIR AllergyIntolerance), shown in the banner of every page about the patient."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="allergies")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="allergies", db_index=False)
     code = models.CharField(max_length=60, blank=True, default="")
     text = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, blank=True, default="")  # drug | food | environment | other
@@ -573,7 +573,7 @@ class AllergyIntolerance(PatientRow):
 class DocumentReference(PatientRow):
     """A document about the patient (FHIR DocumentReference): discharge summary, operation note."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="documents")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="documents", db_index=False)
     encounter = models.ForeignKey(Encounter, models.PROTECT, null=True, related_name="documents")
     key = models.CharField(max_length=200, unique=True)
     type = models.CharField(max_length=60, blank=True, default="")
@@ -603,7 +603,7 @@ class Consent(PatientRow):
         PERMIT = "permit", _("Consent given")
         DENY = "deny", _("Consent refused")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="consents")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="consents", db_index=False)
     consent_scope = models.CharField(
         max_length=30
     )  # contact-phone | contact-sms | contact-wechat | contact | research …
@@ -621,7 +621,7 @@ class Consent(PatientRow):
 class AccessLink(PatientRow):
     """A link sent to a patient. The token is derived from the id with a secret; only its hash is kept here."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="access_links")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="access_links", db_index=False)
     token_hash = models.CharField(max_length=64, unique=True)
     purpose = models.CharField(max_length=20)  # questionnaire | home | verify
     task_id = models.UUIDField(null=True)
@@ -648,7 +648,7 @@ class DuplicateCandidate(PatientRow):
         DISMISSED = "dismissed", _("Two different people")
         MERGED = "merged", _("Merged")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="duplicate_candidates")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="duplicate_candidates", db_index=False)
     other = models.ForeignKey(Patient, models.PROTECT, related_name="+")
     reason = models.CharField(max_length=40)  # same-identity-number, numbers-of-two-patients
     status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
@@ -667,7 +667,7 @@ class AccessGrant(PatientRow):
         BREAK_GLASS = "break-glass", _("Emergency access")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="access_grants")
-    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+")
+    practitioner = models.ForeignKey(Practitioner, models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=12, choices=Kind)
     reason = models.CharField(max_length=300)
     valid_from = models.DateTimeField()

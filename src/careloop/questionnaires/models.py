@@ -71,7 +71,7 @@ class QuestionnaireResponse(PatientRow):
         PAPER = "paper", _("Paper")
         VISIT = "visit", _("Home or clinic visit")
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="responses")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="responses", db_index=False)
     questionnaire = models.ForeignKey(Questionnaire, models.PROTECT, related_name="responses")
     canonical = models.CharField(max_length=461)  # url|version, for ever
     task_id = models.UUIDField(null=True)
@@ -118,7 +118,7 @@ class QuestionnaireResponse(PatientRow):
 class AnswerFact(PatientRow):
     """One answer as a typed fact, for statistics and cohorts."""
 
-    patient = models.ForeignKey(Patient, models.PROTECT, related_name="answer_facts")
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="answer_facts", db_index=False)
     response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="facts")
     questionnaire_url = models.CharField(max_length=400)
     link_id = models.CharField(max_length=255)
@@ -139,8 +139,8 @@ class AnswerFact(PatientRow):
 
     class Meta:
         indexes = [
-            models.Index(fields=["questionnaire_url", "link_id", "answered_at"], name="fact_of_question"),
-            models.Index(fields=["patient", "link_id", "-answered_at"], name="fact_of_patient"),
+            # Answers to one question of a whole hospital are counted from cohorts_newestanswer, not from here.
+            models.Index(fields=["patient", "link_id"], name="fact_of_patient"),
         ]
 
 
@@ -148,7 +148,7 @@ class Attachment(PatientRow):
     """A picture or document given as an answer. Its bytes live here, not in a folder a web server could hand out."""
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="attachments")
-    response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="attachments")
+    response = models.ForeignKey(QuestionnaireResponse, models.PROTECT, related_name="attachments", db_index=False)
     link_id = models.CharField(max_length=255)
     content_type = models.CharField(max_length=40)
     size = models.IntegerField()
