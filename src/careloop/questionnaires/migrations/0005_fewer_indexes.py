@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("patients", "0002_fewer_indexes"),
+        ("patients", "0003_fewer_indexes"),
         ("questionnaires", "0004_finished_responses"),
     ]
 

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0001_initial"),
-        ("patients", "0002_fewer_indexes"),
+        ("patients", "0003_fewer_indexes"),
         ("tasks", "0003_titles_in_english"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0001_initial"),
-        ("patients", "0001_initial"),
+        ("patients", "0002_unreviewed"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
