@@ -428,6 +428,15 @@ class TestCounting:
         assert (health.waiting, health.dead, health.retrying) == (1, 1, 0)
         assert health.oldest_waiting is not None
 
+    def test_the_last_message_of_a_channel_is_its_newest_and_a_silent_channel_has_none(self, cast: Cast) -> None:
+        for hours, control in ((2, "a"), (5, "b"), (1, "c")):
+            receive(adt("A08", control=control), at=AT + timedelta(hours=hours))
+        health = reads.health(since=AT + timedelta(hours=6), by=SYSTEM)
+        assert {each.channel: each.last_at for each in health.channels} == {
+            "mllp": AT + timedelta(hours=5),
+            "file": None,
+        }
+
     def test_a_big_batch_takes_few_queries(self, cast: Cast, django_assert_max_num_queries: Any) -> None:
         raws = [adt("A08", control=f"M{n}").encode() for n in range(100)]
         incoming = [Incoming(take_in(raw, site=Site()), "mllp", "") for raw in raws]
