@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CARELOOP := $(BIN)/careloop
 SIZE ?=
 
-.PHONY: help demo demo-reset dev test explore check bench bench-results build migrations translations screenshots format lock clean
+.PHONY: help demo demo-reset dev test explore check bench bench-peer bench-results build migrations translations screenshots format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ translations: $(VENV)/.installed-dev ## collect new screen texts into the catalo
 
 bench: $(VENV)/.installed-dev build ## the six workloads against hand-written SQL; SIZE=1e6 follow-ups by default
 	@$(BIN)/python -m bench --size $(or $(SIZE),1e6)
+
+bench-peer: $(VENV)/.installed-dev ## GNU Health on the same database server beside our last run; SIZE=1e5 by default
+	@$(BIN)/python -m bench.peer --size $(or $(SIZE),1e5)
 
 bench-results: $(VENV)/.installed-dev ## put the kept full runs into bench/RESULTS.md
 	@$(BIN)/python -m bench.results

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from bench import measuring, report, results
 from bench import world as w
-from bench.place import ROOT, Place, place, tables
+from bench.place import ROOT, Place, machine, place, postmaster, tables
 
 SEED = 7
 OUTBOX_RUNS = (
@@ -36,7 +35,7 @@ def main() -> int:
         rows += [_outbox(*each) for each in OUTBOX_RUNS]
     live = None if given.only and "LIVE" not in given.only.upper() else _live()
     outcome = {
-        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": _machine(), "tasks": given.size,
+        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "tasks": given.size,
         "command": f"python -m bench --size {given.size:g} --seconds {given.seconds:g}", "seconds": round(time.perf_counter() - started), "rows": rows,
         "sizes": sizes, "live": live,
     }  # fmt: skip
@@ -58,16 +57,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
     parser.add_argument("--json", type=Path, default=ROOT / ".data" / "bench" / "last.json")
     return parser.parse_args()
-
-
-def _machine() -> str:
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "",
-    )
-    return (
-        f"{os.cpu_count()} cores {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-    )
 
 
 def _prepare(here: Place, size: w.Size) -> dict[str, object]:
@@ -95,7 +84,7 @@ def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -
     asyncio.set_event_loop(loop)
     rows: list[dict[str, object]] = []
     with product.running(here, ROOT / ".data" / "bench" / "logs") as doors:
-        bench = workloads.Bench(here, doors, given.seconds, loop, _postmaster(here))
+        bench = workloads.Bench(here, doors, given.seconds, loop, postmaster(here))
         for workload in (bench.w2, bench.w4, bench.w5, bench.w3, bench.w1):
             if not only or workload.__name__.upper() in only:
                 for row in workload():
@@ -125,14 +114,6 @@ def _live() -> dict[str, object]:
     found: dict[str, object] = json.loads(done.stdout.decode().strip().splitlines()[-1])
     print("  " + report.live_line(found), flush=True)
     return found
-
-
-def _postmaster(here: Place) -> int:
-    import psycopg  # noqa: PLC0415
-
-    with psycopg.connect(here.superuser) as database:
-        (folder,) = database.execute("SHOW data_directory").fetchone() or ("",)
-    return int((Path(str(folder)) / "postmaster.pid").read_text().splitlines()[0])
 
 
 if __name__ == "__main__":

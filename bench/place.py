@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import subprocess
 import sys
@@ -36,9 +37,10 @@ class Place:
 
 
 @contextmanager
-def place(name: str, *, keep: bool, durable: bool = True) -> Iterator[Place]:
+def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -> Iterator[Place]:
     """A database of this name. Durability is part of every unit that writes; a measurement that only reads may fill its
-    rows without waiting for the disk. Dropped at the end unless kept; a kept one is found again by its name.
+    rows without waiting for the disk. Dropped at the end unless kept; a kept one is found again by its name. `fresh`
+    drops what a killed run left.
     """
     import psycopg  # noqa: PLC0415  (only here)
 
@@ -50,6 +52,8 @@ def place(name: str, *, keep: bool, durable: bool = True) -> Iterator[Place]:
     )
     try:
         with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
+            if fresh:
+                server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 server.execute(f'CREATE DATABASE "{name}"')
         os.environ["CARELOOP_DATABASE_URL"], os.environ["CARELOOP_DATABASE_OWNER_URL"] = here.app, here.owner
@@ -66,3 +70,23 @@ def tables() -> None:
     """The product's own tables and shipped content, brought by its own command."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([sys.executable, "-m", "careloop", "migrate"], check=True, cwd=ROOT, env=environment)
+
+
+def machine() -> str:
+    """What a figure was measured on."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "",
+    )
+    return (
+        f"{os.cpu_count()} cores {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def postmaster(here: Place) -> int:
+    """The process id of the database server, parent of all its backends."""
+    import psycopg  # noqa: PLC0415
+
+    with psycopg.connect(here.superuser) as database:
+        (folder,) = database.execute("SHOW data_directory").fetchone() or ("",)
+    return int((Path(str(folder)) / "postmaster.pid").read_text().splitlines()[0])

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import report
+from bench import beside, report
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "bench" / "RESULTS.md"
@@ -54,7 +54,14 @@ def figures(outcomes: Sequence[Outcome]) -> str:
     runs = "\n".join(
         f"\n## {each['tasks']:,} follow-ups: `{each['command']}`\n{report.table(each)}" for each in outcomes
     )
-    return f"{BEGIN}\n\n## Growth\n\n{growth(outcomes)}\n{runs}\n\n{END}"
+    return f"{BEGIN}\n\n## Growth\n\n{growth(outcomes)}\n{runs}\n{peers(outcomes)}\n{END}"
+
+
+def peers(outcomes: Sequence[Outcome]) -> str:
+    """GNU Health at each size it was measured at, beside our run of that size; nothing when it never was."""
+    ours = {int(each["tasks"]): each for each in outcomes}
+    tables = "\n".join(beside.table(each, ours.get(int(each["tasks"]))) for each in beside.kept())
+    return f"\n## Beside GNU Health\n{tables}\n" if tables else ""
 
 
 def placed(text: str, new: str) -> str:

@@ -12,7 +12,12 @@ LOCKS = {
     "requirements.txt": ["pyproject.toml", "--group", "build"],
     "requirements-dev.txt": ["pyproject.toml", "--group", "dev"],
     "requirements-frontend.txt": ["--group", "frontend"],
+    "bench/peer-requirements.txt": ["bench/peer.in", "--no-emit-package", "psycopg2"],
 }
+HEADS = {
+    "bench/peer-requirements.txt": "# GNU Health beside us in the benchmark (`make bench-peer`), in an environment of its own: never a dependency of CareLoop.\n"
+}
+"""Why a lock is there, where its name does not say it."""
 
 
 def main() -> int:
@@ -23,6 +28,8 @@ def main() -> int:
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         if code:
             return code
+        if target in HEADS:
+            (ROOT / target).write_text(HEADS[target] + (ROOT / target).read_text())
     return 0
 
 
