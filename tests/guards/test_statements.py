@@ -79,7 +79,7 @@ LIMITS: dict[str, int] = {
     "patients/": 5,
     "patients/access-reviews/": 3,
     "patients/duplicates/": 4,
-    "patients/<uuid:patient_id>/": 35,  # with the plan card  # with alerts and plan in the same request; apart they were three requests and 38
+    "patients/<uuid:patient_id>/": 33,  # with the plan card  # with alerts and plan in the same request; apart they were three requests and 38
     "patients/<uuid:patient_id>/trend/": 11,
     "patients/<uuid:patient_id>/timeline/": 11,
     "patients/<uuid:patient_id>/documents/<uuid:document_id>/": 10,
@@ -104,7 +104,7 @@ LIMITS: dict[str, int] = {
     "plans/versions/": 5,
     "plans/decisions/": 6,
     "plans/drafts/new/": 2,
-    "plans/patients/<uuid:patient_id>/": 12,  # three only within a day of an adoption: may it be undone?
+    "plans/patients/<uuid:patient_id>/": 10,  # three only within a day of an adoption: may it be undone?
     "plans/running/<uuid:care_plan_id>/versions/<uuid:definition_id>/": 5,
     "reports/": 8,
     "reports/department/": 10,

@@ -155,29 +155,38 @@ def histories(plans: Sequence[CarePlan]) -> Mapping[UUID, History]:
     """The progress of these plans, from their tasks: one statement."""
     found = {plan.pk: History() for plan in plans}
     rows = _past(viewer=NOBODY, plans=list(found)) if len(found) <= FEW else _past.build(NOBODY, list(found))
-    for plan_id, step, number, status, closed_reason, ended_at, attempts, person in rows:
-        if plan_id is None:
-            continue  # the filter above lets none through
-        history = found[plan_id]
-        _add(history, step, number, status, closed_reason, ended_at)
-        history.touched += bool(attempts) or status == Task.Status.COMPLETED
-        if status == Task.Status.COMPLETED and person:
-            history.last_person = person
+    for row in rows:
+        _add(found, row)
     return found
 
 
+def histories_of(plans: Sequence[CarePlan], tasks: Iterable[Task]) -> Mapping[UUID, History]:
+    """The same from all tasks of these plans, where they have been fetched already."""
+    found = {plan.pk: History() for plan in plans}
+    for task in sorted(tasks, key=lambda task: (task.ended_at is None, task.ended_at or task.due_at, task.pk)):
+        _add(found, tuple(getattr(task, name) for name in PAST))
+    return found
+
+
+PAST = ("care_plan_id", "step_code", "occurrence", "status", "closed_reason", "ended_at", "attempts", "ended_by_id")
 FEW = 20  # so many plans has a page; a night's work has thousands, each time another number
 
 
 @prepared
 def _past(viewer: Viewer, plans: list[UUID]) -> QuerySet[Task, Any]:
     tasks = Task.objects.unscoped("a plan is judged by all its tasks").filter(care_plan_id__in=plans)
-    return tasks.order_by("ended_at", "pk").values_list(
-        "care_plan_id", "step_code", "occurrence", "status", "closed_reason", "ended_at", "attempts", "ended_by_id"
-    )
+    return tasks.order_by("ended_at", "pk").values_list(*PAST)
 
 
-def _add(history: History, step: str, number: int, status: str, closed_reason: str, ended_at: datetime | None) -> None:
+def _add(histories: Mapping[UUID, History], row: tuple[Any, ...]) -> None:
+    """One task more, in the order in which they ended."""
+    plan_id, step, number, status, closed_reason, ended_at, attempts, person = row
+    if plan_id not in histories:
+        return  # the questions above let none through
+    history = histories[plan_id]
+    history.touched += bool(attempts) or status == Task.Status.COMPLETED
+    if status == Task.Status.COMPLETED and person:
+        history.last_person = person
     if status == Task.Status.REQUESTED:
         history.open_steps.add(step)
         history.open_tasks += 1

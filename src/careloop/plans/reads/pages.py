@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from careloop.kernel.prepared import prepared, together
+from careloop.kernel.prepared import Asked, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Encounter, Patient
-from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
+from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition, VersionAdoption
 from careloop.plans.reads import wording
-from careloop.plans.reads.facts import REOPENING, histories, local_day
+from careloop.plans.reads.facts import REOPENING, histories, histories_of, local_day
+from careloop.plans.rules.adoption import UNDO_WITHIN
 from careloop.plans.rules.calendar import shipped_calendar
 from careloop.plans.rules.changes import Change
 from careloop.plans.rules.content import PlanContent, Step
@@ -196,25 +197,77 @@ def _state_counts(at: datetime) -> dict[str, Count]:
     return {state: Count("pk", filter=condition) for state, condition in conditions.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A patient's plans, and what one might do with them."""
+
+    cards: list[PlanCard]  # running ones first
+    adopted: list[CarePlan]  # running, and went over to another version so lately that it might be undone
+    stay: Encounter | None  # the latest finished stay: where a plan that is started by hand counts from
+    choices: list[PlanDefinition]  # what could be started
+
+
 def patient_cards(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> list[PlanCard]:
-    """All plans of a patient, running ones first."""
-    plans: list[CarePlan] = _plans_of(viewer=viewer, patient_id=patient.pk)
+    """All plans of a patient, running ones first: three questions in one journey."""
+    plans, published, tasks = together(*_card_questions(patient, viewer, at=at))
+    return _cards(plans, published, tasks, at=at, language=language)
+
+
+def patient_sheet(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> Sheet:
+    """The cards, and for the buttons on them what could be undone and what could be started: four questions."""
+    stay = _finished_stay.asked(viewer=viewer, patient_id=patient.pk)
+    plans, published, tasks, stays = together(*_card_questions(patient, viewer, at=at), stay)
+    running = [plan for plan in plans if plan.ended_at is None]
+    return Sheet(
+        cards=_cards(plans, published, tasks, at=at, language=language),
+        adopted=[plan for plan in running if plan.adopted_lately],
+        stay=stays[0] if stays else None,
+        choices=_to_start(published, {plan.definition_url for plan in running}),
+    )
+
+
+def latest_stay(patient: Patient, viewer: Viewer) -> Encounter | None:
+    """The latest finished stay: a plan that is started by hand counts from its discharge."""
+    stays: list[Encounter] = _finished_stay(viewer=viewer, patient_id=patient.pk)
+    return stays[0] if stays else None
+
+
+def _card_questions(patient: Patient, viewer: Viewer, *, at: datetime) -> tuple[Asked[Any], Asked[Any], Asked[Any]]:
+    return (
+        _plans_of.asked(viewer=viewer, patient_id=patient.pk, since=at - UNDO_WITHIN),
+        _published.asked(viewer=NOBODY),
+        _tasks_of.asked(viewer=viewer, patient_id=patient.pk),
+    )
+
+
+def _cards(
+    plans: list[CarePlan], published: Sequence[PlanDefinition], tasks: Sequence[Task], *, at: datetime, language: str
+) -> list[PlanCard]:
     plans.sort(key=lambda plan: plan.ended_at is not None)
-    published = _published(viewer=viewer)
-    tasks = _tasks(plans)
-    past = histories(plans)
+    past = histories_of(plans, tasks)
+    shown = _shown(tasks)
     newest = {d.url: d for d in published if d.status == PlanDefinition.Status.ACTIVE}
     titles = {d.url: title_of(d, language) for d in published}
     return [
-        _card(plan, tasks[plan.pk], past[plan.pk].progress(plan), newest.get(plan.definition_url), titles, at, language)
+        _card(plan, shown[plan.pk], past[plan.pk].progress(plan), newest.get(plan.definition_url), titles, at, language)
         for plan in plans
     ]
 
 
+def _to_start(published: Sequence[PlanDefinition], running: Collection[str]) -> list[PlanDefinition]:
+    """The versions in use of the plans that do not run."""
+    found = [d for d in published if d.status == PlanDefinition.Status.ACTIVE and d.url not in running]
+    return sorted(found, key=lambda definition: (definition.group, definition.url))
+
+
 @prepared
-def _plans_of(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
+def _plans_of(viewer: Viewer, patient_id: UUID, since: datetime) -> QuerySet[CarePlan]:
+    """`adopted_lately`: an adoption after `since` stands, so that it is worth asking whether it may be undone."""
+    adoptions = VersionAdoption.objects.unscoped("of the plans this viewer sees").filter(
+        care_plan_id=OuterRef("pk"), undone_at=None, adopted_at__gte=since
+    )
     mine = CarePlan.objects.visible_to(viewer).filter(patient_id=patient_id)
-    return mine.with_plan().order_by("ended_at", "-started_at", "pk")
+    return mine.with_plan().annotate(adopted_lately=Exists(adoptions)).order_by("ended_at", "-started_at", "pk")
 
 
 @prepared
@@ -230,16 +283,11 @@ def _finished_stay(viewer: Viewer, patient_id: UUID) -> QuerySet[Encounter]:
 
 
 @prepared
-def _to_start(viewer: Viewer, patient_id: UUID) -> QuerySet[PlanDefinition]:
-    running = CarePlan.objects.visible_to(viewer).running().filter(patient_id=patient_id).values("definition_url")
-    return PlanDefinition.objects.active().defer("content").exclude(url__in=running).order_by("group", "url")
-
-
-@prepared
-def _tasks_of(viewer: Viewer, plans: list[UUID]) -> QuerySet[Task]:
-    tasks = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=plans)
-    # "Where is a number of hers?" is a question about a step, not a step of the plan.
-    return tasks.exclude(kind=Task.Kind.CONTACT_CHECK).order_by("due_at", "pk")
+def _tasks_of(viewer: Viewer, patient_id: UUID) -> QuerySet[Task]:
+    """All tasks of the plans this viewer sees: for the dots of the time line, and for how far each plan has come."""
+    plans = CarePlan.objects.visible_to(viewer).filter(patient_id=patient_id)
+    tasks = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=plans.values("pk"))
+    return tasks.order_by("due_at", "pk")
 
 
 def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Diff:
@@ -255,15 +303,6 @@ def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Dif
         plan.personal(),
         until=until,
     )
-
-
-def startable(patient: Patient, viewer: Viewer) -> tuple[Encounter | None, list[PlanDefinition]]:
-    """The latest finished stay and the plans that could be started for it by hand."""
-    stays, definitions = together(
-        _finished_stay.asked(viewer=viewer, patient_id=patient.pk),
-        _to_start.asked(viewer=viewer, patient_id=patient.pk),
-    )
-    return stays[0] if stays else None, definitions
 
 
 def decision_rows(
@@ -316,10 +355,13 @@ def _reason_lines(reasons: Iterable[Mapping[str, Any]], titles: Mapping[str, str
     return [wording.reason_words(reason["code"], reason.get("values", {}), titles) for reason in reasons]
 
 
-def _tasks(plans: Sequence[CarePlan]) -> dict[UUID, list[Task]]:
+def _shown(tasks: Iterable[Task]) -> dict[UUID, list[Task]]:
+    """The tasks that are dots of a time line: not what was withdrawn and is planned again, and no question about a
+    number ("where is one of hers?"), which belongs to a step and is none itself."""
     grouped: dict[UUID, list[Task]] = defaultdict(list)
-    for task in _tasks_of(viewer=NOBODY, plans=[plan.pk for plan in plans]):
-        if task.care_plan_id and not (task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING):
+    for task in tasks:
+        is_again = task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING
+        if task.care_plan_id and not is_again and task.kind != Task.Kind.CONTACT_CHECK:
             grouped[task.care_plan_id].append(task)
     return grouped
 

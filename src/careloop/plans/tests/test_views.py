@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from careloop.kernel.actions import seeding
 from careloop.plans import actions
-from careloop.plans.models import CarePlan, EnrolmentDecision
-from careloop.plans.reads import pages
+from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
+from careloop.plans.reads import facts, pages
 from careloop.plans.tests.factories import Scene, raw_plan, raw_step, tasks_of
 from careloop.tasks.models import Task
 from careloop.tasks.rules import state_of
@@ -265,11 +265,45 @@ def test_who_may_only_look_gets_no_buttons_and_no_changes(scene: Scene, plan: Ca
     assert post(client, "end", plan.pk, reason="recovered").status_code == 403
 
 
+def test_the_progress_read_with_the_card_is_the_one_that_planning_reads(scene: Scene, plan: CarePlan) -> None:
+    """One statement brings tasks of every plan for both; the other asks for itself. Every kind of end is there."""
+    other = scene.definition("copd")
+    at = timezone.now()
+    second = actions.start_care_plan(encounter=plan.encounter, definition=other, at=at, by=SYSTEM)
+    first, later, *_rest = tasks_of(plan)
+    with seeding():
+        rows = Task.objects.unscoped("test")
+        rows.filter(pk=first.pk).update(
+            status="completed", ended_at=at, ended_by=scene.cast.wang, attempts=2, outcome="completed"
+        )
+        rows.filter(pk=later.pk).update(status="cancelled", ended_at=at, closed_reason="moved")
+        last = tasks_of(second)[0]
+        rows.filter(pk=last.pk).update(status="cancelled", ended_at=at, closed_reason="window-passed", attempts=1)
+    tasks = list(rows.filter(patient_id=plan.patient_id).exclude(care_plan_id=None))
+    for order in (tasks, tasks[::-1]):
+        assert facts.histories_of([plan, second], order) == facts.histories([plan, second])
+    assert facts.histories([plan])[plan.pk].last_person == scene.cast.wang.pk
+    assert facts.histories_of([plan], tasks)[plan.pk].completed == 1  # what belongs to other plans is left alone
+
+
+def test_what_can_be_started_is_in_use_and_does_not_run(scene: Scene, plan: CarePlan) -> None:
+    sheet = pages.patient_sheet(scene.cast.zhang, scene.cast.as_wang, at=timezone.now(), language="en")
+    in_use = PlanDefinition.objects.active().exclude(url=plan.definition_url).order_by("group", "url")
+    assert sheet.choices == list(in_use)
+    assert sheet.stay == plan.encounter
+    other = pages.patient_sheet(scene.cast.zhang, scene.cast.as_li, at=timezone.now(), language="en")
+    assert (other.cards, other.adopted, other.stay) == ([], [], None)
+    actions.end_care_plan(care_plan=plan, reason="recovered", at=timezone.now(), by=scene.cast.as_wang)
+    again = pages.patient_sheet(scene.cast.zhang, scene.cast.as_wang, at=timezone.now(), language="en")
+    assert plan.definition in again.choices
+
+
 def test_the_card_asks_the_database_a_fixed_number_of_times(
     scene: Scene, plan: CarePlan, django_assert_max_num_queries: Any
 ) -> None:
     client = scene.cast.client(scene.cast.wang)
-    with django_assert_max_num_queries(22):
+    actions.start_care_plan(encounter=plan.encounter, definition=scene.definition("copd"), at=timezone.now(), by=SYSTEM)
+    with django_assert_max_num_queries(9):
         client.get(reverse("plans:patient_card", args=[plan.patient_id]))
     with django_assert_max_num_queries(16):
         client.get(reverse("plans:decisions"))

@@ -97,7 +97,7 @@ def start(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """Start a plan by hand for the latest discharge."""
     patient = _patient(request, patient_id)
     form = StartForm(request.POST)
-    stay, _choices = pages.startable(patient, request.viewer)
+    stay = pages.latest_stay(patient, request.viewer)
     if not form.is_valid() or stay is None:
         return _card(request, patient, status=422)
     actions.start_care_plan(
@@ -226,24 +226,21 @@ def _card(
     is_undone: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    cards = pages.patient_cards(patient, request.viewer, at=timezone.now(), language=_language())
-    stay, choices = pages.startable(patient, request.viewer) if request.viewer.can(access.PERSONALISE) else (None, [])
-    adopted = adopting.latest(
-        request.viewer, [card.plan for card in cards if card.plan.ended_at is None], at=timezone.now()
-    )
+    at, may = timezone.now(), request.viewer.can(access.PERSONALISE)
+    sheet = pages.patient_sheet(patient, request.viewer, at=at, language=_language())
     context = {
         "patient": patient,
-        "adopted": adopted,
+        "adopted": adopting.latest(request.viewer, sheet.adopted, at=at) if sheet.adopted else {},
         "undo_until": undo_until,
-        "running": [card for card in cards if card.plan.ended_at is None],
-        "past": [card for card in cards if card.plan.ended_at is not None],
+        "running": [card for card in sheet.cards if card.plan.ended_at is None],
+        "past": [card for card in sheet.cards if card.plan.ended_at is not None],
         "errors": [error for errors in form.errors.values() for error in errors] if form else [],
         "visit_form": VisitForm(),
         "end_form": EndForm(),
         "owner_form": OwnerForm(),
         "target_form": TargetForm(),
-        "stay": stay,
-        "choices": [(choice.pk, pages.title_of(choice, _language())) for choice in choices],
+        "stay": sheet.stay if may else None,
+        "choices": [(choice.pk, pages.title_of(choice, _language())) for choice in sheet.choices] if may else [],
     }
     response = render(request, "plans/_patient_card.html", context, status=status)
     if told:
