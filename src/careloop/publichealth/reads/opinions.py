@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -90,6 +91,9 @@ def options_for(opinion: Opinion) -> dict[str, Words]:
     return {**own, **{code: words for code, words in common_opinions().items() if code not in own}}
 
 
+_OF_TABLE = re.compile(r"table (\d+) · ")  # as actions.opinions writes it
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How often the doctor chose what was suggested."""
@@ -100,6 +104,12 @@ class Agreement:
     decided: int
     agreed: int
     underivable: int
+
+    @property
+    def table_version(self) -> str | None:
+        """The number of the published table; None when it was the table that the form brings."""
+        found = _OF_TABLE.match(self.rule_version)
+        return found[1] if found else None
 
     @property
     def percent(self) -> float | None:

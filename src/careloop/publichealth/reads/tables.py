@@ -141,6 +141,15 @@ def _examples(content: Mapping[str, Any], form: Form, titles: Mapping[str, str])
         )  # fmt: skip
 
 
+def vector_lines(table: OpinionTable, questionnaire: Questionnaire) -> list[tuple[str, str]]:
+    """The test vectors of a published version in words: answers, and the opinion they give ("" for none)."""
+    form, titles = form_of(questionnaire), table.table().options()
+    return [
+        (answers_text(form, vector), wording.said(titles[code]) if (code := vector.get("opinion") or "") in titles else code)
+        for vector in table.content.get("vectors") or ()
+    ]  # fmt: skip
+
+
 def answers_text(form: Form, vector: Mapping[str, Any]) -> str:
     """“pain = 3 · lump = no (last time: …)” in words."""
     text = " · ".join(_answer(form, name, value) for name, value in vector["answers"].items())

@@ -12,7 +12,7 @@ from typing import Any
 
 from careloop.publichealth.rules.coverage import SEVERITIES, cases
 from careloop.publichealth.rules.opinions import LONGEST_CODE, MOST_ROWS, Table, suggest
-from careloop.questionnaires.rules import Form, Words, condition_mistakes
+from careloop.questionnaires.rules import Form, Words, condition_mistakes, whole_number
 from careloop.questionnaires.rules.conditions import OPERATORS
 from careloop.questionnaires.rules.designing import BadEdit, Params, leaf_of
 
@@ -53,9 +53,10 @@ def new_table(*, questionnaire: str, title: Mapping[str, str]) -> Content:
 
 def _place(content: Content, params: Params, name: str = "row", among: str = "outcomes") -> int:
     text = params.get(name, "")
-    if not text.isdigit() or not 1 <= int(text[:6]) <= len(content[among]):
+    number = whole_number(text)
+    if not number or number > len(content[among]):
         raise BadEdit("unknown-row", text[:10])
-    return int(text) - 1
+    return number - 1
 
 
 def _row(content: Content, params: Params) -> dict[str, Any]:
@@ -224,12 +225,13 @@ def _add_part(content: Content, params: Params, form: Form) -> None:
 def _remove_line(content: Content, params: Params, form: Form) -> None:
     """A line, or with `part` one statement of it."""
     row, join, lines, at = _line(content, params)
-    part = params.get("part", "")
-    if part:
-        if not part.isdigit() or int(part[:6]) >= len(lines[at]):
+    told = params.get("part", "")
+    if told:
+        part = whole_number(told)
+        if part is None or part >= len(lines[at]):
             raise BadEdit("unknown-line", params.get("row", ""))
-        lines[at].pop(int(part[:6]))
-    if not part or not lines[at]:
+        lines[at].pop(part)
+    if not told or not lines[at]:
         lines.pop(at)
     _write(row, join, lines)
 
@@ -237,10 +239,10 @@ def _remove_line(content: Content, params: Params, form: Form) -> None:
 def _line(content: Content, params: Params) -> tuple[dict[str, Any], str, list[Line], int]:
     row = _row(content, params)
     join, lines = _lines(row, params)
-    place = params.get("place", "")
-    if not place.isdigit() or int(place[:6]) >= len(lines):
+    place = whole_number(params.get("place", ""))
+    if place is None or place >= len(lines):
         raise BadEdit("unknown-line", params.get("row", ""))
-    return row, join, lines, int(place[:6])
+    return row, join, lines, place
 
 
 def _set_join(row: dict[str, Any], value: str, params: Params) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from careloop.questionnaires.rules import whole_number
+
 QUARTER_DAYS = 91
 
 
@@ -18,7 +20,8 @@ class Period:
 
 def year_of(text: str, *, today: date) -> Period:
     """`2026` up to today; anything else is the running year."""
-    year = int(text) if text.isdigit() and 2000 <= int(text) <= today.year else today.year
+    told = whole_number(text, today.year)
+    year = told if told is not None and told >= 2000 else today.year
     return Period(date(year, 1, 1), min(date(year, 12, 31), today))
 
 

@@ -21,6 +21,7 @@ from careloop.publichealth.forms import ENDING_LABELS, EndManagementForm, Regist
 from careloop.publichealth.models import EpisodeOfCare
 from careloop.publichealth.reads import packs, pages
 from careloop.questionnaires.reads import patient_number
+from careloop.questionnaires.rules import whole_number
 from careloop.tasks.models import Task
 
 PAGE = 50
@@ -89,7 +90,7 @@ def programme_list(request: PageRequest) -> HttpResponse:
 
 
 def _start(text: str) -> int:
-    return min(int(text), 100_000) if text.isdigit() else 0
+    return whole_number(text, 100_000) or 0
 
 
 def _here(programme: str, state: str, start: int = 0) -> str:

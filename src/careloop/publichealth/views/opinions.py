@@ -100,6 +100,7 @@ def tables(request: PageRequest) -> HttpResponse:
         "title": _("Opinion tables"),
         "rows": [(row, form_title(forms.get(row.questionnaire_url))) for row in rows],
         "own": sorted(((form, form_title(form)) for form in own), key=lambda pair: pair[0].name),
+        "version_words": version_words,
         "agreement": [(one, form_title(forms.get(one.questionnaire_url))) for one in reads.agreement(request.viewer)],
         "drafts": [
             (draft, form_title(forms.get(draft.questionnaire_url)))
@@ -113,6 +114,14 @@ def tables(request: PageRequest) -> HttpResponse:
     return render(request, "publichealth/tables.html", context)
 
 
+def version_words(one: reads.Agreement) -> str:
+    """Which version of which kind of table a suggestion came from."""
+    number = one.table_version
+    if number is None:
+        return _("table of the form, version %(version)s") % {"version": one.rule_version.rpartition("|")[2]}
+    return _("published table, version %(version)s") % {"version": number}
+
+
 @page(access.VIEW)
 def table(request: PageRequest, table_id: UUID) -> HttpResponse:
     """One version in words: rows, reasons, vectors, source."""
@@ -121,7 +130,7 @@ def table(request: PageRequest, table_id: UUID) -> HttpResponse:
     if form is None:
         raise Http404
     context = _table_context(request, row.table(), form) | {
-        "row": row, "vectors": row.content.get("vectors", []), "earlier": tables_reads.earlier_of(row),
+        "row": row, "vectors": tables_reads.vector_lines(row, form), "earlier": tables_reads.earlier_of(row),
         "json": json.dumps(row.content, ensure_ascii=False, indent=1),
         "author": OpinionDraft.objects.filter(published_as=row).select_related("author").first(),
     }  # fmt: skip

@@ -21,6 +21,7 @@ from careloop.publichealth.reads import tables as reading
 from careloop.questionnaires.models import Questionnaire
 from careloop.questionnaires.reads import form_of
 from careloop.questionnaires.reads.replaying import DAYS, MOST_RESPONSES
+from careloop.questionnaires.rules import whole_number
 
 SIGNS = ("=", "!=", ">=", "<=", ">", "<", "exists", "contains")
 LONGEST = 8000  # characters of one typed value
@@ -120,7 +121,7 @@ def change(request: PageRequest, draft_id: UUID) -> HttpResponse:
 
 def _selected(op: str, params: dict[str, str], before: int, after: int) -> str:
     """The row that is chosen after the change."""
-    row = int(params["row"]) if params.get("row", "").isdigit() else 0
+    row = whole_number(params.get("row", "")) or 0
     moved = {"copy-row": 1, "add-row": 1, "move-row": -1 if params.get("way") == "up" else 1}.get(op)
     if moved is None:
         return str(min(row, after)) if row else params.get("selected", "")
@@ -130,8 +131,8 @@ def _selected(op: str, params: dict[str, str], before: int, after: int) -> str:
 
 
 def _revision(request: PageRequest) -> int:
-    text = request.POST.get("revision", "")
-    return int(text) if text.isdigit() and len(text) < 10 else -1
+    number = whole_number(request.POST.get("revision", ""))
+    return -1 if number is None else number
 
 
 @page(access.WRITE_TABLES, methods=("POST",))

@@ -24,6 +24,7 @@ class RuleLine:
     minutes: int
     source: str
     is_verified: bool
+    why: str  # why it is not verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class ClassLine:
     next_days: int | None
     referral: bool
     urgent: bool
+    why: str  # why it is not verified; "" when it is
 
 
 def said(words: Words) -> str:
@@ -72,6 +74,7 @@ def rule_lines(form: Form) -> list[RuleLine]:
             minutes=rule["respond_within_minutes"],
             source=rule.get("source", ""),
             is_verified=bool(rule.get("verified")),
+            why=both(rule.get("why")),
         )
         for rule in form.rules
     ]
@@ -87,6 +90,7 @@ def class_lines(form: Form) -> list[ClassLine]:
             next_days=line.get("next_days"),
             referral=bool(line.get("referral")),
             urgent=bool(line.get("urgent")),
+            why=both(line.get("why")) if line.get("verified") is False else "",
         )
         for line in [*found.get("overrides", ()), *found.get("outcomes", ())]
     ]
@@ -199,7 +203,7 @@ def mistake_words(mistake: Mistake) -> str:
         "code-twice": _("this code stands twice; every code must differ"),
         "bad-severity": _("the level must be one of %(choices)s"),
         "bad-owner": _("who it goes to must be one of %(choices)s"),
-        "bad-minutes": _("the minutes must be a whole number above 0"),
+        "bad-minutes": _("the minutes must be a whole number from 1 to %(most)s"),
         "no-source": _("needs a source"),
         "no-safety": _("needs the page that tells the patient what to do, in Chinese and English"),
         "check-items": _("must name questions of the form"),
@@ -216,7 +220,7 @@ def mistake_words(mistake: Mistake) -> str:
         "bad-worst": _("the worst alert must be none or one of %(choices)s"),
         "names-nothing": _("“%(value)s” names no question, score or alert"),
         "unknown-score": _("score “%(name)s” is not in the form"),
-        "bad-days": _("the days must be a whole number"),
+        "bad-days": _("the days must be a whole number from 1 to %(most)s"),
         "no-such-option": _("“%(value)s” is no option of question %(question)s"),
         "no-number": _("question %(question)s is compared with “%(value)s”, which is no number"),
     }  # fmt: skip

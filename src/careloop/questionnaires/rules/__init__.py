@@ -24,6 +24,7 @@ from careloop.questionnaires.rules.repeating import (
     titled,
 )
 from careloop.questionnaires.rules.scoring import Score, overlapping_bands, score
+from careloop.questionnaires.rules.typed import whole_number
 from careloop.questionnaires.rules.validation import (
     ABSENT_REASONS,
     LONGEST,
@@ -40,4 +41,5 @@ __all__ = [
     "Finding", "Form", "Item", "Mistake", "Option", "Score", "Words", "classify", "clean_value", "condition_mistakes", "content_hash", "enabled_items",
     "faults", "finding_from", "is_enabled", "judge", "missing_for_class", "overlapping_bands", "parse", "proofread", "score",
     "settle_absent", "settle_exclusive", "usual_reason", "expand", "counted", "parted", "numbered", "groups", "moved_up", "titled",
+    "whole_number",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ class Context:
     worst: str = "none"  # severity of the worst finding; only classifications ask for it
 
 
+LONGEST_CHANGE = 3660  # days; a change over more than ten years is a slip of the pen
 OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "contains", "exists"})
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from careloop.questionnaires.rules.conditions import items_of
+from careloop.questionnaires.rules.conditions import LONGEST_CHANGE, items_of
 from careloop.questionnaires.rules.definition import HL7, OURS, BadQuestionnaire, parse
+from careloop.questionnaires.rules.proofreading import LONGEST_RESPONSE
+from careloop.questionnaires.rules.typed import whole_number
 
 Content = dict[str, Any]
 Params = Mapping[str, str]
@@ -416,17 +418,19 @@ def _limit(name: str) -> Callable[[dict[str, Any], str], None]:
 
 
 def _decimals(item: dict[str, Any], value: str) -> None:
-    if value and not (value.isdigit() and int(value) <= 6):
+    number = whole_number(value, 6)
+    if value and number is None:
         raise BadEdit("not-a-number", item["linkId"], value[:40])
-    put_extension(item, HL7 + "maxDecimalPlaces", **({"valueInteger": int(value)} if value else {}))
+    put_extension(item, HL7 + "maxDecimalPlaces", **({"valueInteger": number} if value else {}))
 
 
 def _longest(item: dict[str, Any], value: str) -> None:
-    if value and not (value.isdigit() and 0 < int(value) <= 4000):
+    number = whole_number(value, 4000)
+    if value and not number:
         raise BadEdit("not-a-number", item["linkId"], value[:40])
     item.pop("maxLength", None)
-    if value:
-        item["maxLength"] = int(value)
+    if number:
+        item["maxLength"] = number
 
 
 def _unit(item: dict[str, Any], value: str) -> None:
@@ -469,10 +473,11 @@ def _options(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _option_at(item: dict[str, Any], params: Params) -> int:
-    place = params.get("place", "")
-    if not place.isdigit() or int(place) >= len(_options(item)):
-        raise BadEdit("unknown-option", item["linkId"], place[:10])
-    return int(place)
+    text = params.get("place", "")
+    place = whole_number(text)
+    if place is None or place >= len(_options(item)):
+        raise BadEdit("unknown-option", item["linkId"], text[:10])
+    return place
 
 
 def _codes(item: dict[str, Any]) -> set[str]:
@@ -589,10 +594,10 @@ def _answer(asked: Mapping[str, Any], params: Params) -> dict[str, Any]:
 
 def _remove_when(content: Content, params: Params, material: Any) -> None:
     item = _movable(content, params.get("link", ""))
-    lines, place = item.get("enableWhen", []), params.get("place", "")
-    if not place.isdigit() or int(place) >= len(lines):
+    lines, place = item.get("enableWhen", []), whole_number(params.get("place", ""))
+    if place is None or place >= len(lines):
         raise BadEdit("unknown-line", item["linkId"])
-    lines.pop(int(place))
+    lines.pop(place)
     if len(lines) < 2:
         item.pop("enableBehavior", None)
     if not lines:
@@ -684,8 +689,8 @@ def leaf_of(params: Params, *, kinds: Mapping[str, str], scores: Container[str])
         return {about: link, "op": "exists", "value": value != "false"}
     if kinds[link] in NUMBERS and value != "not-measured":
         leaf = {about: link, "op": operator, "value": _number_of(value, link)}
-        days = params.get("days", "")
-        return {**leaf, "days": int(days)} if about == "change" and days.isdigit() else leaf
+        days = whole_number(params.get("days", ""), LONGEST_CHANGE)
+        return {**leaf, "days": days} if about == "change" and days else leaf
     if not value:
         raise BadEdit("empty-text", link)
     return {about: link, "op": operator, "value": value == "true" if kinds[link] == "boolean" else value}
@@ -706,12 +711,12 @@ def _add_line(content: Content, params: Params, material: Any) -> None:
 
 def _remove_line(content: Content, params: Params, material: Any) -> None:
     rule, join, lines = _lines(content, params)
-    place = params.get("place", "")
-    if not place.isdigit() or int(place) >= len(lines):
+    place = whole_number(params.get("place", ""))
+    if place is None or place >= len(lines):
         raise BadEdit("unknown-line", str(rule["code"]))
     if len(lines) == 1:
         raise BadEdit("last-line", str(rule["code"]))
-    lines.pop(int(place))
+    lines.pop(place)
     rule["when"] = {join: lines}
 
 
@@ -734,9 +739,10 @@ def _rule_severity(rule: dict[str, Any], value: str) -> None:
 
 
 def _rule_minutes(rule: dict[str, Any], value: str) -> None:
-    if not value.isdigit() or not 0 < int(value[:6]) <= 43_200:
+    minutes = whole_number(value, LONGEST_RESPONSE)
+    if not minutes:
         raise BadEdit("not-a-number", str(rule["code"]), value[:40])
-    rule["respond_within_minutes"] = int(value[:6])
+    rule["respond_within_minutes"] = minutes
 
 
 def _rule_text(name: str) -> Callable[[dict[str, Any], str], None]:

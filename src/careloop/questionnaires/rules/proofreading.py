@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from careloop.questionnaires.rules.conditions import OPERATORS
+from careloop.questionnaires.rules.conditions import LONGEST_CHANGE, OPERATORS
 from careloop.questionnaires.rules.definition import PATIENT_LIMIT, Form, Item
 from careloop.questionnaires.rules.logic import NOT_MEASURED, number
 from careloop.questionnaires.rules.mistakes import Mistake
@@ -105,8 +105,10 @@ def _rules(form: Form) -> Iterator[Mistake]:
             yield tell("bad-severity", "severity must be one of {choices}", choices=", ".join(SEVERITIES))
         if rule.get("owner_role") not in OWNER_ROLES:
             yield tell("bad-owner", "owner_role must be one of {choices}", choices=", ".join(OWNER_ROLES))
-        if not isinstance(rule.get("respond_within_minutes"), int) or rule["respond_within_minutes"] <= 0:
-            yield tell("bad-minutes", "respond_within_minutes must be a whole number above 0")
+        if not _whole(rule.get("respond_within_minutes"), LONGEST_RESPONSE):
+            yield tell(
+                "bad-minutes", "respond_within_minutes must be a whole number from 1 to {most}", most=LONGEST_RESPONSE
+            )
         yield from _both(tell, "sentence", rule.get("sentence"))
         yield from _condition(form, tell, rule.get("when"))
 
@@ -135,7 +137,14 @@ def _classification(form: Form) -> Iterator[Mistake]:
     for outcome in [*form.classification.get("outcomes", ()), *form.classification.get("overrides", ())]:
         tell = _at("class", outcome.get("code", "override"))
         yield from _both(tell, "reason", outcome.get("reason"))
+        if outcome.get("next_days") is not None and not _whole(outcome["next_days"], LONGEST_CHANGE):
+            yield tell("bad-days", "days must be a whole number from 1 to {most}", most=LONGEST_CHANGE)
         yield from _condition(form, tell, outcome.get("when"))
+
+
+def _whole(value: Any, most: int) -> bool:
+    """Whether it is a whole number from 1 to `most`; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _both(tell: Tell, what: str, words: Any) -> Iterator[Mistake]:
@@ -148,6 +157,7 @@ def condition_mistakes(form: Form, condition: Any, *, kind: str, place: Any) -> 
     return tuple(_condition(form, _at(kind, place), condition))
 
 
+LONGEST_RESPONSE = 43_200  # minutes: thirty days
 DEEPEST_CONDITION = 20  # conditions inside conditions; deeper nobody can read
 
 
@@ -198,8 +208,8 @@ def _leaf(form: Form, tell: Tell, leaf: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from _value(tell, form.index[leaf[source]], leaf)
     if "value_of" in leaf and not _known(leaf["value_of"], form.index):
         yield tell("unknown-question", "question {name!r} is not in the form", name=leaf["value_of"])
-    if not isinstance(leaf.get("days", 1), int) or isinstance(leaf.get("days"), bool):
-        yield tell("bad-days", "days must be a whole number")
+    if "days" in leaf and not _whole(leaf["days"], LONGEST_CHANGE):
+        yield tell("bad-days", "days must be a whole number from 1 to {most}", most=LONGEST_CHANGE)
 
 
 def _value(tell: Tell, item: Item, leaf: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -124,3 +124,23 @@ def test_both_mood_scales_say_the_two_weeks_on_the_patients_page():
             if item.link_id.startswith("q"):
                 assert item.patient.zh.startswith("过去两周")
                 assert item.patient.en.startswith("In the last two weeks")
+
+
+def unverified(value):
+    """Everything in a content file that says of itself that it is not verified."""
+    if isinstance(value, dict):
+        yield from [value] if value.get("verified") is False else []
+        value = list(value.values())
+    for one in value if isinstance(value, list) else []:
+        yield from unverified(one)
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_what_is_not_verified_says_why_in_both_languages(path):
+    content = json.loads(path.read_text())
+    for one in unverified(content):
+        told = one.get("why") or {}
+        assert told.get("zh"), one.get("code")
+        assert told.get("en"), one.get("code")
+    if content["verified"]:
+        assert "why" not in content

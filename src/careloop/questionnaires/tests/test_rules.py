@@ -447,7 +447,7 @@ def test_a_rule_that_could_never_fire_is_found(condition, says):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"severity": "bad"}, "severity"), ({"owner_role": "somebody"}, "owner_role"), ({"respond_within_minutes": 0}, "above 0"),
+        ({"severity": "bad"}, "severity"), ({"owner_role": "somebody"}, "owner_role"), ({"respond_within_minutes": 0}, "from 1 to 43200"),
         ({"sentence": {"zh": "只有中文"}}, "sentence in zh and en"),
     ],
 )  # fmt: skip

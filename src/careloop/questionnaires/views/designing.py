@@ -17,6 +17,7 @@ from careloop.questionnaires import access, actions, reads
 from careloop.questionnaires.models import LibraryItem, Questionnaire, QuestionnaireDraft
 from careloop.questionnaires.reads import designer as reading
 from careloop.questionnaires.reads import library, previewing, replaying
+from careloop.questionnaires.rules import whole_number
 from careloop.questionnaires.rules.designing import walk
 
 
@@ -80,8 +81,8 @@ def _links(draft: QuestionnaireDraft) -> list[dict[str, Any]]:
 
 
 def _revision(request: PageRequest) -> int:
-    text = request.POST.get("revision", "")
-    return int(text) if text.isdigit() and len(text) < 10 else -1
+    number = whole_number(request.POST.get("revision", ""))
+    return -1 if number is None else number
 
 
 @page(access.DESIGN, methods=("POST",))
