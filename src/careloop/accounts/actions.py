@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from careloop.accounts import events
+from careloop.accounts import events, reads
 from careloop.accounts.models import (
     LoginAttempt,
     Organization,
@@ -59,6 +59,14 @@ class SeparatedDuties(Refused):
 class OwnRights(Refused):
     code = "own-rights"
     message = _("Nobody may change their own rights.")
+
+
+class OtherAdministration(Refused):
+    code = "other-administration"
+    message = _(
+        "This account belongs to another administration. Its one-time password is made on the server:"
+        " careloop one-time-password and the user name."
+    )
 
 
 class OrganizationExists(Refused):
@@ -170,7 +178,13 @@ def change_password(*, practitioner: Practitioner, current: str, new: str, at: d
 
 @action
 def issue_password(*, practitioner: Practitioner, at: datetime, by: Viewer) -> str:
-    """A random one-time password, shown once; it must be changed at the first sign-in. Ends all sessions."""
+    """A random one-time password, shown once; it must be changed at the first sign-in. Ends all sessions.
+
+    Whoever knows it can be that person until it is changed. So an administrator gets one only from the same kind of
+    administration, or on the server itself; refused to everybody else.
+    """
+    if not by.everything and reads.duties_apart(practitioner.pk, by.practitioner_id, at=at):
+        raise OtherAdministration
     password = f"{secrets.token_urlsafe(9)}aA7-"
     practitioner.password_history = _remembered(practitioner)
     practitioner.password = make_password(password)
@@ -316,6 +330,8 @@ def grant_role(
         granted_by_id=by.practitioner_id,
         reason=reason,
     )
+    if role.separated_duty and not by.everything:
+        _forget_password(practitioner, at=valid_from, by=by)
     record(
         events.RoleGranted(
             assignment_id=given.pk, practitioner_id=practitioner.pk, role=role.code, organization_id=organization.pk
@@ -323,6 +339,18 @@ def grant_role(
         by=by,
     )
     return given
+
+
+def _forget_password(practitioner: Practitioner, *, at: datetime, by: Viewer) -> None:
+    """Somebody else may know the password of an account that is about to become an administrator's: it opens nothing
+    any more, and the new duty begins with a one-time password from whoever may give one.
+    """
+    practitioner.password_history = _remembered(practitioner)
+    practitioner.password = make_password(None)
+    practitioner.must_change_password = True
+    practitioner.save(update_fields=["password", "password_history", "must_change_password", "updated_at"])
+    end_sessions(practitioner=practitioner, why="role", at=at, by=by)
+    record(events.PasswordChanged(practitioner_id=practitioner.pk), by=by)
 
 
 def _refuse_mixed_duties(

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
-from careloop.accounts.models import LoginAttempt, Organization, Practitioner, StaffSession
+from careloop.accounts.models import LoginAttempt, Organization, Practitioner, RoleAssignment, StaffSession
 from careloop.accounts.rules import THROTTLE_WINDOW, session_end
 from careloop.kernel.prepared import ask
 from careloop.kernel.viewer import Viewer
@@ -156,6 +156,16 @@ def open_keys(session_keys: Iterable[str], *, at: datetime) -> frozenset[str]:
         last_seen_at__gt=at - timedelta(minutes=settings.ENV.idle_minutes),
     )
     return frozenset(by_hash[found] for found in alive.values_list("key_hash", flat=True))
+
+
+def duties_apart(practitioner_id: UUID, from_id: UUID | None, *, at: datetime) -> frozenset[str]:
+    """The administrations (system, security, audit) of one person, now or from some day on, that the other has not."""
+    given = RoleAssignment.objects.exclude(role__separated_duty="").exclude(valid_to__lte=at)
+    theirs = given.filter(practitioner_id=practitioner_id)
+    mine = given.filter(practitioner_id=from_id, valid_from__lte=at)
+    return frozenset(theirs.values_list("role__separated_duty", flat=True)) - frozenset(
+        mine.values_list("role__separated_duty", flat=True)
+    )
 
 
 def account_hash(username: str) -> str:

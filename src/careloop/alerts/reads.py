@@ -353,17 +353,27 @@ def _trend(series: list[Observation]) -> Trend:
     )
 
 
-def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
+def may_own(alert: Alert, practitioner_id: UUID, *, at: datetime) -> bool:
+    """Whether this person can sign in and may handle alerts of that department."""
+    return _handlers(alert, at).filter(practitioner_id=practitioner_id).exists()
+
+
+def _handlers(alert: Alert, at: datetime) -> QuerySet[RoleAssignment]:
     """Who may handle alerts of this department: by role there, or by a role above it."""
     path = Organization.objects.values_list("path", flat=True).get(pk=alert.department_id)
+    return RoleAssignment.objects.filter(
+        _running(at),
+        organization__path__in=_ancestors(path),
+        role__permissions__contains=["alerts.handle"],
+        practitioner__is_active=True,
+        practitioner__username__isnull=False,
+    )
+
+
+def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
+    """To whom the owner can hand it over."""
     rows = (
-        RoleAssignment.objects.filter(
-            _running(at),
-            organization__path__in=_ancestors(path),
-            role__permissions__contains=["alerts.handle"],
-            practitioner__is_active=True,
-            practitioner__username__isnull=False,
-        )
+        _handlers(alert, at)
         .exclude(practitioner_id__in=[alert.owner_id] if alert.owner_id else [])
         .order_by("practitioner__name", "practitioner_id")
     )

@@ -45,12 +45,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "checks what cohorts count by, and writes it anew if it is wrong",
         "careloop.cohorts.jobs:recount",
     ),
+    "one-time-password": (
+        "a new one-time password for USERNAME; the only way for security and audit administrators",
+        "careloop.config.commands:one_time_password",
+    ),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.
 AS_OWNER = frozenset({"migrate", "manage"})
 # These look after the database themselves, before Django.
 BARE = frozenset({"db", "demo"})
+# These tell their options themselves when asked with --help; for the others the line above is all there is to say.
+TELL_THEMSELVES = frozenset({"simulate", "plan-quarter", "manage", "hl7", "demo-gateway", "integrity-study"})
 # These may be the first command on a machine: tables and shipped content come by themselves.
 FROM_NOTHING = frozenset({"simulate"})
 # These play with time: their processes share a clock that can be moved.
@@ -75,6 +81,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     if name not in COMMANDS:
         print(f"careloop: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
         return 2
+    if name not in TELL_THEMSELVES and not {"-h", "--help"}.isdisjoint(rest):
+        print(f"usage: careloop {name} …\n\n{COMMANDS[name][0]}")
+        return 0
     if name in WITH_MOVABLE_CLOCK:
         os.environ.setdefault(clock.VARIABLE, str(env.load().data_dir.resolve() / "clock"))
         os.environ.setdefault("CARELOOP_SMS_GATEWAY_URL", "http://127.0.0.1:8002")  # the demo gateway it starts

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from careloop.accounts import access as accounts
 from careloop.accounts import actions
 from careloop.accounts.models import Practitioner, RoleAssignment
+from careloop.accounts.reads import duties_apart
 from careloop.console import access, reads
 from careloop.console.forms import AuditFilter, GrantForm, OrganizationForm, PersonForm
 from careloop.kernel.lookup import get_or_404
@@ -125,7 +126,7 @@ def end_sessions(request: PageRequest, person_id: UUID) -> HttpResponse:
 def _person_page(
     request: PageRequest, person_id: UUID, *, form: GrantForm, password: str = "", status: int = 200
 ) -> HttpResponse:
-    who = get_or_404(Practitioner.objects.select_related("organization"), pk=person_id)
+    who, at = get_or_404(Practitioner.objects.select_related("organization"), pk=person_id), timezone.now()
     context = {
         "title": who.name,
         "person": who,
@@ -135,7 +136,8 @@ def _person_page(
         "sessions": list(who.staff_sessions.order_by("-last_seen_at", "pk")[:20]),
         "form": form,
         "password": password,
-        "at": timezone.now(),
+        "at": at,
+        "may_issue": bool(who.username) and not duties_apart(who.pk, request.viewer.practitioner_id, at=at),
     }
     return render(request, "console/person.html", context, status=status)
 

@@ -10,7 +10,6 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from careloop.accounts.models import Practitioner
 from careloop.alerts import reads, rules
 from careloop.alerts.actions._ledger import (
     AlertNotYours,
@@ -79,10 +78,10 @@ class ClosingNeedsAction(Refused):
 
 
 class NobodyToHandOverTo(Refused):
-    """The new owner does not exist, cannot sign in, or is the owner already."""
+    """The new owner does not exist, cannot sign in, may not handle its alerts, or is the owner already."""
 
     code = "alert-hand-over"
-    message = _("Choose another colleague who can sign in.")
+    message = _("Choose another colleague who can sign in and may handle alerts here.")
 
 
 class NothingToUndo(Refused):
@@ -146,12 +145,18 @@ def accept(*, alert: Alert, at: datetime, by: Viewer) -> Alert:
 
 @action
 def hand_over(*, alert: Alert, to: UUID, note: str = "", at: datetime, by: Viewer) -> Alert:
-    """Give it to a colleague, who has to accept it in turn. The clock goes on; at least a few minutes are left."""
+    """Give it to a colleague, who has to accept it in turn. The clock goes on; at least a few minutes are left.
+
+    Whoever sees it and may handle alerts may do so, not only its owner: at the end of a shift the owner is on the way
+    home or beside another bed, and an alert that only its owner can pass on waits for the ladder. Nothing is lost by it:
+    the ledger names who passed it on, the old owner is no longer answerable, and the new one has to accept.
+    Refused when the new owner may not handle alerts of this department: it would lie there, or show a patient to
+    somebody who has no part in the care.
+    """
     held = locked(alert, by)
     if held.status == Alert.Status.CLOSED:
         raise AlertIsClosed
-    usable = Practitioner.objects.filter(pk=to, is_active=True, username__isnull=False)
-    if to == held.owner_id or not usable.exists():
+    if to == held.owner_id or not reads.may_own(held, to, at=at):
         raise NobodyToHandOverTo
     before = snapshot(held)
     deadline = rules.respond_by_after_hand_over(reads.limits(), respond_by=held.respond_by, at=at)

@@ -184,6 +184,25 @@ def test_hand_over_to_nobody_is_refused(cast, to):
         actions.hand_over(alert=alert, to=target, at=later(1), by=cast.as_zhao)
 
 
+@pytest.mark.parametrize("who", ["li", "he", "system_admin", "audit_admin"])
+def test_nobody_gets_an_alert_who_could_not_handle_it(cast, who):
+    """Another department's nurse would see a patient of ours; a manager's or administrator's would lie there."""
+    alert = raise_one(cast)
+    with pytest.raises(actions.NobodyToHandOverTo):
+        actions.hand_over(alert=alert, to=getattr(cast, who).pk, at=later(1), by=cast.as_zhao)
+
+
+def test_a_colleague_passes_on_what_the_owner_left_behind(cast):
+    alert = raise_one(cast)
+    actions.accept(alert=alert, at=later(1), by=cast.as_zhao)
+    given = actions.hand_over(alert=alert, to=cast.qian.pk, note="交班", at=later(2), by=cast.as_wang)
+    assert given.owner_id == cast.qian.pk
+    entry = given.actions.order_by("-at", "-pk").first()
+    assert (entry.kind, entry.by_practitioner_id, entry.to_practitioner_id) == ("handed-over", cast.wang.pk, cast.qian.pk)
+    with pytest.raises(actions.AlertNotYours):
+        actions.act(alert=alert, code="called", at=later(3), by=cast.as_zhao)
+
+
 # --- act and close
 
 

@@ -8,11 +8,14 @@ from typing import Final, Literal
 
 Sex = Literal["male", "female", "other", "unknown"]
 
+# HL7 table 0001 as HL7's own map to FHIR reads it (v2-to-FHIR, ConceptMap table-hl70001-to-administrative-gender), and
+# GB/T 2261.1: 0 未知的性别, 1 男性, 2 女性, 9 未说明的性别 (nobody said which; that is not a third sex).
 SEXES: Final[dict[str, Sex]] = {
     "M": "male", "1": "male", "男": "male", "男性": "male", "MALE": "male",
     "F": "female", "2": "female", "女": "female", "女性": "female", "FEMALE": "female",
-    "O": "other", "A": "other", "9": "other", "OTHER": "other", "其他": "other", "未说明": "other",
-    "U": "unknown", "N": "unknown", "0": "unknown", "UNKNOWN": "unknown", "未知": "unknown", "不详": "unknown",
+    "O": "other", "A": "other", "N": "other", "OTHER": "other", "其他": "other",
+    "U": "unknown", "0": "unknown", "9": "unknown", "UNKNOWN": "unknown", "未知": "unknown", "不详": "unknown",
+    "未知的性别": "unknown", "未说明": "unknown", "未说明的性别": "unknown",
 }  # fmt: skip
 
 

@@ -220,10 +220,22 @@ def test_icd_headings() -> None:
     assert [procedure_key(code) for code in ("36.0600x004", "3606", "36.06")] == ["36.0600X004", "36.06", "36.06"]
 
 
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        # HL7 table 0001 as HL7 maps it to FHIR
+        ("M", "male"), ("F", "female"), ("O", "other"), ("A", "other"), ("N", "other"), ("U", "unknown"),
+        # GB/T 2261.1: 未知的性别 and 未说明的性别 are both "nobody knows", never a third sex
+        ("1", "male"), ("2", "female"), ("0", "unknown"), ("9", "unknown"), ("未知的性别", "unknown"), ("未说明的性别", "unknown"),
+        ("未说明", "unknown"), ("男", "male"), ("女性", "female"), ("其他", "other"), (" f ", "female"), ("Ｆ", "female"),
+        ("１", "male"), ("X", "unknown"), ("", "unknown"),
+    ],
+)  # fmt: skip
+def test_sexes_as_senders_write_them(told: str, code: str) -> None:
+    assert sex_code(told) == code
+
+
 def test_senders_words() -> None:
-    assert [sex_code(w) for w in ("M", "1", "男", " f ", "2", "女性", "9", "X", "")] == [
-        "male", "male", "male", "female", "female", "female", "other", "unknown", "unknown",
-    ]  # fmt: skip
     assert [relation_code(w) for w in ("女儿", "SPO", "51", "52", "1", "12", "97", "老伴", "?")] == [
         "daughter", "spouse", "father", "mother", "spouse", "spouse", "other", "spouse", "other",
     ]  # fmt: skip
