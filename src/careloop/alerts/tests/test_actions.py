@@ -200,7 +200,7 @@ def test_a_colleague_passes_on_what_the_owner_left_behind(cast):
     entry = given.actions.order_by("-at", "-pk").first()
     assert (entry.kind, entry.by_practitioner_id, entry.to_practitioner_id) == ("handed-over", cast.wang.pk, cast.qian.pk)
     with pytest.raises(actions.AlertNotYours):
-        actions.act(alert=alert, code="called", at=later(3), by=cast.as_zhao)
+        actions.act(alert=alert, code="phone-contact", at=later(3), by=cast.as_zhao)
 
 
 # --- act and close
