@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = ("kernel", "accounts", "audit", "console", "config", "integration", "simulation")
+PLACES = (
+    "kernel",
+    "accounts",
+    "audit",
+    "console",
+    "config",
+    "integration",
+    "simulation",
+    "questionnaires",
+    "publichealth",
+)
 SILENT = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+?)?|type:\s*ignore(?:\[[a-z, -]*\])?)\s*$", re.M)
 
 

@@ -78,7 +78,7 @@ class EpisodeOfCare(PatientRow):
     is_urgent = models.BooleanField(default=False)
     next_due_on = models.DateField(null=True)
 
-    objects = EpisodeQuerySet.as_manager()  # type: ignore[misc]
+    objects = EpisodeQuerySet.as_manager()  # type: ignore[misc]  # the base names the manager of all scoped rows
 
     privacy = {
         "programme": "clinical", "started_on": "quasi", "noticed_at": "quasi", "started_how": "none", "ended_at": "quasi",

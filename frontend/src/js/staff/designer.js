@@ -52,7 +52,7 @@ document.addEventListener("click", (event) => {
 
 function choose(card) {
   if (card.classList.contains("on")) return;
-  window.htmx.trigger(card, "select");
+  window.htmx.trigger(card, "choose-card");  // not "select": a browser says that of marked text in a field inside the card
 }
 
 document.addEventListener("keydown", (event) => {

@@ -189,6 +189,8 @@ def change_table_draft(
     """One change. Refused: a draft somebody changed meanwhile or that waits for review, a row or value that is not there."""
     locked = _locked(draft, revision)
     form = questionnaires.form_of(_form_in_force(locked.questionnaire_url))
+    if op == "add-row" and (words := reads.common_opinions().get(params.get("code", "").strip())):
+        params = {"title": words.zh, "title-en": words.en, **params}
     try:
         content = rules.change_table(locked.content, op, params, form)
     except designing.BadEdit as fault:

@@ -77,7 +77,11 @@ def _add_row(content: Content, params: Params, form: Form) -> None:
     code, rows = params.get("code", "").strip()[:LONGEST_CODE], content["outcomes"]
     if not code:
         raise BadEdit("empty-text", "opinion")
-    title = {"zh": params.get("title", "")[:60] or code, "en": params.get("title-en", "")[:60] or code}
+    known = next((row["title"] for row in rows if row.get("code") == code and row.get("title")), {})
+    title = {
+        "zh": params.get("title", "")[:60] or known.get("zh") or code,
+        "en": params.get("title-en", "")[:60] or known.get("en") or code,
+    }
     made = {"code": code, "title": title, "reason": {"zh": "", "en": ""}, "when": {"all": []}, "else": True}
     if params.get("row"):
         at = _place(content, params) + 1

@@ -16,7 +16,7 @@ from careloop.kernel.pages import PageRequest, page, render
 from careloop.questionnaires import access, actions, reads
 from careloop.questionnaires.models import LibraryItem, Questionnaire, QuestionnaireDraft
 from careloop.questionnaires.reads import designer as reading
-from careloop.questionnaires.reads import library, previewing, replaying
+from careloop.questionnaires.reads import library, previewing, replaying, wording
 from careloop.questionnaires.rules import whole_number
 from careloop.questionnaires.rules.designing import walk
 
@@ -100,7 +100,7 @@ def _show(request: PageRequest, draft: QuestionnaireDraft, state: Any, *, whole:
     tab = state.get("tab", "question") if state.get("tab") in reading.TABS else "question"
     board = reading.board(draft, selected=state.get("selected", ""), at=at)
     context = {
-        "title": draft.title, "draft": draft, "board": board, "view": view, "tab": tab,
+        "title": wording.said(board.form.title) or draft.title, "draft": draft, "board": board, "view": view, "tab": tab,
         "selected": board.selected.link if board.selected else board.section.link if board.section else "",
         "may_publish": request.viewer.can(access.PUBLISH), "is_own": request.viewer.practitioner_id in {draft.author_id, draft.editor_id},
         "owners": reading.owner_choices(), "signs": reading.SIGNS, "scores": reading.score_words(board.form),

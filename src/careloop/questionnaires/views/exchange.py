@@ -103,8 +103,9 @@ def _compared(request: PageRequest, old: Form, new: Form, *, back: str) -> HttpR
 def _row(
     kind: str, old_form: Form, old: Item | None, new_form: Form, new: Item | None, changed: tuple[str, ...]
 ) -> dict[str, Any]:
+    shown = new or old
     return {
-        "kind": kind, "link": (new or old).link_id if (new or old) else "", "changed": [_field_words(name) for name in changed],  # type: ignore[union-attr]
+        "kind": kind, "link": shown.link_id if shown else "", "changed": [_field_words(name) for name in changed],
         "old": _described(old_form, old), "new": _described(new_form, new),
     }  # fmt: skip
 
