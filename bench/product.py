@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urljoin
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
 
 import aiohttp
 
@@ -196,6 +198,52 @@ def patient_answers(links: Sequence[tuple[str, str]]) -> Client:
             answer_link, address, last4=last4, worse=False, random=random.Random(turn)
         )
         return end == "done"
+
+    return one
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A telephone inside its form: where it sends to, and what makes it known there."""
+
+    address: str
+    cookies: str
+    token: str
+
+
+def open_forms(links: Sequence[tuple[str, str]]) -> list[Opened]:
+    """Each link opened, the second factor given, the copy of the form fetched: what happens before the network is lost."""
+    from careloop.simulation.phone import Browser  # noqa: PLC0415  (Django is set up by now)
+
+    found = []
+    for address, last4 in links:
+        browser = Browser()
+        _status, _url, text = browser.get(address)
+        _status, url, text = browser.post(address, {"csrfmiddlewaretoken": TOKEN.findall(text)[0], "factor": last4})
+        form = urljoin(url, "/".join(urlsplit(url).path.split("/")[:3]) + "/whole/")
+        _status, _url, text = browser.get(form)
+        cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        found.append(Opened(form, cookies, TOKEN.findall(text)[0]))
+    return found
+
+
+async def in_loop(make: Callable[..., Client], *given: Any) -> Client:
+    """A browser is made where its requests will run."""
+    return make(*given)
+
+
+def whole_forms(opened: Sequence[Opened], answers: dict[str, object]) -> Client:
+    """The n-th telephone sends everything it kept: validated, judged, scored, task closed, audited in one transaction."""
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    SESSIONS.append(session)
+
+    async def one(turn: int) -> bool:
+        mine = opened[turn]
+        data = {name: str(value) for name, value in answers.items()}
+        body = data | {"csrfmiddlewaretoken": mine.token, "key": str(uuid4()), "finish": "1"}
+        headers = {"Cookie": mine.cookies, "Origin": mine.address.split("/t/")[0]}
+        async with session.post(mine.address, data=body, headers=headers) as answer:
+            return answer.status == 200 and '"done"' in await answer.text()
 
     return one
 

@@ -181,6 +181,7 @@ PORTAL_LIMITS: dict[str, int] = {
     "t/<uuid:task_id>/files/<uuid:file_id>/": 7,
     "t/<uuid:task_id>/q/<path:key>/": 6,
     "t/<uuid:task_id>/safety/<path:key>/": 5,
+    "t/<uuid:task_id>/whole/": 6,
 }
 # What the same addresses show when something is asked of them, and lists behind a figure: address → statements.
 ASKED: dict[str, int] = {

@@ -1,4 +1,7 @@
-// Patient pages work without this file. It adds: large letters, reading the question aloud, the safety page at once.
+// Patient pages work without this file. It adds: large letters, reading the question aloud, the safety page at once, and
+// going on without network (lib/lift.js).
+import { arrived, begin, forget, hold, send as sendPage, sendAll } from "./lib/lift.js";
+
 (function start() {
   const root = document.documentElement;
 
@@ -27,17 +30,20 @@
 
   // 听题: only where the phone can speak.
   const speaker = window.speechSynthesis;
-  document.querySelectorAll("[data-speak]").forEach((button) => {
-    if (!speaker) return;
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      if (speaker.speaking) { speaker.cancel(); return; }
-      const words = new SpeechSynthesisUtterance(button.dataset.speak);
-      words.lang = root.lang || "zh-CN";
-      words.rate = 0.85;
-      speaker.speak(words);
-    });
+  function mayListen() {
+    if (speaker) document.querySelectorAll("[data-speak]").forEach((button) => { button.hidden = false; });
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("[data-speak]");
+    if (!button || !speaker) return;
+    if (speaker.speaking) { speaker.cancel(); return; }
+    const words = new SpeechSynthesisUtterance(button.dataset.speak);
+    words.lang = root.lang || "zh-CN";
+    words.rate = 0.85;
+    speaker.speak(words);
   });
+  document.addEventListener("careloop:page", () => { if (speaker) speaker.cancel(); mayListen(); });
+  mayListen();
   window.addEventListener("pagehide", () => { if (speaker) speaker.cancel(); });
 
   // The safety page travels with the question: a dangerous answer shows it before the network is asked.
@@ -77,6 +83,7 @@
     fetch(form.action, { method: "POST", credentials: "same-origin", body: new FormData(form), headers: { "X-Requested-With": "fetch" } })
       .then((answer) => {
         if (!answer.ok && answer.status >= 500) throw new Error(String(answer.status));
+        arrived(form);
         return answer.text().then((html) => ({ html, url: answer.url }));
       })
       .then(({ html, url }) => {
@@ -87,9 +94,27 @@
         window.history.replaceState(null, "", url);
       })
       .catch(() => {
+        if (form.dataset.whole) hold(form);
         const waiting = document.querySelector("[data-unsent]");
         if (waiting) waiting.hidden = false;
         setTimeout(() => deliver(form, token, tries + 1), Math.min(30000, 2000 * 2 ** tries));
       });
   }
+
+  // One page of a form, sent without a new page so that what cannot be sent is not lost. Pictures go the plain way.
+  document.addEventListener("submit", (event) => {
+    const form = event.target, by = event.submitter;
+    if (form.action.endsWith("/leave/")) forget();
+    if (event.defaultPrevented || !form.matches("[data-whole]")) return;
+    if (form.matches("[data-send-form]")) { event.preventDefault(); sendAll(form); return; }
+    const plain = form.enctype === "multipart/form-data" || (by && by.name);
+    const notice = document.querySelector("[data-offline]");
+    if (plain && navigator.onLine) return;
+    event.preventDefault();
+    delete form.dataset.sent;
+    if (!plain) { sendPage(form); return; }
+    notice.textContent = notice.dataset.pictures;
+    notice.hidden = false;
+  });
+  begin();
 })();

@@ -239,6 +239,7 @@ REACTIONS = {
     questionnaires.AttachmentRemoved: (),
     questionnaires.ResponseStarted: (),
     questionnaires.AnswerSaved: (),
+    questionnaires.AnswersSent: (),
     questionnaires.ResponseCompleted: (
         alerts_jobs.judge_response,
         plans_jobs.close_task_of_response,

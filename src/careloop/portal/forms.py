@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.portal import rules
 from careloop.questionnaires.reads.asking import NUMBERS, kind_of
-from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, clean_value, faults
+from careloop.questionnaires.rules import NOT_MEASURED, Fault, Form, Item, clean_value, faults
 from careloop.questionnaires.rules.validation import check_value
 
 MOST_READ = 8 * 1024 * 1024 + 1  # of one file; a longer one is refused without being read to its end
@@ -127,6 +127,49 @@ def read_answers(form: Form, page: Sequence[Item], data: QueryDict, before: Mapp
     return AnswerEntry(values=values, problems=tuple(problems), raw=raw)
 
 
+def read_whole(
+    form: Form, pages: Sequence[Sequence[Item]], data: QueryDict, before: Mapping[str, Any], *, finish: bool
+) -> AnswerEntry:
+    """Reads what a telephone kept: any questions of this form, those without an answer named in `not-measured`.
+
+    What is wrong is said question by question; with `finish` also what is missing. Answers to questions that are not
+    asked in the end are read too: whether they count is decided when the form is closed.
+    """
+    skipped = set(data.getlist("not-measured"))
+    items = [item for page in pages for item in page if item.type != "attachment"]
+    given = [item for item in items if item.link_id in data or item.link_id in skipped]
+    raw = {item.link_id: _typed(item, data, item.link_id in skipped) for item in given}
+    values = {item.link_id: clean_value(item, raw[item.link_id]) for item in given}
+    problems = [
+        AnswerProblem(fault.link_id, fault.code, _words_of(form, fault))
+        for fault in faults(form, {**before, **values}, complete=True)
+        if finish or fault.link_id in values or set(fault.items) & set(values)
+    ]
+    return AnswerEntry(values=values, problems=tuple(problems), raw=raw)
+
+
+def read_key(data: Mapping[str, str]) -> uuid.UUID | None:
+    """The number of this sending; None when it carries none, and then nothing is read."""
+    try:
+        return uuid.UUID(str(data.get("key", "")))
+    except ValueError:
+        return None
+
+
+def _words_of(form: Form, fault: Fault) -> str:
+    if fault.code == "check":
+        return fault.words.say("en" if _is_english() else "zh")
+    if fault.code == "required":
+        return _required_words(form.item(fault.link_id))
+    return _fault_words(fault.code, fault.params)
+
+
+def _required_words(item: Item) -> str:
+    if item.type == "attachment":
+        return str(_("Please choose a picture."))
+    return str(_("Please fill in this number.") if kind_of(item) == "number" else _("Please choose an answer."))
+
+
 def _typed(item: Item, data: QueryDict, skipped: bool) -> Any:
     if skipped and item.may_be_not_measured:
         return NOT_MEASURED
@@ -140,8 +183,7 @@ def _problem(item: Item, value: Any) -> AnswerProblem | None:
     if value in (None, "", []):
         if not item.required:
             return None
-        text = _("Please fill in this number.") if kind_of(item) == "number" else _("Please choose an answer.")
-        return AnswerProblem(item.link_id, "required", str(text))
+        return AnswerProblem(item.link_id, "required", _required_words(item))
     if item.type == "open-choice" and isinstance(value, str):
         return None
     fault = check_value(item, value)

@@ -19,6 +19,7 @@ urlpatterns = [
     path("t/<uuid:task_id>/q/<path:key>/", questions.question, name="question"),
     path("t/<uuid:task_id>/files/<uuid:file_id>/", questions.file, name="file"),
     path("t/<uuid:task_id>/safety/<path:key>/", questions.safety, name="safety"),
+    path("t/<uuid:task_id>/whole/", questions.whole, name="whole"),
     path("t/<uuid:task_id>/answers/", questions.answers, name="answers"),
     path("t/<uuid:task_id>/done/", questions.done, name="done"),
     path("messages/", messages.messages, name="messages"),

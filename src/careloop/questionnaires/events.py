@@ -25,6 +25,15 @@ class ResponseStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersSent(Event):
+    """A telephone sent what it had kept while there was no network; `key` names the sending."""
+
+    response_id: UUID
+    key: UUID
+    answers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerSaved(Event):
     """One answer changed in a draft. The value is never in the audit trail."""
 

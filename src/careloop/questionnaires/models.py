@@ -75,6 +75,7 @@ class QuestionnaireResponse(PatientRow):
     questionnaire = models.ForeignKey(Questionnaire, models.PROTECT, related_name="responses")
     canonical = models.CharField(max_length=461)  # url|version, for ever
     task_id = models.UUIDField(null=True)
+    sent_key = models.UUIDField(null=True)  # the newest sending of a whole form from a telephone; the same is one
     status = models.CharField(max_length=18, choices=Status, default=Status.IN_PROGRESS)
     mode = models.CharField(max_length=8, choices=Mode)
     answers = models.JSONField(default=dict)  # linkId → {"value", "source", "at", "by"}
@@ -89,7 +90,7 @@ class QuestionnaireResponse(PatientRow):
     replaces = models.OneToOneField("self", models.PROTECT, null=True, related_name="replaced_by")
 
     privacy = {
-        "canonical": "clinical", "task_id": "none", "answers": "clinical", "instances": "clinical", "dropped": "clinical", "scores": "clinical",
+        "canonical": "clinical", "task_id": "none", "sent_key": "none", "answers": "clinical", "instances": "clinical", "dropped": "clinical", "scores": "clinical",
         "findings": "clinical", "classification": "clinical", "started_at": "quasi", "authored_at": "quasi",
     }  # fmt: skip
 

@@ -20,15 +20,17 @@ from careloop.questionnaires.actions import (
     remove_file,
     remove_instance,
     save_answer,
+    save_answers,
     start_response,
 )
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.reads import judge_values
-from careloop.questionnaires.rules import NOT_MEASURED
-from careloop.tasks.actions import note_message
+from careloop.questionnaires.reads import asked_form
+from careloop.questionnaires.rules import NOT_MEASURED, judge
+from careloop.tasks.actions import complete_task, note_message
 from careloop.tasks.models import Task
 
 MODE = "portal"
+ONLINE = "answered-online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,12 @@ def answer(
     at: datetime,
     by: Viewer,
     begun: QuestionnaireResponse | None = None,
+    previous: tuple[Mapping[str, Any], datetime | None] = ({}, None),
+    key: UUID | None = None,
 ) -> Saved:
     """Saves the answers of one page, starting the response with the first. Sent twice, it is the same answer.
+
+    `previous`: what the patient answered to this form last time, for rules that compare; the page knows it already.
 
     A critical rule does not wait for the end of the form: its alert is raised now, because somebody who is told to
     call 120 will not go on tapping.
@@ -58,16 +64,17 @@ def answer(
     response = begun or start_response(
         questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
     )
-    for link_id, value in answers.items():  # each locks the response and looks whether it is still open
-        response = save_answer(response=response, link_id=link_id, value=value, source=source, at=at, by=by)
-    if task.message_state != "opened":  # begun online: a caller asks only the rest
+    response = save_answers(response=response, answers=answers, source=source, at=at, by=by, key=key)
+    if task.message_state != "opened" and task.status == Task.Status.REQUESTED:  # a caller asks only the rest
         note_message(task_ids=[task.pk], state="opened", at=at, by=by)
-    fired = [one for one in judge_values(response, response.values, at=at) if one.severity == "critical"]
+    before, before_at = previous
+    found = judge(asked_form(response), response.values, previous=before, previous_at=before_at, at=at)
+    fired = [one for one in found if one.severity == "critical"]
     new = [one for one in fired if set(one.evidence) & set(answers)]
     if new:
         raise_alerts(response_id=response.pk, findings=new, at=at, by=Viewer.system("portal.answer"))
         codes = tuple(one.rule_code for one in new)
-        link_id = next(iter(answers))
+        link_id = next(name for one in new for name in one.evidence if name in answers)
         record(DangerAnswered(response_id=response.pk, link_id=link_id, rules=codes, patient_id=task.patient_id), by=by)
     return Saved(response, tuple(one.rule_code for one in new))
 
@@ -118,4 +125,35 @@ def send_files(
 @action
 def send_answers(*, task: Task, response: QuestionnaireResponse, at: datetime, by: Viewer) -> None:
     """The form is complete: response and task close together. Refused when it was sent or finished before."""
-    finish_follow_up(task=task, response=response, outcome="answered-online", at=at, by=by)
+    finish_follow_up(task=task, response=response, outcome=ONLINE, at=at, by=by)
+
+
+@action
+def send_whole(
+    *,
+    task: Task,
+    questionnaire: Questionnaire,
+    answers: Mapping[str, Any],
+    key: UUID,
+    finish: bool,
+    source: str,
+    at: datetime,
+    by: Viewer,
+    begun: QuestionnaireResponse | None = None,
+    previous: tuple[Mapping[str, Any], datetime | None] = ({}, None),
+) -> Saved:
+    """What a telephone kept while there was no network, all of it or nothing; with `finish` it is the whole form.
+
+    The task is closed first: whoever ends a follow-up by telephone takes the task and then its answers, and nobody may
+    wait for the other in a circle. Refused: sent or finished before, required answers missing, impossible ones.
+    """
+    if finish:
+        complete_task(task=task, outcome=ONLINE, at=at, by=by)
+        task.status = Task.Status.COMPLETED
+    saved = answer(
+        task=task, questionnaire=questionnaire, answers=answers, source=source, at=at, by=by, begun=begun,
+        previous=previous, key=key,
+    )  # fmt: skip
+    if finish:
+        finish_follow_up(task=task, response=saved.response, outcome=ONLINE, at=at, by=by)
+    return saved

@@ -73,6 +73,11 @@ class Sitting:
         """Pages that need no visit any more: answered, or seen and left open on purpose."""
         return [page[0].link_id for page in self.pages if any(item.link_id in self.answers for item in page)]
 
+    @property
+    def every_page(self) -> list[Page]:
+        """All pages that could ever be asked; a telephone without network chooses among them by itself."""
+        return list(_pages(self.form))
+
     def page(self, key: str) -> Page | None:
         return next((page for page in self.pages if page[0].link_id == key), None)
 
@@ -283,3 +288,26 @@ def _critical(found: Sitting, change: Mapping[str, Any], item: Item, at: datetim
 def sitting_with(found: Sitting, answers: Mapping[str, Any]) -> Sitting:
     """The same sitting if these answers were given too."""
     return replace(found, answers={**found.answers, **answers})
+
+
+def as_if_asked(found: Sitting, page: Page) -> Sitting:
+    """The sitting with the answers that bring this page up, where it is not asked yet: what would be dangerous then.
+
+    A copy of the form that a telephone keeps must know it before the answers are given.
+    """
+    needed: dict[str, Any] = {}
+    for item in page:
+        _bring_up(found.form, item, needed)
+    return sitting_with(found, {name: value for name, value in needed.items() if found.answers.get(name) != value})
+
+
+def _bring_up(form: Form, item: Item, needed: dict[str, Any]) -> None:
+    if item.parent:
+        _bring_up(form, form.item(item.parent), needed)
+    for line in item.when[:1] if item.when_any else item.when:
+        if line.question in needed:
+            continue
+        asked = form.item(line.question)
+        if line.operator == "=":
+            needed[line.question] = [line.answer] if asked.repeats else line.answer
+        _bring_up(form, asked, needed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -72,6 +72,7 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
         task=found.task,
         questionnaire=found.questionnaire,
         begun=found.response,
+        previous=found.previous,
         answers=entry.values,
         source="relative" if family else "portal",
         at=timezone.now(),
@@ -197,7 +198,10 @@ def answers(request: PageRequest, task_id: UUID) -> HttpResponse:
     if found.response is None:
         return HttpResponseRedirect(_resume(found), status=303)
     if request.method != "POST":
-        context = {"rows": [_row(found, page) for page in found.pages]}
+        context = {
+            "rows": [_row(found, page) for page in found.pages],
+            "whole": reverse("portal:whole", args=[task_id]),
+        }
         return show(
             request, "portal/answers.html", context, title=_title(found), back=_question_url(found, found.keys[-1])
         )
@@ -214,6 +218,97 @@ def _refused(request: PageRequest, found: reads.Sitting, refusal: Refused) -> Ht
     if fresh.is_closed:
         return HttpResponseRedirect(reverse("portal:done", args=[found.task.pk]), status=303)
     return message_page(request, _("That did not work"), str(refusal), go_on=_resume(fresh), status=refusal.status)
+
+
+@patient_page("questions", methods=("GET", "POST"))
+def whole(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """The whole form at once. GET: every page of it, so that a telephone can go on without network. POST: what it kept
+    meanwhile, stored in one transaction or not at all; the answer says what became of it and where to go on."""
+    found = _find(request, task_id)
+    if request.method != "POST":
+        return show(request, "portal/whole.html", _everything(found), title=_title(found))
+    key, finish = forms.read_key(request.POST), request.POST.get("finish") == "1"
+    if key is None:
+        return JsonResponse({"state": "unreadable"}, status=400)
+    if found.is_closed:
+        return _closed(found, key)
+    entry = forms.read_whole(found.form, found.every_page, request.POST, found.answers, finish=finish)
+    if not entry.is_good:
+        return _problems(found, entry)
+    return _store_whole(request, found, entry, key, finish=finish)
+
+
+def _store_whole(
+    request: PageRequest, found: reads.Sitting, entry: forms.AnswerEntry, key: UUID, *, finish: bool
+) -> HttpResponse:
+    family = request.patient_session.family  # type: ignore[attr-defined]  # the portal's middleware puts it there
+    at = timezone.now()
+    try:
+        saved = actions.send_whole(
+            task=found.task, questionnaire=found.questionnaire, begun=found.response, previous=found.previous,
+            answers=entry.values, key=key, finish=finish, source="relative" if family else "portal", at=at,
+            by=request.viewer,
+        )  # fmt: skip
+    except Refused as refusal:  # sent or finished elsewhere in the same moment
+        fresh = _find(request, found.task.pk)
+        if fresh.is_closed:
+            return _closed(fresh, key)
+        return JsonResponse({"state": "refused", "text": str(refusal), "url": _resume(fresh)}, status=refusal.status)
+    now = reads.answered(found, saved.response)
+    danger = (
+        next((page for page in now.pages if reads.critical_finding(now, page, at=at)), None) if saved.dangers else None
+    )
+    if danger is not None:
+        return JsonResponse(
+            {"state": "danger", "url": reverse("portal:safety", args=[found.task.pk, danger[0].link_id])}
+        )
+    if finish:
+        return JsonResponse({"state": "done", "url": reverse("portal:done", args=[found.task.pk])})
+    return JsonResponse({"state": "saved", "url": _resume(now)})
+
+
+def _closed(found: reads.Sitting, key: UUID) -> HttpResponse:
+    """The same sending again is as good as the first; another one comes too late, and nothing of it is kept."""
+    same = found.response is not None and found.response.sent_key == key
+    url = reverse("portal:done", args=[found.task.pk])
+    return JsonResponse({"state": "done" if same else "closed", "url": url}, status=200 if same else 409)
+
+
+def _problems(found: reads.Sitting, entry: forms.AnswerEntry) -> HttpResponse:
+    """What is wrong, question by question, each with the page it is asked on. Nothing was stored."""
+    page_of = {item.link_id: page[0].link_id for page in found.every_page for item in page}
+    said = [
+        {
+            "question": one.field, "page": page_of.get(one.field, one.field), "code": one.code, "text": one.text,
+            "url": _question_url(found, page_of.get(one.field, one.field)),
+        }
+        for one in entry.problems
+    ]  # fmt: skip
+    return JsonResponse({"state": "problems", "problems": said}, status=422)
+
+
+def _everything(found: reads.Sitting) -> dict[str, Any]:
+    """Each page that could be asked, with what makes it be asked; files need the network and are left out."""
+    pages = [page for page in found.every_page if page[0].type != "attachment"]
+    at, shown, safeties = timezone.now(), [], {}
+    for page in pages:
+        dangers, words_of_help = reads.dangers_of(reads.as_if_asked(found, page), page, at=at)
+        safeties |= {one["id"]: one for one in words_of_help}
+        group = reads.group_title(found.form, page)
+        shown.append({
+            "key": page[0].link_id, "url": _question_url(found, page[0].link_id), "title": group or words(page[0]),
+            "links": [item.link_id for item in page], "required": [item.link_id for item in page if item.required],
+            "fields": [_field(item, found, None, group) for item in page],
+            "dangers": [danger.as_json() for danger in dangers],
+        })  # fmt: skip
+    given = {name: value if isinstance(value, list) else [value] for name, value in found.answers.items()}
+    return {
+        "task_id": found.task.pk,
+        "pages": shown,
+        "safeties": list(safeties.values()),
+        "logic": asking.logic(found.form),
+        "given": {name: [asking.code_of(one) for one in values] for name, values in given.items()},
+    }
 
 
 @patient_page("questions")
@@ -252,6 +347,8 @@ def _question_page(
     group = reads.group_title(found.form, page)
     context = {
         "place": place,
+        "key": key,
+        "whole": reverse("portal:whole", args=[found.task.pk]),
         "title": group or words(page[0]),
         "help": "",
         "fields": [_field(item, found, entry, group) for item in page],

@@ -13,6 +13,7 @@ from careloop.questionnaires.actions.answering import (
     prefill,
     remove_instance,
     save_answer,
+    save_answers,
     start_response,
 )
 from careloop.questionnaires.actions.attaching import FileRefused, TooManyFiles, attach_file, remove_file
@@ -54,5 +55,6 @@ __all__ = [
     "FileRefused", "TooManyFiles", "attach_file", "remove_file", "AnswerTooLong", "BadDefinition", "PublishedMeanwhile", "ResponseClosed", "ResponseIncomplete", "TooManyInstances",
     "UnknownQuestion", "VersionTaken", "add_instance", "amend_response", "complete_response", "load_shipped_content",
     "mark_entered_in_error", "prefill", "publish_questionnaire", "remove_instance", "retire_questionnaire",
-    "save_answer", "start_response",
+    "save_answer",
+    "save_answers", "start_response",
 ]  # fmt: skip

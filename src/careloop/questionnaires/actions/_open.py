@@ -49,8 +49,13 @@ def answer_of(value: Any, reason: str, source: str, at: datetime, by: Viewer) ->
 
 def item_of(response: QuestionnaireResponse, link_id: str) -> rules.Item:
     """The question with this linkId (of any instance). Refused when nobody may answer it."""
+    return question_of(reads.asked_form(response), link_id)
+
+
+def question_of(form: rules.Form, link_id: str) -> rules.Item:
+    """The same for a form at hand."""
     try:
-        item = reads.asked_form(response).item(link_id)
+        item = form.item(link_id)
     except KeyError:
         raise UnknownQuestion from None
     if not item.is_question or item.read_only:

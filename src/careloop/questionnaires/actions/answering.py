@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from careloop.audit.record import record
+from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.prepared import prepared
@@ -31,6 +31,7 @@ from careloop.questionnaires.actions._open import (
     item_of,
     locked_response,
     open_response,
+    question_of,
 )
 from careloop.questionnaires.models import AnswerFact, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.rules.logic import live_answers, number
@@ -126,24 +127,79 @@ def save_answer(
     A value out of range is kept too (the form shows the fault; completing refuses), so that nothing typed is lost.
     "not-measured", or "not-measured:asked-declined" with a reason of FHIR's, answers every question and never blocks.
     """
+    return _put_answers(response, {link_id: value}, source, at, by)
+
+
+@action
+def save_answers(
+    *,
+    response: QuestionnaireResponse,
+    answers: Mapping[str, Any],
+    source: str,
+    at: datetime,
+    by: Viewer,
+    key: UUID | None = None,
+) -> QuestionnaireResponse:
+    """Several answers of a draft as save_answer keeps one: all of them or none, in one statement.
+
+    `key` is the number of a whole form that a telephone sends: what is sent again with it is known again.
+    """
+    saved = _put_answers(response, answers, source, at, by, key=key)
+    if key is not None:
+        record(
+            events.AnswersSent(response_id=saved.pk, patient_id=saved.patient_id, key=key, answers=len(answers)), by=by
+        )
+    return saved
+
+
+def _put_answers(
+    response: QuestionnaireResponse,
+    answers: Mapping[str, Any],
+    source: str,
+    at: datetime,
+    by: Viewer,
+    *,
+    key: UUID | None = None,
+) -> QuestionnaireResponse:
     locked = open_response(response, by)
-    item = item_of(locked, link_id)
-    given = locked.answers.get(link_id, {})
-    cleaned, reason = _read(item, given.get("value"), value)
-    same = cleaned == given.get("value") and reason == given.get("reason", "")
-    if same and (cleaned is None or given.get("source") == source):
+    form = reads.asked_form(locked)
+    put = _Putting(locked, source, at, by)
+    changed = [name for name, value in answers.items() if put.answer(question_of(form, name), value)]
+    if not changed and key is None:
         return locked
-    if cleaned is None:
-        locked.answers.pop(link_id, None)
-    else:
-        locked.answers[link_id] = answer_of(cleaned, reason, source, at, by)
-    if item.type == "attachment":
-        drop_files(locked, file_ids({link_id: given}), at=at, by=by)
-    locked.save(update_fields=["answers", "updated_at"])
-    record(
-        events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=link_id, source=source), by=by
-    )
+    locked.sent_key = key or locked.sent_key
+    locked.save(update_fields=["answers", "sent_key", "updated_at"])
+    facts = [
+        events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=name, source=source)
+        for name in changed
+    ]
+    record_all(facts, by=by)
     return locked
+
+
+@dataclass(frozen=True, slots=True)
+class _Putting:
+    """Answers on their way into a locked response."""
+
+    response: QuestionnaireResponse
+    source: str
+    at: datetime
+    by: Viewer
+
+    def answer(self, item: rules.Item, value: Any) -> bool:
+        """Whether it changed anything."""
+        given = self.response.answers.get(item.link_id, {})
+        cleaned, reason = _read(item, given.get("value"), value)
+        same = cleaned == given.get("value") and reason == given.get("reason", "")
+        if same and (cleaned is None or given.get("source") == self.source):
+            return False
+        if cleaned is None:
+            self.response.answers.pop(item.link_id, None)
+        else:
+            self.response.answers[item.link_id] = answer_of(cleaned, reason, self.source, self.at, self.by)
+        if item.type == "attachment":
+            drop_files(self.response, file_ids({item.link_id: given}), at=self.at, by=self.by)
+        return True
 
 
 def _read(item: rules.Item, before: Any, value: Any) -> tuple[Any, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.utils.functional import Promise
@@ -151,3 +152,20 @@ def _over(form: Form, item: Item, language: str) -> str:
 def spoken_language() -> str:
     """`en` or `zh`, as forms know their words."""
     return "en" if (get_language() or "").startswith("en") else "zh"
+
+
+def logic(form: Form) -> dict[str, Any]:
+    """Which question asks for which, for the browser: the next question appears without a round trip."""
+    return {
+        item.link_id: {
+            "parent": item.parent,
+            "any": item.when_any,
+            "lines": [[line.question, line.operator, _plain(line.answer)] for line in item.when],
+        }
+        for item in form.walk()
+        if item.when or item.parent
+    }
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from careloop.alerts.models import Alert
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import reads
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.reads import FormView
-from careloop.questionnaires.rules import Form
+from careloop.questionnaires.reads import FormView, asking
 from careloop.tasks.models import Task
 from careloop.tasks.rules import outcome_of
 
@@ -65,7 +63,7 @@ def call_form(task: Task, *, viewer: Viewer, at: datetime) -> CallForm | None:
         return None
     return CallForm(
         view=reads.form_view(questionnaire, response=response, at=at, nurse=viewer.name),
-        logic=logic(reads.form_as(questionnaire, response)),
+        logic=asking.logic(reads.form_as(questionnaire, response)),
         reported=reported(response, viewer=viewer),
         from_patient=sum(one.get("source") == "portal" for one in response.answers.values()) if response else 0,
     )
@@ -78,23 +76,6 @@ def reported(response: QuestionnaireResponse | None, *, viewer: Viewer) -> froze
     return frozenset(
         Alert.objects.visible_to(viewer).filter(response_id=response.pk).values_list("rule_code", flat=True)
     )
-
-
-def logic(form: Form) -> dict[str, Any]:
-    """Which question asks for which, for the browser: the next question appears without a round trip."""
-    return {
-        item.link_id: {
-            "parent": item.parent,
-            "any": item.when_any,
-            "lines": [[line.question, line.operator, _plain(line.answer)] for line in item.when],
-        }
-        for item in form.walk()
-        if item.when or item.parent
-    }
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
 
 
 def script(form: CallForm | None) -> list[dict[str, str]]:
