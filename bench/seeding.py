@@ -555,6 +555,7 @@ def _copy(url: str, table: Table, stays: Sequence[w.Stay], now: datetime) -> int
     count = 0
     with psycopg.connect(url) as database:
         database.execute("SET session_replication_role = replica")  # no triggers, no key checks
+        indexes = _drop_indexes(database, name)
         with database.cursor().copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
             block: list[str] = []
             for row in table.rows(stays):
@@ -564,7 +565,22 @@ def _copy(url: str, table: Table, stays: Sequence[w.Stay], now: datetime) -> int
                     copy.write("".join(block))
                     block.clear()
             copy.write("".join(block))
+        for statement in indexes:
+            database.execute(statement)
     return count
+
+
+def _drop_indexes(database: psycopg.Connection[Any], table: str) -> list[str]:
+    """The statements that make the indexes again: built at once from all rows, not row by row. Keys of constraints stay."""
+    database.execute("SET LOCAL maintenance_work_mem = '512MB'")
+    found = database.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass"
+        " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)",
+        [table],
+    ).fetchall()
+    for name, _ in found:
+        database.execute(f"DROP INDEX {name}")
+    return [str(statement) for _, statement in found]
 
 
 def constants(model_name: str, known: Sequence[str], now: datetime | None = None) -> tuple[str, dict[str, str]]:
