@@ -144,6 +144,9 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 RUNNING_GRANTS = "careloop.patients.models.RUNNING_GRANTS"
 # Asked by the sender before each message leaves: import paths of functions (task_ids) -> the ids still worth sending.
 SEND_GUARDS: tuple[str, ...] = ("careloop.tasks.reads.still_open",)
+# Kept groups of patients, for rooms below: import paths of (viewer) -> [(id, title)] and of (id, viewer=, at=) -> patients or None.
+PATIENT_GROUPS = "careloop.cohorts.reads.groups.kept_groups"
+PATIENTS_OF_GROUP = "careloop.cohorts.reads.groups.patients_of_group"
 
 LOGGING = {
     "version": 1,

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Count
+from django.utils.module_loading import import_string
 
 from careloop.kernel.models import ScopedQuerySet
 from careloop.kernel.viewer import Viewer
@@ -49,12 +51,15 @@ class Row:
     diff: Diff
 
 
-def page(viewer: Viewer, definition: PlanDefinition, *, at: datetime, department: str) -> dict[str, Any]:
-    """Groups, and the difference for one of them (or for all): sums, and the first patients."""
-    groups = _groups(viewer, definition)
+def page(viewer: Viewer, definition: PlanDefinition, *, at: datetime, department: str, group: str) -> dict[str, Any]:
+    """Departments, and the difference for one of them (or for all): sums, and the first patients. `group` narrows all of
+    it to a kept group of patients.
+    """
+    everyone = _of_group(_older(viewer, definition), group, viewer=viewer, at=at)
+    groups = _groups(everyone)
     known = {group.id for group in groups}
     wanted = department if department in known else ""
-    older = _older(viewer, definition)
+    older = everyone
     if wanted:
         older = older.filter(department_id=UUID(wanted))
     compared = list(older.with_plan().order_by("started_at", "pk")[:MOST_COMPARED])
@@ -65,16 +70,27 @@ def page(viewer: Viewer, definition: PlanDefinition, *, at: datetime, department
             added=len(row.diff.added), removed=len(row.diff.removed), moved=len(row.diff.moved),
             changed=len(row.diff.changed), kept=len(row.diff.kept), touched=int(not row.diff.is_empty),
         )  # fmt: skip
-    total = sum(group.plans for group in groups if not wanted or group.id == wanted)
+    total = sum(one.plans for one in groups if not wanted or one.id == wanted)
     return {
         "groups": groups, "department": wanted, "total": total, "compared": len(rows), "sums": sums,
-        "rows": rows[:MOST_SHOWN], "all_plans": sum(group.plans for group in groups),
+        "rows": rows[:MOST_SHOWN], "all_plans": sum(one.plans for one in groups), "group": group,
+        "kept_groups": import_string(settings.PATIENT_GROUPS)(viewer),
     }  # fmt: skip
 
 
-def chosen(viewer: Viewer, definition: PlanDefinition, departments: Sequence[str], plans: Sequence[str]) -> list[UUID]:
-    """Which running plans a form means: those ticked, else those of the departments, else ("all") everyone's."""
-    older = _older(viewer, definition)
+def chosen(
+    viewer: Viewer,
+    definition: PlanDefinition,
+    departments: Sequence[str],
+    plans: Sequence[str],
+    *,
+    group: str,
+    at: datetime,
+) -> list[UUID]:
+    """Which running plans a form means: those ticked, else those of the departments, else ("all") everyone's; of a kept
+    group of patients only its own.
+    """
+    older = _of_group(_older(viewer, definition), group, viewer=viewer, at=at)
     if plans:
         older = older.filter(pk__in=_ids(plans))
     elif "all" not in departments:
@@ -201,8 +217,17 @@ def _older(viewer: Viewer, definition: PlanDefinition) -> CarePlanQuerySet:
     )
 
 
-def _groups(viewer: Viewer, definition: PlanDefinition) -> list[Group]:
-    rows = _older(viewer, definition).values_list("department_id", "department__name").annotate(Count("pk"))
+def _of_group(older: CarePlanQuerySet, group: str, *, viewer: Viewer, at: datetime) -> CarePlanQuerySet:
+    """Nobody at all for a group that is gone or not this person's: a narrowing that fails must not widen."""
+    if not group:
+        return older
+    found = [import_string(settings.PATIENTS_OF_GROUP)(pk, viewer=viewer, at=at) for pk in _ids([group])]
+    patients = found[0] if found else None
+    return older.none() if patients is None else older.filter(patient__in=patients.order_by().values("pk"))
+
+
+def _groups(older: CarePlanQuerySet) -> list[Group]:
+    rows = older.values_list("department_id", "department__name").annotate(Count("pk"))
     return [Group(str(pk), name, count) for pk, name, count in rows.order_by("department__name", "department_id")]
 
 

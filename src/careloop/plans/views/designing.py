@@ -253,17 +253,21 @@ def definition_file(request: PageRequest, definition_id: UUID) -> HttpResponse:
 
 @page(access.PUBLISH, methods=("GET", "POST"))
 def adoption(request: PageRequest, definition_id: UUID) -> HttpResponse:
-    """Running plans of older versions: what would change, and taking it over for a department, for all, or for some."""
+    """Running plans of older versions: what would change, and taking it over for a department, a kept group of patients,
+    for all, or for some.
+    """
     found = get_or_404(PlanDefinition.objects.active(), pk=definition_id)
     now = timezone.now()
     if request.method == "POST":
         chosen = adopting.chosen(
-            request.viewer, found, request.POST.getlist("department"), request.POST.getlist("plan")
-        )
+            request.viewer, found, request.POST.getlist("department"), request.POST.getlist("plan"),
+            group=request.POST.get("group", ""), at=now,
+        )  # fmt: skip
         batch = actions.adopt_for_group(definition=found, care_plan_ids=chosen, at=now, by=request.viewer)
         return HttpResponseRedirect(reverse("batches:detail", args=[batch.pk]))
-    shown = adopting.page(request.viewer, found, at=now, department=request.GET.get("department", ""))
-    list_seen(what="plans.adoption", ids=[row.plan.pk for row in shown["rows"]], by=request.viewer)
+    narrowed = {name: request.GET.get(name, "") for name in ("department", "group")}
+    shown = adopting.page(request.viewer, found, at=now, **narrowed)
+    list_seen(what="plans.adoption", ids=[row.patient.pk for row in shown["rows"]], by=request.viewer)
     context = {
         "title": _("Take a new version over"),
         "found": found,
