@@ -18,7 +18,7 @@ from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.alerts import rules
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty, Notice
 from careloop.kernel import svg
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import (
     AllergyIntolerance,
@@ -383,10 +383,12 @@ def _colleagues(alert: Alert, at: datetime) -> tuple[Colleague, ...]:
 
 def waiting_for(viewer: Viewer) -> int:
     """How many open alerts this person has to look at: owned and not accepted, or told about and not opened."""
-    who = viewer.practitioner_id
-    if who is None:
-        return 0
-    return len(_waiting_for(viewer=viewer))
+    return sum(len(one.fetch()) for one in asked_by_bell(viewer))
+
+
+def asked_by_bell(viewer: Viewer) -> tuple[Asked[UUID], ...]:
+    """What `waiting_for` asks, to be asked with other questions of a page."""
+    return () if viewer.practitioner_id is None else (_waiting_for.asked(viewer=viewer),)
 
 
 @prepared
@@ -400,7 +402,12 @@ def _waiting_for(viewer: Viewer) -> QuerySet[Alert, Any]:
 
 def worst_open(patient_id: UUID, *, viewer: Viewer) -> list[Alert]:
     """The open alerts of one patient, the worst first."""
-    return _worst_open(viewer=viewer, patient_id=patient_id)
+    return asked_by_banner(patient_id, viewer=viewer).fetch()
+
+
+def asked_by_banner(patient_id: UUID, *, viewer: Viewer) -> Asked[Alert]:
+    """What `worst_open` asks, to be asked with other questions of a page."""
+    return _worst_open.asked(viewer=viewer, patient_id=patient_id)
 
 
 @prepared

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -18,6 +19,7 @@ from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import action, ledger, look, write_at_end
 from careloop.kernel.events import Event
 from careloop.kernel.jobs import defer_events
+from careloop.kernel.prepared import run
 from careloop.kernel.viewer import Viewer
 
 
@@ -58,20 +60,49 @@ def list_seen(*, what: str, ids: Iterable[UUID], by: Viewer) -> None:
     _note(ListSeen.name(), None, {"what": what, "ids": list(ids)}, by)
 
 
-_NOTE = (
-    "INSERT INTO audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload)"
-    " VALUES (%s, %s, %s, %s, 'success', %s, %s, %s::jsonb)"
-)
+_KINDS = ("timestamptz", "text", "text", "uuid", "text", "text", "text", "jsonb")
+_NOTE = "INSERT INTO audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload) VALUES "
+_visit: ContextVar[list[list[Any]] | None] = ContextVar("visit", default=None)
 
 
 def _note(name: str, patient_id: UUID | None, payload: dict[str, Any], by: Viewer) -> None:
     """The row of a look, by the shortest way: pages write one each, and nothing follows from it."""
     ledger(name).records += 1
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _NOTE,
-            [timezone.now(), by.actor, name, patient_id, by.ip, by.request_id, orjson.dumps(payload).decode()],
-        )
+    row = [timezone.now(), by.actor, name, patient_id, "success", by.ip, by.request_id, orjson.dumps(payload).decode()]
+    gathered = _visit.get()
+    if gathered is None:
+        _write_looks([row])
+    else:
+        gathered.append(row)
+
+
+def _write_looks(rows: Sequence[list[Any]]) -> None:
+    named = {f"v{n}_{place}": value for n, row in enumerate(rows) for place, value in enumerate(row)}
+    run(_looks_sql(len(rows)), named)
+
+
+@cache
+def _looks_sql(rows: int) -> str:
+    lines = (", ".join(f"%(v{n}_{place})s::{kind}" for place, kind in enumerate(_KINDS)) for n in range(rows))
+    return _NOTE + ", ".join(f"({line})" for line in lines)
+
+
+@contextmanager
+def one_visit() -> Iterator[None]:
+    """For a page made of parts that each note what they read: their rows, one for each thing read as always, are
+    written in one statement when the page is made and before it leaves. What breaks on the way was shown to nobody.
+    """
+    if _visit.get() is not None:  # a part of a visit that goes on
+        yield
+        return
+    rows: list[list[Any]] = []
+    token = _visit.set(rows)
+    try:
+        yield
+    finally:
+        _visit.reset(token)
+    if rows:
+        _write_looks(rows)
 
 
 @action

@@ -28,6 +28,7 @@ urlpatterns = [
     path("bulk/<uuid:selection_id>/", bulk.preview, name="bulk"),
     path("bulk/<uuid:selection_id>/<slug:verb>/", bulk.preview, name="bulk-work"),
     path("bulk/<uuid:selection_id>/<slug:verb>/start/", bulk.start, name="bulk-start"),
+    path("tags/words/", tags.tag_words, name="tag-words"),
     path("tags/<uuid:patient_id>/", tags.tags, name="tags"),
     path("exports/", exports.exports, name="exports"),
 ]

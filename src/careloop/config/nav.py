@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel.addresses import address
@@ -72,22 +75,42 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups this viewer sees; `active` marks the page the request is on."""
     viewer = request.viewer  # type: ignore[attr-defined]  # set by the middleware
-    here = _here(request.path)
+    menu = _menu(get_language(), get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
+    here = _here(menu, request.path)
     groups = []
-    for label, entries in MENU:
+    for label, entries in menu:
         items = [
             {"url": where, "icon": icon, "label": text, "active": where == here, "count": None, "hot": False}
-            for name, icon, text, permission in entries
-            if viewer.can(permission) and (where := _address(name))
+            for where, icon, text, permission in entries
+            if viewer.can(permission)
         ]
         if items:
             groups.append({"label": label, "items": items})
     return groups
 
 
-def _here(path: str) -> str | None:
+Menu = tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...]
+
+
+@lru_cache(maxsize=20)
+def _menu(_language: str | None, _urlconf: object, _prefix: str) -> Menu:
+    """All groups in the words of one language, with the addresses that exist; looked up once, a page shows thirty."""
+    return tuple(
+        (
+            str(label),
+            tuple(
+                (where, icon, str(text), permission)
+                for name, icon, text, permission in entries
+                if (where := _address(name))
+            ),
+        )
+        for label, entries in MENU
+    )
+
+
+def _here(menu: Menu, path: str) -> str | None:
     """The entry whose address begins this path, the longest when several do: a department's board is not the hospital's."""
-    addresses = [where for _label, entries in MENU for name, *_ in entries if (where := _address(name))]
+    addresses = [where for _label, entries in menu for where, *_ in entries]
     return max((a for a in addresses if path == a or (a != "/" and path.startswith(a))), key=len, default=None)
 
 

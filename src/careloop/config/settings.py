@@ -69,7 +69,8 @@ MIDDLEWARE = _COMMON + (_PORTAL if ENV.surface == "portal" else _STAFF)
 
 TEMPLATES = [
     {
-        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "BACKEND": "careloop.config.templates.Templates",
+        "NAME": "jinja2",
         "DIRS": [BASE_DIR / room / "templates" for room in ROOMS],
         "APP_DIRS": False,
         "OPTIONS": {
@@ -140,6 +141,8 @@ STATICFILES_DIRS: list[Path] = []
 
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
+# What the frame of a staff page shows from the database: import path of a function (request) -> {place: markup}.
+FRAME = "careloop.config.frame.frame"
 # Said by the room of patients, joined by accounts to the one statement that every request begins with.
 RUNNING_GRANTS = "careloop.patients.models.RUNNING_GRANTS"
 # Asked by the sender before each message leaves: import paths of functions (task_ids) -> the ids still worth sending.

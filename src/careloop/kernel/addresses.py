@@ -23,6 +23,12 @@ def address(name: str, *args: Any, **kwargs: Any) -> str:
     return "".join(found)
 
 
+def around(name: str) -> tuple[str, str]:
+    """What stands before and after the one id of a route: for lists, whose rows differ in nothing else."""
+    before, after = _pieces(name, 1, get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
+    return before, after
+
+
 @lru_cache(maxsize=2000)
 def _pieces(name: str, count: int, _urlconf: object, _prefix: str) -> tuple[str, ...]:
     """What stands before, between and after the ids of a route."""

@@ -135,6 +135,11 @@ class BaseModel(models.Model):
     class Meta:
         abstract = True
 
+    def _get_FIELD_display(self, field: Any) -> Any:
+        """The words of a choice. Django's own way translates and hashes all choices of the field for the one it wants."""
+        value = getattr(self, field.attname)
+        return next((str(words) for code, words in field.flatchoices if code == value), value)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         mine = ledger(type(self).__name__)
         super().save(*args, **kwargs)

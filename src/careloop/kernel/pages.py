@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, lru_cache, wraps
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, resolve, reverse
+from django.template.loader import get_template, render_to_string
+from django.urls import NoReverseMatch, get_urlconf, resolve, reverse
 from django.utils.http import urlencode
+from django.utils.module_loading import import_string
 from markupsafe import Markup
 
 from careloop.kernel.access import Permission
@@ -116,24 +119,62 @@ def part(request: PageRequest, name: str, *args: Any) -> Markup | None:
     by its own address, as always.
     """
     try:
-        match = resolve(reverse(name, args=args))
+        view, names = _door(name, len(args), get_urlconf() or settings.ROOT_URLCONF)
     except NoReverseMatch:
         return None
-    view: Any = match.func
     if not request.viewer.can(view.permission):
         return None
-    answer = view(request, *match.args, **match.kwargs)
+    answer = view(request, **dict(zip(names, args, strict=True)))
     return Markup(answer.content.decode()) if answer.status_code == 200 else None  # made by our own template
+
+
+@lru_cache(maxsize=500)
+def _door(name: str, count: int, _urlconf: object) -> tuple[Any, tuple[str, ...]]:
+    """The view behind the name of a route whose values are ids, and what it calls them, in the order of the address."""
+    stand_ins = [uuid4() for _ in range(count)]
+    match = resolve(reverse(name, args=stand_ins))
+    by_value = {value: called for called, value in match.kwargs.items()}
+    return match.func, tuple(by_value[one] for one in stand_ins)
 
 
 def render(
     request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
 ) -> HttpResponse:
-    """Render a page or fragment. In development and tests a query inside the template raises QueryInTemplate."""
+    """Render a page or fragment. In development and tests a query inside the template raises QueryInTemplate.
+
+    What the frame of a staff page shows from the database is fetched here, before the template shows it.
+    """
+    if _is_framed(template) and _is_staff(request):
+        context = {**(context or {}), "frame": _frame()(request)}
     if not settings.FORBID_QUERIES_IN_TEMPLATES:
         return HttpResponse(render_to_string(template, context, request), status=status)
     with connection.execute_wrapper(_refuse_query):
         return HttpResponse(render_to_string(template, context, request), status=status)
+
+
+FRAMES = frozenset({"ui/base.html"})
+_EXTENDS = re.compile(r'{%-?\s*extends\s+"([^"]+)"')
+
+
+@lru_cache(maxsize=1000)
+def _is_framed(template: str) -> bool:
+    """Whether a template stands in the frame of the staff pages."""
+    if template in FRAMES:
+        return True
+    source, _name, _fresh = get_template(template).template.environment.loader.get_source(None, template)  # type: ignore[attr-defined]  # Jinja's
+    match = _EXTENDS.search(source)
+    return match is not None and _is_framed(match[1])
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    viewer = getattr(request, "viewer", None)
+    return viewer is not None and viewer.is_staff
+
+
+@cache
+def _frame() -> Callable[[HttpRequest], dict[str, Markup | None]]:
+    found: Callable[[HttpRequest], dict[str, Markup | None]] = import_string(settings.FRAME)
+    return found
 
 
 def _refuse_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -15,7 +15,9 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, update_wrapper
@@ -24,8 +26,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
-from django.db.backends.utils import CursorWrapper
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models.query import (
     BaseIterable,
     FlatValuesListIterable,
@@ -81,6 +82,12 @@ class Asked(Generic[T]):
         """What belongs into the places."""
         return {**self.made.fixed, **{name: self.values[name] for name in self.made.names}}
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The same statement and the same values: the same answer."""
+        given = (self.values[name] for name in self.made.names)
+        return (self.made.sql, *(tuple(value) if isinstance(value, list) else value for value in given))
+
     def fetch(self) -> list[T]:
         """Ask now."""
         return together(self)[0]
@@ -130,9 +137,18 @@ def prepared(build: Callable[..., QuerySet[Any, Any]]) -> Prepared[Any]:
 
 def ask(sql: str, params: Values) -> list[Row]:
     """The rows of a statement with named places. Its text is read once per process, however long it is."""
-    with _cursor() as cursor:
-        _send(cursor, sql, params)
-        return cast("list[Row]", cursor.fetchall())
+    cursor = _sent(_connection(), sql, params)
+    rows: list[Row] = cursor.fetchall()
+    cursor.close()
+    return rows
+
+
+def run(sql: str, params: Values) -> int:
+    """A statement with named places that answers no rows. Gives how many it touched. For looks; actions write models."""
+    cursor = _sent(_connection(), sql, params)
+    touched: int = cursor.rowcount
+    cursor.close()
+    return touched
 
 
 @lru_cache(maxsize=1000)
@@ -146,34 +162,62 @@ def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
     return re.sub(r"%\((\w+)\)s|%%", number, sql), tuple(order)
 
 
-def _cursor() -> CursorWrapper:
-    """Django's cursor, without the search for places in the text; the usual one while statements are counted or logged."""
-    connection.ensure_connection()
-    if connection.queries_logged:
-        return connection.cursor()
-    return cast(CursorWrapper, connection._prepare_cursor(psycopg.RawCursor(connection.connection)))  # type: ignore[attr-defined]  # not in the stubs
+def _connection() -> Any:
+    """Django's connection itself, open."""
+    found = connections[DEFAULT_DB_ALIAS]
+    found.ensure_connection()
+    return found
 
 
-def _send(cursor: CursorWrapper, sql: str, params: Values) -> None:
-    if connection.queries_logged:
+def _sent(through: Any, sql: str, params: Values) -> Any:
+    """A cursor that has sent the statement. Django's own while somebody counts, logs or forbids statements; else the
+    driver's, whose places the server numbers itself.
+    """
+    if through.queries_logged or through.execute_wrappers:
+        cursor = through.cursor()
         cursor.execute(sql, params)
-    else:
-        text, names = _numbered(sql)
-        cursor.execute(text, [params[name] for name in names])
+        return cursor
+    through.validate_thread_sharing()
+    through.validate_no_broken_transaction()
+    text, names = _numbered(sql)
+    with through.wrap_database_errors:
+        raw = psycopg.RawCursor(through.connection)
+        raw.execute(text, [params[name] for name in names])
+    return raw
+
+
+_ahead: ContextVar[dict[Any, list[Any]] | None] = ContextVar("ahead", default=None)
+
+
+@contextmanager
+def ahead(*questions: Asked[Any]) -> Iterator[None]:
+    """Ask for a whole page in one journey: whoever asks one of these questions inside gets the answer that came.
+
+    For a page made of parts that each read for themselves. An answer is given to the same statement with the same
+    values (the viewer's among them), and once: who asks again, asks the server.
+    """
+    before = _ahead.get()
+    kept = dict(zip((one.key for one in questions), together(*questions), strict=True))
+    token = _ahead.set({**(before or {}), **kept})
+    try:
+        yield
+    finally:
+        _ahead.reset(token)
 
 
 def together(*questions: Asked[Any]) -> list[list[Any]]:
     """The answers to several questions for one journey to the server and back."""
-    wanted = [one for one in questions if one.sql]
+    came = _ahead.get()
     found: dict[int, list[Any]] = {}
+    if came:
+        found = {id(one): came.pop(one.key) for one in questions if one.sql and one.key in came}
+    wanted = [one for one in questions if one.sql and id(one) not in found]
     if len(wanted) == 1:
         found[id(wanted[0])] = wanted[0].made.rows_of(ask(wanted[0].sql, wanted[0].params))
     elif wanted:
-        connection.ensure_connection()
-        with connection.connection.pipeline():
-            cursors = [_cursor() for _ in wanted]
-            for cursor, one in zip(cursors, wanted, strict=True):
-                _send(cursor, one.sql, one.params)
+        through = _connection()
+        with through.wrap_database_errors, through.connection.pipeline():
+            cursors = [_sent(through, one.sql, one.params) for one in wanted]
             lines = [cursor.fetchall() for cursor in cursors]
         for one, rows, cursor in zip(wanted, lines, cursors, strict=True):
             found[id(one)] = one.made.rows_of(rows)

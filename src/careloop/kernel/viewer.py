@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from careloop.kernel.access import Permission
@@ -29,6 +30,8 @@ class Viewer:
     patient_id: UUID | None = None
     granted: frozenset[UUID] | None = None
     narrowed_to: UUID | None = None
+    found: Any = field(default=None, compare=False, repr=False)  # the record of `narrowed_to`, as it was just read
+    narrowed_from: Viewer | None = field(default=None, compare=False, repr=False)
     everything: bool = False
     session_id: UUID | None = None
     ip: str = ""
@@ -43,11 +46,21 @@ class Viewer:
     def is_staff(self) -> bool:
         return self.practitioner_id is not None
 
-    def narrowed(self, patient_id: UUID) -> Viewer:
-        """The same person, looking at this one record only. Whoever calls has just found it by `.visible_to(self)`."""
+    def narrowed(self, patient_id: UUID, *, found: Any = None) -> Viewer:
+        """The same person, looking at this one record only. Whoever calls has just found it by `.visible_to(self)`.
+
+        `found` is that record: the parts of a page that only shows it need not look it up again.
+        """
         if self.narrowed_to not in (None, patient_id):
             raise ValueError("a viewer narrowed to one patient does not turn to another")
-        return replace(self, narrowed_to=patient_id) if self.is_staff else self
+        if found is not None and found.pk != patient_id:
+            raise ValueError("the record brought along is another patient's")
+        return replace(self, narrowed_to=patient_id, found=found, narrowed_from=self.whole) if self.is_staff else self
+
+    @property
+    def whole(self) -> Viewer:
+        """This person before a page narrowed them: for what stands around the page and is not about its record."""
+        return self.narrowed_from or self
 
     @classmethod
     def system(cls, name: str) -> Viewer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, fields
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,12 +15,12 @@ from django.utils.module_loading import import_string
 
 from careloop.audit.events import AccessDenied, ListSeen, RecordSeen
 from careloop.audit.models import AuditEvent
-from careloop.audit.record import denied, list_seen, record, record_all, seen
+from careloop.audit.record import denied, list_seen, one_visit, record, record_all, seen
 from careloop.kernel.actions import NothingRecorded, WriteOutsideAction, action, seeding, wrote
 from careloop.kernel.events import Event
 from careloop.kernel.postgres import APP
 from careloop.kernel.viewer import NOBODY, Viewer
-from tests.cast import SYSTEM, make_cast
+from tests.cast import SYSTEM, Cast, make_cast
 
 pytestmark = pytest.mark.django_db
 REACTIONS = import_string(settings.REACTIONS)
@@ -302,3 +303,40 @@ def test_the_trail_outlives_what_it_tells_of(cast):
         "AccessDenied",
         "ListSeen",
     }
+
+
+def looks(cast: Cast) -> list[tuple[str, str]]:
+    rows = AuditEvent.objects.filter(actor=cast.as_wang.actor, name="audit.RecordSeen").order_by("pk")
+    return [(str(row.patient_id), row.payload["what"]) for row in rows]
+
+
+def test_the_looks_of_one_visit_are_a_row_for_each_thing_and_one_statement(
+    cast: Cast, django_assert_num_queries: Any
+) -> None:
+    wang = cast.as_wang
+    with django_assert_num_queries(1), one_visit():
+        seen(patient_id=cast.zhang.pk, what="page", by=wang)
+        with one_visit():  # a part that is a visit by itself, when it is asked for alone
+            seen(patient_id=cast.zhang.pk, what="part 'with\" quotes", by=wang)
+        list_seen(what="list", ids=[cast.zhang.pk, cast.ma.pk], by=wang)
+    assert looks(cast) == [(str(cast.zhang.pk), "page"), (str(cast.zhang.pk), "part 'with\" quotes")]
+    listed = AuditEvent.objects.get(name="audit.ListSeen", actor=cast.as_wang.actor)
+    assert listed.payload["ids"] == [str(cast.zhang.pk), str(cast.ma.pk)]
+    assert (listed.outcome, listed.patient_id) == ("success", None)
+
+
+def test_a_visit_that_reads_nothing_writes_nothing(cast: Cast, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0), one_visit():
+        pass
+    with one_visit():
+        pass
+    seen(patient_id=cast.zhang.pk, what="alone", by=cast.as_wang)
+    assert looks(cast) == [(str(cast.zhang.pk), "alone")]
+
+
+def test_what_broke_was_shown_to_nobody_and_the_next_look_is_written(cast: Cast) -> None:
+    with pytest.raises(ZeroDivisionError), one_visit():
+        seen(patient_id=cast.zhang.pk, what="broken", by=cast.as_wang)
+        raise ZeroDivisionError
+    seen(patient_id=cast.zhang.pk, what="next", by=cast.as_wang)
+    assert looks(cast) == [(str(cast.zhang.pk), "next")]

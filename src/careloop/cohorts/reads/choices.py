@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from careloop.accounts.models import Organization
 from careloop.cohorts.models import PatientTag
 from careloop.cohorts.reads import wording
+from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.plans.models import PlanDefinition
 from careloop.questionnaires.models import Questionnaire
@@ -67,4 +72,20 @@ def questions() -> list[Question]:
 
 def tags(viewer: Viewer) -> list[str]:
     """Words in use on patients the viewer may see."""
-    return list(PatientTag.objects.visible_to(viewer).order_by("tag").values_list("tag", flat=True).distinct()[:200])
+    return _words_in_use(viewer=viewer)
+
+
+def asked_by_tags(patient_id: UUID, viewer: Viewer) -> Asked[str]:
+    """The words on one patient, to be asked with other questions of a page."""
+    return _words_on.asked(viewer=viewer, patient_id=patient_id)
+
+
+@prepared
+def _words_on(viewer: Viewer, patient_id: UUID) -> QuerySet[PatientTag, Any]:
+    mine = PatientTag.objects.visible_to(viewer).filter(patient_id=patient_id)
+    return mine.order_by("tag").values_list("tag", flat=True)
+
+
+@prepared
+def _words_in_use(viewer: Viewer) -> QuerySet[PatientTag, Any]:
+    return PatientTag.objects.visible_to(viewer).order_by("tag").values_list("tag", flat=True).distinct()[:200]

@@ -632,6 +632,14 @@ def test_a_long_tag_is_cut_and_still_one_tag(cast: Cast):
     assert text(client.get(here)).count("data-tag=") == 1
 
 
+def test_whoever_begins_to_write_a_tag_is_offered_the_words_on_the_patients_they_see(cast: Cast):
+    cast.client(cast.wang).post(reverse("cohorts:tags", args=[cast.zhang.pk]), {"add": 'a "b" & c'})
+    words = reverse("cohorts:tag-words")
+    assert text(cast.client(cast.wang).get(words)).strip() == '<option value="a &#34;b&#34; &amp; c"></option>'
+    assert text(cast.client(cast.li).get(words)).strip() == ""
+    assert words in text(cast.client(cast.wang).get(reverse("cohorts:tags", args=[cast.zhang.pk])))
+
+
 def test_somebody_elses_patient_has_no_tags_for_me(cast: Cast):
     client = cast.client(cast.li)
     for method in (client.get, client.post):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Count
 from django.db.models.functions import Lower
 
@@ -19,6 +19,7 @@ from careloop.kernel.models import UnscopedQuery
 from careloop.kernel.prepared import CannotPrepare, Literal, ask, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import AccessGrant, BlindSeal, CareRelationship, Encounter, Patient
+from careloop.patients.reads.finding import find
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_task
 from tests.cast import NOW
@@ -271,3 +272,75 @@ def test_tables_about_nobody_may_be_prepared_too(cast):
 
     assert places(viewer=cast.as_wang, path=Literal("/H/")) == [cast.cardiology]
     assert places(viewer=cast.as_li, path=Literal("/H/")) == [cast.orthopaedics]
+
+
+# ---- asked ahead ----
+
+
+def test_what_was_asked_ahead_is_answered_without_a_journey_and_once(cast, django_assert_num_queries):
+    question = prepared(by_name)
+    zhang = {"viewer": cast.as_wang, "name": cast.zhang.name}
+    question(**zhang)
+    with django_assert_num_queries(1), kept.ahead(question.asked(**zhang)):
+        assert [one.pk for one in question(**zhang)] == [cast.zhang.pk]
+    with django_assert_num_queries(2), kept.ahead(question.asked(**zhang)):
+        assert question(**zhang) == question(**zhang)  # who asks again asks the server
+    with django_assert_num_queries(1):
+        question(**zhang)  # and nothing is kept afterwards
+
+
+@pytest.mark.parametrize("other", ["viewer", "value", "narrowed"])
+def test_an_answer_is_given_to_the_same_viewer_and_the_same_values_only(cast, other):
+    question = prepared(by_name)
+    asked = question.asked(viewer=cast.as_sun, name=cast.zhang.name)
+    viewer, name = {
+        "viewer": (cast.as_li, cast.zhang.name),  # of another department: sees nothing of Zhang
+        "value": (cast.as_sun, cast.ma.name),
+        "narrowed": (cast.as_sun.narrowed(cast.ma.pk), cast.zhang.name),
+    }[other]
+    with kept.ahead(asked):
+        assert question(viewer=viewer, name=name) == list(by_name(viewer, name))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_questions_ahead_in_any_order_answer_as_the_querysets_do(cast, seed):
+    scatter(cast, seed)
+    chance = random.Random(seed)
+    names, tasks = prepared(by_name), prepared(due)
+    for viewer in viewers(cast):
+        todo = [
+            (names, by_name, {"name": cast.zhang.name}), (names, by_name, {"name": cast.ma.name}),
+            (tasks, due, {"at": NOW}), (tasks, due, {"at": NOW + HOUR}),
+        ]  # fmt: skip
+        first = chance.sample(todo, k=chance.randint(0, 4))
+        chance.shuffle(todo)
+        with kept.ahead(*(one.asked(viewer=viewer, **values) for one, _plain, values in first)):
+            for one, plain, values in todo:
+                assert one(viewer=viewer, **values) == list(plain(viewer, **values))
+
+
+def test_one_ahead_inside_another_keeps_what_came_with_both(cast, django_assert_num_queries):
+    question = prepared(by_name)
+    zhang, ma = ({"viewer": cast.as_sun, "name": one.name} for one in (cast.zhang, cast.ma))
+    question(**zhang)
+    with django_assert_num_queries(2), kept.ahead(question.asked(**zhang)), kept.ahead(question.asked(**ma)):
+        assert [one.pk for one in (*question(**ma), *question(**zhang))] == [cast.ma.pk, cast.zhang.pk]
+
+
+def test_the_record_a_page_found_is_given_to_its_parts_and_to_nobody_else(cast, django_assert_num_queries):
+    narrowed = cast.as_sun.narrowed(cast.zhang.pk, found=cast.zhang)
+    with django_assert_num_queries(0):
+        assert find(cast.zhang.pk, viewer=narrowed) is cast.zhang
+    assert find(cast.ma.pk, viewer=narrowed) is None
+    assert narrowed.whole == cast.as_sun
+    assert find(cast.ma.pk, viewer=narrowed.whole) == cast.ma
+    with pytest.raises(ValueError):
+        cast.as_sun.narrowed(cast.ma.pk, found=cast.zhang)
+
+
+@pytest.mark.parametrize("fault", ["SELECT 1/%(n)s", "SELECT nothing_there, %(n)s::int"])
+def test_a_statement_that_fails_raises_djangos_error_and_the_connection_goes_on(fault):
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ask(fault, {"n": 0})
+    assert ask("SELECT %(n)s::int", {"n": 5}) == [(5,)]
+    assert kept.run("SELECT %(n)s::int", {"n": 5}) == 1

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from careloop.accounts.models import Organization
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import StaffMessage
 from careloop.messaging.reads import policy
@@ -93,10 +93,12 @@ def staff_messages_of(keys: Sequence[str]) -> dict[str, StaffMessage]:
 
 def unread(viewer: Viewer) -> int:
     """How many of one's own are new."""
-    if viewer.practitioner_id is None:
-        return 0
-    found: list[int] = _unread(viewer=viewer)
-    return found[0] if found else 0
+    return sum(sum(one.fetch()) for one in asked_by_bell(viewer))
+
+
+def asked_by_bell(viewer: Viewer) -> tuple[Asked[int], ...]:
+    """What `unread` asks, to be asked with other questions of a page."""
+    return () if viewer.practitioner_id is None else (_unread.asked(viewer=viewer),)
 
 
 @prepared

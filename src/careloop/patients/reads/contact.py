@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Consent, ContactPoint, Patient
 from careloop.patients.rules.contacts import DOUBT_AFTER, Trust, dial_order
@@ -48,7 +48,7 @@ def trust_of(point: ContactPoint) -> Trust:
 def dial_list(patient_id: UUID, *, at: datetime, by: Viewer) -> list[ContactPoint]:
     """The patient's telephone numbers, best first; those that cannot be dialled at the end."""
     return sorted(
-        _telephones(viewer=by, patient_id=patient_id),
+        asked_by_dial_list(patient_id, by=by).fetch(),
         key=lambda point: dial_order(
             trust=trust_of(point),
             is_mobile=point.is_mobile,
@@ -62,6 +62,11 @@ def dial_list(patient_id: UUID, *, at: datetime, by: Viewer) -> list[ContactPoin
             at=at,
         ),
     )
+
+
+def asked_by_dial_list(patient_id: UUID, *, by: Viewer) -> Asked[ContactPoint]:
+    """What `dial_list` asks, to be asked with other questions of a page."""
+    return _telephones.asked(viewer=by, patient_id=patient_id)
 
 
 @prepared

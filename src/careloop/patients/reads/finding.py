@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -13,7 +14,12 @@ from careloop.patients.models import Patient
 
 
 def find(patient_id: UUID, *, viewer: Viewer) -> Patient | None:
-    """The record if this viewer may see it, with the family doctor. None: not there, or not the viewer's."""
+    """The record if this viewer may see it, with the family doctor. None: not there, or not the viewer's.
+
+    A page about one record found it a moment ago, in the same request; its parts are given that one.
+    """
+    if viewer.found is not None and viewer.narrowed_to == patient_id:
+        return cast(Patient, viewer.found)
     found: list[Patient] = _one(viewer=viewer, patient_id=patient_id)
     return found[0] if found else None
 

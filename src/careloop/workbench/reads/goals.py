@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.plans.models import CarePlan
 from careloop.workbench.rules import Goal, GoalError, GoalKind, parse_goal, parse_kinds
@@ -40,9 +40,14 @@ def _running(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
     return plans.with_plan().order_by("-started_at", "pk")
 
 
+def asked_by_goal(patient_id: UUID, *, viewer: Viewer) -> Asked[CarePlan]:
+    """What `pressure_goal` asks, to be asked with other questions of a page."""
+    return _running.asked(viewer=viewer, patient_id=patient_id)
+
+
 def pressure_goal(patient_id: UUID, *, viewer: Viewer) -> Goal | None:
     """The blood-pressure goal in force for this patient, or None. One that an old plan wrote differently is left out."""
-    text = goals_of(_running(viewer=viewer, patient_id=patient_id)).get("blood-pressure", "")
+    text = goals_of(asked_by_goal(patient_id, viewer=viewer).fetch()).get("blood-pressure", "")
     try:
         return parse_goal(kinds(), "blood-pressure", text)
     except GoalError:

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from careloop.kernel.prepared import prepared, together
+from careloop.kernel.prepared import Asked, prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import (
     AccessGrant,
@@ -35,10 +35,10 @@ from careloop.patients.models import (
     Procedure,
     RelatedPerson,
 )
-from careloop.patients.reads.contact import dial_list, trust_of
+from careloop.patients.reads.contact import asked_by_dial_list, dial_list, trust_of
 from careloop.patients.rules.masking import mask_identity_number, mask_phone
 from careloop.tasks.models import Task
-from careloop.workbench.reads.goals import pressure_goal
+from careloop.workbench.reads.goals import asked_by_goal, pressure_goal
 from careloop.workbench.reads.people import age, discharge_text
 from careloop.workbench.reads.relations import relation_label
 from careloop.workbench.rules import (
@@ -54,6 +54,7 @@ from careloop.workbench.rules import (
 )
 
 VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
+YEAR: Final = timedelta(days=366)
 TREND_DAYS: Final = (30, 90, 365)
 
 MEASUREMENTS: dict[str, str | Promise] = {
@@ -138,11 +139,7 @@ class Record:
 
 def read_record(patient: Patient, *, viewer: Viewer, at: datetime) -> Record:
     """The common part of all tabs. Five indexed questions, asked together."""
-    one: dict[str, Any] = {"viewer": viewer, "patient_id": patient.pk}
-    stays, tasks, numbers, diagnoses, allergies = together(
-        _stays.asked(**one), _next_task.asked(**one), _record_number.asked(**one), _diagnoses.asked(**one),
-        _allergies.asked(**one),
-    )  # fmt: skip
+    stays, tasks, numbers, diagnoses, allergies = together(*_asked_by_record(patient, viewer))
     return Record(
         patient=patient,
         stays=stays,
@@ -151,6 +148,23 @@ def read_record(patient: Patient, *, viewer: Viewer, at: datetime) -> Record:
         as_of=max((stay.updated_at for stay in stays), default=None),
         next_task_id=tasks[0] if tasks else None,
     )
+
+
+def _asked_by_record(patient: Patient, viewer: Viewer) -> list[Asked[Any]]:
+    questions = (_stays, _next_task, _record_number, _diagnoses, _allergies)
+    return [one.asked(viewer=viewer, patient_id=patient.pk) for one in questions]
+
+
+def asked_by_overview(patient: Patient, *, viewer: Viewer, at: datetime) -> list[Asked[Any]]:
+    """What the record and its first tab ask, each function for itself: to be asked in one journey."""
+    questions = (_operations, _relatives, _decisions)
+    return [
+        *_asked_by_record(patient, viewer),
+        _measured.asked(viewer=viewer, patient_id=patient.pk, since=at - YEAR),
+        *(one.asked(viewer=viewer, patient_id=patient.pk) for one in questions),
+        asked_by_goal(patient.pk, viewer=viewer),
+        asked_by_dial_list(patient.pk, by=viewer),
+    ]
 
 
 @prepared
@@ -228,7 +242,7 @@ class Box:
 
 def vitals(patient: Patient, *, viewer: Viewer, at: datetime) -> tuple[list[Box], list[Part]]:
     """The boxes, and the values behind them for the trend. One query over the last year."""
-    rows = _measured(viewer=viewer, patient_id=patient.pk, since=at - timedelta(days=366))
+    rows = _measured(viewer=viewer, patient_id=patient.pk, since=at - YEAR)
     parts = [
         Part(
             concept=concept, value=value, comparator=comparator, unit=unit or unit_original, flag=flag, at=when,

@@ -13,7 +13,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
-from careloop.kernel.prepared import Prepared, prepared, together
+from careloop.kernel.prepared import Asked, Prepared, prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
@@ -56,16 +56,23 @@ def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | 
 
     `before` turns the page.
     """
-    sources = [one for one in SOURCES if kind in ("all", one[0]) and viewer.can(one[1])]
-    answers = together(
-        *(
-            asked.asked(viewer=viewer, patient_id=patient.pk, before=before)
-            for _kind, _permission, asked, _make in sources
-        )
-    )
-    found = [entry for (*_, make), rows in zip(sources, answers, strict=True) for entry in make(rows, before)]
+    answers = together(*asked(patient, kind=kind, viewer=viewer, before=before))
+    makes = [make for *_, make in _sources(kind, viewer)]
+    found = [entry for make, rows in zip(makes, answers, strict=True) for entry in make(rows, before)]
     found.sort(key=lambda entry: entry.at, reverse=True)
     return Timeline(found[:LIMIT], found[LIMIT - 1].at if len(found) > LIMIT else None)
+
+
+def asked(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | None) -> list[Asked[Any]]:
+    """What `timeline` asks, to be asked with other questions of a page."""
+    sources = _sources(kind, viewer)
+    return [
+        ask.asked(viewer=viewer, patient_id=patient.pk, before=before) for _kind, _permission, ask, _make in sources
+    ]
+
+
+def _sources(kind: str, viewer: Viewer) -> list[tuple[str, str, Prepared[Any], Make]]:
+    return [one for one in SOURCES if kind in ("all", one[0]) and viewer.can(one[1])]
 
 
 @prepared

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from careloop.kernel.prepared import prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Sex
+from careloop.plans.reads.titles import Titles
 from careloop.tasks import rules
 from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, SavedFilter, Task
 from careloop.tasks.reads import Counts, Row, outcome_label
@@ -24,17 +27,26 @@ ENOUGH_TO_FORECAST = 5
 REACHED = frozenset(code for code, outcome in rules.OUTCOMES.items() if outcome.reached)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One row in words."""
+class Line(NamedTuple):
+    """One row in words, in the order in which the template takes them. A page shows sixty: nothing is worked out there."""
 
-    row: Row
+    task_id: str
+    status: str
+    risk: str
+    name: str
     sex: str
-    age: int | None
+    age: str
+    department: str
+    diagnosis: str
+    plan: str
+    step: str
+    also: tuple[tuple[str, str], ...]  # plan and step of what else the same call does
+    doctor: str
+    last_done: str
     due: str
-    due_is_late: bool
+    due_look: str  # classes of the cell
     contact: str
-    busy: bool
+    is_busy: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +70,15 @@ class Progress:
     finished_at: datetime | None
 
 
-def sections(rows: list[Row], *, tab: str, viewer: Viewer, at: datetime) -> list[Section]:
+def sections(rows: list[Row], *, tab: str, titles: Titles, viewer: Viewer, at: datetime) -> list[Section]:
     """Promised calls, then what is urgent, then the rest; other tabs are one section without a heading."""
     found: list[Section] = []
+    here, sexes = timezone.localtime(at), {str(code): str(words) for code, words in Sex.choices}
     for row in rows:
         code = {0: "promised", 1: "first", 2: "rest"}[row.section] if tab == "todo" else tab
         if not found or found[-1].code != code:
             found.append(Section(code=code, title=_title(code, row, at) if tab == "todo" else "", lines=[]))
-        found[-1].lines.append(_line(row, viewer, at))
+        found[-1].lines.append(_line(row, sexes, titles, viewer, here))
     return found
 
 
@@ -81,29 +94,36 @@ def _title(code: str, row: Row, at: datetime) -> str:
     return _("First of all") if code == "first" else _("Due · by priority and best hour")
 
 
-def _line(row: Row, viewer: Viewer, at: datetime) -> Line:
-    today = timezone.localtime(at).date()
+def _line(row: Row, sexes: Mapping[str, str], titles: Titles, viewer: Viewer, here: datetime) -> Line:
+    """`here` is the moment in the zone of the hospital."""
+    years, waits = age(row.birth_date, on=here.date()), row.status == "requested"
+    last = row.last_done_at
     return Line(
-        row=row,
-        sex=str(dict(Sex.choices).get(row.sex, "")),
-        age=age(row.birth_date, on=today),
-        due=_due(row, at),
-        due_is_late=row.late_days > 0 and row.status == "requested",
-        contact=_contact(row, viewer),
-        busy=row.claimed_by is not None and row.claimed_by != viewer.practitioner_id,
-    )
+        task_id=str(row.task_id), status=row.status, risk=row.risk, name=row.name, sex=sexes.get(row.sex, ""),
+        age="" if years is None else str(years), department=row.department, diagnosis=row.diagnosis,
+        plan=titles.plan(row.plan), step=titles.step(row.plan, row.step),
+        also=tuple((titles.plan(plan), titles.step(plan, step)) for plan, step in row.also), doctor=row.doctor,
+        last_done=f"{last.astimezone(here.tzinfo):%m-%d}" if last else "–", due=_due(row, here),
+        due_look=("" if not waits else " is-late" if row.late_days > 0 else " b"), contact=_contact(row, viewer),
+        is_busy=row.claimed_by is not None and row.claimed_by != viewer.practitioner_id,
+    )  # fmt: skip
 
 
-def _due(row: Row, at: datetime) -> str:
+def _due(row: Row, here: datetime) -> str:
+    zone = here.tzinfo
     if row.status != "requested":
-        return f"{timezone.localtime(row.ended_at):%H:%M}" if row.ended_at else ""
+        return f"{row.ended_at.astimezone(zone):%H:%M}" if row.ended_at else ""
     if row.promised_at is not None:
-        promised = timezone.localtime(row.promised_at)
-        same_day = promised.date() == timezone.localtime(at).date()
-        return f"{promised:%H:%M}" if same_day else f"{promised:%m-%d %H:%M}"
+        promised = row.promised_at.astimezone(zone)
+        return f"{promised:%H:%M}" if promised.date() == here.date() else f"{promised:%m-%d %H:%M}"
     if row.late_days > 0:
-        return ngettext("%(n)d day late", "%(n)d days late", row.late_days) % {"n": row.late_days}
-    return _("Today") if row.late_days == 0 else f"{timezone.localtime(row.due_at):%m-%d}"
+        return _days_late(row.late_days, get_language())
+    return _("Today") if row.late_days == 0 else f"{row.due_at.astimezone(zone):%m-%d}"
+
+
+@lru_cache(maxsize=1000)
+def _days_late(days: int, _language: str | None) -> str:
+    return ngettext("%(n)d day late", "%(n)d days late", days) % {"n": days}
 
 
 def _contact(row: Row, viewer: Viewer) -> str:

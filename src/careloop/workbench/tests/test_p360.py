@@ -11,10 +11,11 @@ import pytest
 from django.http import HttpResponse
 
 from careloop.accounts.models import Role
+from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.patients import actions
-from careloop.patients.models import AccessGrant, Consent, ContactPoint, Observation, RelatedPerson
+from careloop.patients.models import AccessGrant, CareRelationship, Consent, ContactPoint, Observation, RelatedPerson
 from careloop.patients.rules import AllergyData, MedicationData, ObservationData, ProcedureData, VisitData
 from careloop.workbench.views.p360 import TABS
 from tests.cast import SYSTEM, Cast
@@ -81,6 +82,36 @@ def test_alerts_and_plan_come_with_the_page_and_refresh_by_their_own_addresses(f
         assert page.count(f'id="{part_id}"') == 1
         assert f'hx-get="{own}{furnished.zhang.pk}/"' in page
     assert f'hx-get="/plans/patients/{furnished.zhang.pk}/" hx-trigger="load"' not in page
+
+
+def test_the_page_loads_nothing_after_itself(furnished: Cast) -> None:
+    page = html(furnished.client(furnished.wang).get(address(furnished)))
+    assert 'id="tags"' in page
+    assert re.findall(r'hx-trigger="[^"]*load[ ,"]', page) == []
+
+
+def test_the_bells_ring_for_all_that_is_mine_also_around_the_record_of_one(furnished: Cast) -> None:
+    """The page is narrowed to its record, the frame is not: an alert about somebody else counts."""
+    now = datetime.now(UTC)
+    with seeding():
+        CareRelationship.objects.create(patient=furnished.ma, department=furnished.cardiology, since=now)
+        Alert.objects.create(
+            patient=furnished.ma, department=furnished.cardiology, key="bell", rule_code="r", severity="high", rank=2,
+            sentence_zh="疼痛", owner=furnished.wang, raised_at=now, respond_by=now, close_by=now,
+        )  # fmt: skip
+    client = furnished.client(furnished.wang)
+    alone, page = html(client.get("/alerts/bell/")), html(client.get(address(furnished)))
+    assert 'data-bell="1"' in alone
+    assert alone.strip() in page
+
+
+def test_every_part_of_the_page_that_is_read_has_its_own_row(furnished: Cast) -> None:
+    before = set(AuditEvent.objects.values_list("pk", flat=True))
+    html(furnished.client(furnished.wang).get(address(furnished)))
+    rows = AuditEvent.objects.filter(name="audit.RecordSeen").exclude(pk__in=before)
+    assert {(row.patient_id, row.payload["what"]) for row in rows} == {
+        (furnished.zhang.pk, "p360.overview"), (furnished.zhang.pk, "plans.patient_card"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("right", "gone"), [("alerts.view", "patient-alerts"), ("plans.view", "plan-card")])

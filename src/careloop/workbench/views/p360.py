@@ -15,10 +15,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from careloop.audit.record import denied, seen
+from careloop.alerts.reads import asked_by_banner
+from careloop.audit.record import denied, one_visit, seen
+from careloop.cohorts.reads.choices import asked_by_tags
 from careloop.kernel.addresses import address
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, part, render
+from careloop.kernel.prepared import Asked, ahead
 from careloop.patients import access, actions
 from careloop.patients.models import AccessGrant, ContactPoint, Patient
 from careloop.patients.reads.finding import find, find_or_404
@@ -51,7 +54,7 @@ FRAGMENTS: tuple[tuple[str, str, str], ...] = (
     ("follow-up", "tasks:patient_followups", "tasks.view"),
 )
 
-INLINE = ("alerts", "plan")  # what the first look needs comes with the page, in the same request
+INLINE = ("alerts", "tags", "plan")  # what the first look needs comes with the page, in the same request
 
 
 @page(access.VIEW)
@@ -63,9 +66,33 @@ def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> Ht
         return _closed(request, patient_id)
     if found.merged_into_id is not None:
         return HttpResponseRedirect(reverse("workbench:patient", args=[found.merged_into_id]))
+    # From here on the page is about this record and no other.
+    request.viewer = request.viewer.narrowed(found.pk, found=found)
+    with one_visit():
+        seen(patient_id=found.pk, what=f"p360.{tab}", by=request.viewer)
+        return _page(request, found, tab)
+
+
+def _page(request: PageRequest, found: Patient, tab: str) -> HttpResponse:
     at = timezone.now()
-    request.viewer = request.viewer.narrowed(found.pk)  # from here on the page is about this record and no other
-    seen(patient_id=found.pk, what=f"p360.{tab}", by=request.viewer)
+    if tab != "overview":
+        return _shown(request, found, tab, at)
+    with ahead(*_asked_by_overview(request, found, at)):
+        return _shown(request, found, tab, at)
+
+
+def _asked_by_overview(request: PageRequest, found: Patient, at: datetime) -> list[Asked[Any]]:
+    """What the first look at a record and the parts on it will ask: one journey instead of a dozen."""
+    viewer, asked = request.viewer, [*p360.asked_by_overview(found, viewer=request.viewer, at=at)]
+    if viewer.can("alerts.view"):
+        asked.append(asked_by_banner(found.pk, viewer=viewer))
+    if viewer.can("cohorts.view"):
+        asked.append(asked_by_tags(found.pk, viewer))
+    kind, before = _chosen(request)
+    return asked + timeline.asked(found, kind=kind, viewer=viewer, before=before)
+
+
+def _shown(request: PageRequest, found: Patient, tab: str, at: datetime) -> HttpResponse:
     record = p360.read_record(found, viewer=request.viewer, at=at)
     context = {
         "patient": found,
@@ -147,10 +174,14 @@ def _days(request: PageRequest) -> int:
 
 
 def _timeline_context(request: PageRequest, found: Patient) -> dict[str, Any]:
-    kind = request.GET.get("kind", "all")
-    kind = kind if kind in timeline.KINDS else "all"
-    before = _instant(request.GET.get("before", ""))
+    kind, before = _chosen(request)
     return {"kind": kind, "timeline": timeline.timeline(found, kind=kind, viewer=request.viewer, before=before)}
+
+
+def _chosen(request: PageRequest) -> tuple[str, datetime | None]:
+    """Which entries of the time line, and before when."""
+    kind = request.GET.get("kind", "all")
+    return kind if kind in timeline.KINDS else "all", _instant(request.GET.get("before", ""))
 
 
 def _instant(text: str) -> datetime | None:
@@ -223,7 +254,7 @@ CONTENTS: dict[str, tuple[str, Callable[[PageRequest, p360.Record, datetime], di
 def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The blood-pressure card alone, for another length of time."""
     found = find_or_404(patient_id, viewer=request.viewer)
-    request.viewer = request.viewer.narrowed(found.pk)
+    request.viewer = request.viewer.narrowed(found.pk, found=found)
     at, days = timezone.now(), _days(request)
     record = p360.read_record(found, viewer=request.viewer, at=at)
     __, parts = p360.vitals(found, viewer=request.viewer, at=at)
@@ -235,7 +266,7 @@ def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
 def events(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The timeline card alone: another kind, or older entries."""
     found = find_or_404(patient_id, viewer=request.viewer)
-    request.viewer = request.viewer.narrowed(found.pk)
+    request.viewer = request.viewer.narrowed(found.pk, found=found)
     template = "workbench/_p360_entries.html" if request.GET.get("before") else "workbench/_p360_timeline.html"
     return render(request, template, {"patient": found} | _timeline_context(request, found))
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.http import urlencode
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import list_seen
-from careloop.kernel.addresses import address
+from careloop.kernel.addresses import address, around
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Risk
@@ -137,47 +138,55 @@ def _list(request: PageRequest) -> dict[str, Any]:
     chips = form.chips()
     departments, plans, saved, progress = reads.beside_the_list(found.counts, viewer=viewer, at=at)
     titles = titles_in(get_language() or "zh-hans")
+    base = address("workbench:today")
     return {
         "departments": [(str(pk), name) for pk, name in departments],
         "plans": [(plan, titles.plan(plan)) for plan in plans],
-        "titles": titles,
         "risks": Risk.choices,
         "saved": [(one, urlencode(one.query)) for one in saved],
         "query": query,
         "chips": chips,
         "chip_query": urlencode(chips),
-        "tabs": [_tab(tab, query.tab, found.counts, chips) for tab in tasks_reads.TABS],
+        "tabs": [_tab(base, tab, query.tab, found.counts, chips) for tab in tasks_reads.TABS],
         "counts": found.counts,
-        "sections": reads.sections(found.rows, tab=query.tab, viewer=viewer, at=at),
+        "sections": reads.sections(found.rows, tab=query.tab, titles=titles, viewer=viewer, at=at),
         "shown": len(found.rows),
-        "next_url": _address({**chips, "tab": query.tab, "offset": query.offset + query.limit}) if found.more else None,
-        "previous_url": _address({**chips, "tab": query.tab, "offset": max(query.offset - query.limit, 0)})
+        "next_url": _address(base, {**chips, "tab": query.tab, "offset": query.offset + query.limit})
+        if found.more
+        else None,
+        "previous_url": _address(base, {**chips, "tab": query.tab, "offset": max(query.offset - query.limit, 0)})
         if query.offset
         else None,
         "progress": progress,
         "asked_at": at,
-        "chip_address": lambda name, value: _address({"tab": query.tab, **chips, name: value}),
-        "here": _address({**chips, "tab": query.tab, **({"offset": query.offset} if query.offset else {})}),
+        "chip_address": lambda name, value: _address(base, {"tab": query.tab, **chips, name: value}),
+        "here": _address(base, {**chips, "tab": query.tab, **({"offset": query.offset} if query.offset else {})}),
+        "places": {name: around(f"workbench:{name}") for name in ("preview", "record", "open")},
     }
 
 
-def _tab(tab: str, active: str, counts: tasks_reads.Counts, chips: dict[str, str]) -> dict[str, Any]:
+def _tab(base: str, tab: str, active: str, counts: tasks_reads.Counts, chips: dict[str, str]) -> dict[str, Any]:
     return {
-        "code": tab, "url": _address({**chips, "tab": tab}), "label": tab_label(tab), "count": counts.of(tab),
+        "code": tab, "url": _address(base, {**chips, "tab": tab}), "label": tab_label(tab), "count": counts.of(tab),
         "hot": tab in HOT, "active": tab == active,
     }  # fmt: skip
 
 
+TAB_LABELS: dict[str, str | Promise] = {
+    "todo": gettext_lazy("To call"),
+    "overdue": gettext_lazy("Overdue"),
+    "promised": gettext_lazy("Promised calls"),
+    "unreached": gettext_lazy("Not reached"),
+    "abnormal": gettext_lazy("Worrying answers"),
+    "done": gettext_lazy("Finished tasks"),
+}
+
+
 def tab_label(tab: str) -> str:
     """In the language of the moment, not of the import."""
-    labels = {
-        "todo": _("To call"), "overdue": _("Overdue"), "promised": _("Promised calls"),
-        "unreached": _("Not reached"), "abnormal": _("Worrying answers"), "done": _("Finished tasks"),
-    }  # fmt: skip
-    return labels[tab]
+    return str(TAB_LABELS[tab])
 
 
-def _address(query: dict[str, Any]) -> str:
+def _address(base: str, query: dict[str, Any]) -> str:
     """The list with these filters; an empty one is left out."""
-    told = {name: value for name, value in query.items() if value != ""}
-    return f"{address('workbench:today')}?{urlencode(told)}"
+    return f"{base}?{urlencode({name: value for name, value in query.items() if value != ''})}"

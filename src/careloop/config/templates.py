@@ -1,0 +1,100 @@
+"""Templates compiled once for each language, with the fixed words already in them.
+
+A page says some hundred words and draws some dozen icons, the same ones every time in one language. Said while the
+template is compiled they become part of the text around them. What has a value in it (`_("%(n)s days", n=n)`) is said
+when the page is made, as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.template import TemplateDoesNotExist
+from django.template.backends import jinja2 as backend
+from django.utils import translation
+from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.visitor import NodeTransformer
+from markupsafe import Markup, _escape_inner, escape
+
+
+class SpeakingEnvironment(Environment):
+    """An environment that may know its language, and the functions whose answer follows from it and their constants."""
+
+    language: str | None = None
+    fixed: dict[str, Callable[..., Any]] = {}
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
+        """Jinja's own place to have a hand in what is compiled."""
+        if self.language is not None:
+            with translation.override(self.language):
+                _Fold(self.fixed).visit(source)
+        made = super()._generate(source, *args, **kwargs)
+        return made.replace("\nname = ", "\nescape = environment.shown\nname = ", 1)
+
+    @staticmethod
+    def shown(value: Any) -> str:
+        """`escape` for what is only put out: the same text, without the wrapping that marks it as escaped."""
+        kind = type(value)
+        if kind is str:
+            return _escape_inner(value)
+        return value if kind is Markup else escape(value)
+
+
+class _Fold(NodeTransformer):
+    """Calls of the known functions with nothing but constants become what they give."""
+
+    def __init__(self, fixed: dict[str, Callable[..., Any]]) -> None:
+        self.fixed = fixed
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:
+        self.generic_visit(node)
+        known = self.fixed.get(_name(node.node))
+        values = [one.value for one in node.args if isinstance(one, nodes.Const)]
+        is_fixed = (
+            len(values) == len(node.args) and not node.kwargs and node.dyn_args is None and node.dyn_kwargs is None
+        )
+        if known is None or not is_fixed or any("%" in str(value) for value in values):
+            return node
+        return nodes.Const(known(*values), lineno=node.lineno)
+
+
+def _name(node: nodes.Node) -> str:
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        return f"{node.node.name}.{node.attr}"
+    return node.name if isinstance(node, nodes.Name) else ""
+
+
+class Templates(backend.Jinja2):
+    """Django's Jinja2 with an environment for each language that is spoken."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._environments: dict[str, SpeakingEnvironment] = {}
+        self._templates: dict[tuple[str, str], backend.Template] = {}
+
+    def get_template(self, template_name: str) -> backend.Template:
+        """The template in the language of the moment. Raises what Django's own raises."""
+        language = translation.get_language()
+        if language is None or self.env.auto_reload:
+            return super().get_template(template_name)
+        found = self._templates.get((language, template_name))
+        if found is None:
+            found = self._templates[language, template_name] = self._compiled(language, template_name)
+        return found
+
+    def _compiled(self, language: str, template_name: str) -> backend.Template:
+        try:
+            return backend.Template(self._speaking(language).get_template(template_name), self)
+        except TemplateNotFound as missing:
+            raise TemplateDoesNotExist(str(missing.name), backend=self) from missing
+        except TemplateSyntaxError:
+            return super().get_template(template_name)  # says where it is wrong
+
+    def _speaking(self, language: str) -> Environment:
+        found = self._environments.get(language)
+        if found is None:
+            found = cast(SpeakingEnvironment, self.env.overlay())
+            found.language = language
+            self._environments[language] = found
+        return found

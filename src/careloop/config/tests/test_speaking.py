@@ -1,0 +1,122 @@
+"""What is said while a template is compiled is what would be said when the page is made."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.template import TemplateDoesNotExist, engines
+from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as some
+from jinja2 import DictLoader
+from markupsafe import Markup, escape
+
+from careloop.config.jinja import environment
+from careloop.config.postgresql.base import InstantLoader
+from careloop.config.templates import SpeakingEnvironment
+
+LANGUAGES = ("zh-hans", "en")
+SOURCE = {
+    "words": '<a title="{{ _("Overdue") }}">{{ _("To call") }}</a>',
+    "value": '{{ _("%(num)s tried, not reached yet", num=n) }}',
+    "branch": '{% set w = _("Overdue") %}{{ (_("To call") if n else w) ~ "!" }}',
+    "macro": '{% macro m(text=_("Overdue")) %}<b>{{ text }}</b>{% endmacro %}{{ m() }}{{ m(n) }}',
+    "icons": '{% import "ui.html" as ui %}{{ ui.icon("bell") }}{{ ui.icon("bell", 14) }}{{ svg_icon(name) }}',
+    "unknown": '{{ _("no such words <b>") }}{{ n }}',
+    "ui.html": "{% set icon = svg_icon %}",
+}
+
+
+def made(language: str | None) -> SpeakingEnvironment:
+    found: Any = environment(loader=DictLoader(SOURCE))
+    found.language = language
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", [name for name in SOURCE if name != "ui.html"])
+def test_a_template_that_knows_its_language_says_the_same(name: str, language: str) -> None:
+    with translation.override(language):
+        for n in (0, 3, "<&'\"", Markup("<i>"), None):
+            plain, speaking = (made(one).get_template(name).render(n=n, name="x") for one in (None, language))
+            assert speaking == plain
+
+
+def test_the_fixed_words_are_in_the_compiled_text() -> None:
+    with translation.override("zh-hans"):
+        words = translation.gettext("Overdue")
+        env: Any = made("zh-hans")
+        source = env.compile(SOURCE["words"], raw=True)
+    assert words != "Overdue"
+    assert words in source
+    assert "'_'" not in source
+
+
+def test_the_product_speaks_the_language_of_the_moment_and_nothing_of_another_stays() -> None:
+    engine = engines["jinja2"]
+    said = {}
+    for language in (*LANGUAGES, *LANGUAGES):
+        with translation.override(language):
+            context = {"count": 2, "viewer": None}
+            text = engine.get_template("alerts/_bell.html").render(context)
+            assert said.setdefault(language, text) == text
+            assert translation.gettext("Alerts") in text
+    assert said["en"] != said["zh-hans"]
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, None])
+def test_a_template_that_is_not_there_is_djangos_own_error(language: str | None) -> None:
+    with translation.override(language), pytest.raises(TemplateDoesNotExist):
+        engines["jinja2"].get_template("nowhere.html")
+
+
+class Odd:
+    def __html__(self) -> str:
+        return "<odd>"
+
+    def __str__(self) -> str:
+        return "odd & plain"
+
+
+@given(
+    some.one_of(
+        some.text(), some.integers(), some.floats(), some.none(), some.booleans(), some.builds(Markup, some.text())
+    )
+)
+def test_what_is_put_out_is_escaped_as_always(value: object) -> None:
+    assert str(SpeakingEnvironment.shown(value)) == str(escape(value))
+
+
+def test_what_brings_its_own_markup_is_asked_for_it() -> None:
+    lazy: Any = translation.gettext_lazy("Alerts")
+    for value in (Odd(), SimpleNamespace(a="<"), lazy):
+        assert str(SpeakingEnvironment.shown(value)) == str(escape(value))
+
+
+# ---- instants from the database
+
+
+def read(text: str) -> datetime:
+    return InstantLoader(0).load(text.encode())
+
+
+@given(some.datetimes(timezones=some.just(UTC)))
+def test_an_instant_is_read_as_the_server_writes_it(moment: datetime) -> None:
+    written = moment.isoformat(sep=" ").removesuffix(":00")
+    short = written[:-3].rstrip("0") + "+00" if "." in written else written
+    assert read(written) == read(short) == moment
+    assert read(written).tzinfo is UTC
+
+
+def test_a_server_in_another_zone_tells_the_same_instant() -> None:
+    east = datetime(2026, 11, 22, 8, 30, tzinfo=timezone(timedelta(hours=8)))
+    assert read("2026-11-22 08:30:00+08") == east
+
+
+@pytest.mark.parametrize("text", ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC"])
+def test_what_is_no_instant_of_ours_is_refused_as_by_django(text: str) -> None:
+    with pytest.raises(Exception, match="timestamp|year"):
+        read(text)
