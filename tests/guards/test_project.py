@@ -118,7 +118,7 @@ def test_every_event_is_on_the_map_and_every_line_is_an_event():
         cls
         for module in modules("events")
         for _, cls in inspect.getmembers(module, inspect.isclass)
-        if issubclass(cls, Event) and cls is not Event and cls.__module__ == module.__name__
+        if issubclass(cls, Event) and cls is not Event and cls.__module__ == module.__name__ and cls.__name__[0] != "_"
     }
     mapped = set(import_string(settings.REACTIONS))
     assert {e.name() for e in events - mapped} == set()

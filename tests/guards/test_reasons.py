@@ -9,16 +9,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = (
-    "kernel",
-    "accounts",
-    "audit",
-    "console",
-    "config",
-    "integration",
-    "simulation",
-    "questionnaires",
-    "publichealth",
-)
+    "kernel", "accounts", "audit", "console", "config", "integration", "simulation", "questionnaires", "publichealth",
+    "alerts", "appointments", "batches", "cohorts", "letters", "messaging", "supervision",
+)  # fmt: skip
 SILENT = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+?)?|type:\s*ignore(?:\[[a-z, -]*\])?)\s*$", re.M)
 
 

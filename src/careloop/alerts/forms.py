@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +29,10 @@ class BoardFilter(forms.Form):
         given: str = self.cleaned_data["state"]
         return given if given in self.STATES else "open"
 
+    def clean(self) -> dict[str, Any]:
+        """What cannot even be read, such as a NUL, is left out by Django: it falls back likewise."""
+        return {"severity": "", "state": "open", "mine": False} | (super().clean() or {})
+
 
 class StepForm(forms.Form):
     """One step with a code and a line."""
@@ -50,13 +55,11 @@ class UndoForm(forms.Form):
     step = forms.UUIDField(required=False)
 
 
-class DutyForm(forms.Form):
-    """Who is on duty, head or oversight of a department, and from when to when (local time)."""
+class PeriodForm(forms.Form):
+    """Something from then to then (local time), or open at the end."""
 
-    organization = forms.UUIDField(label=_("Department"))
-    kind = forms.ChoiceField(choices=Duty.Kind.choices, label=_("Duty"))
-    practitioner = forms.UUIDField(label=_("Who"))
-    phone = forms.CharField(max_length=30, required=False, label=_("Duty phone"))
+    FIELDS: ClassVar[Mapping[str, str]] = {}  # field of the form → argument of the action, where they differ
+
     valid_from = forms.DateTimeField(label=_("Starts"))
     valid_to = forms.DateTimeField(required=False, label=_("Ends"))
 
@@ -67,20 +70,32 @@ class DutyForm(forms.Form):
             raise forms.ValidationError(_("The end must be later than the beginning."))
         return given
 
+    def entry(self) -> dict[str, Any]:
+        """What was given, by the names the actions know."""
+        return {self.FIELDS.get(name, name): value for name, value in self.cleaned_data.items()}
 
-class AbsenceForm(forms.Form):
+
+class DutyForm(PeriodForm):
+    """Who is on duty, head or oversight of a department."""
+
+    FIELDS = {"organization": "organization_id", "practitioner": "practitioner_id"}
+
+    organization = forms.UUIDField(label=_("Department"))
+    kind = forms.ChoiceField(choices=Duty.Kind.choices, label=_("Duty"))
+    practitioner = forms.UUIDField(label=_("Who"))
+    phone = forms.CharField(max_length=30, required=False, label=_("Duty phone"))
+
+
+class AbsenceForm(PeriodForm):
     """Who is away, and who stands in."""
+
+    FIELDS = {"practitioner": "practitioner_id", "stand_in": "stand_in_id"}
 
     practitioner = forms.UUIDField(label=_("Who"))
     stand_in = forms.UUIDField(required=False, label=_("Stand-in"))
-    valid_from = forms.DateTimeField(label=_("Starts"))
-    valid_to = forms.DateTimeField(required=False, label=_("Ends"))
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        begin, end = given.get("valid_from"), given.get("valid_to")
-        if begin and end and end <= begin:
-            raise forms.ValidationError(_("The end must be later than the beginning."))
-        if given.get("practitioner") and given.get("practitioner") == given.get("stand_in"):
+        given = super().clean()
+        if given.get("stand_in") and given["stand_in"] == given.get("practitioner"):
             raise forms.ValidationError(_("The stand-in must be somebody else."))
         return given

@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts import access, actions, reads
-from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, StepForm, UndoForm
+from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, PeriodForm, StepForm, UndoForm
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
@@ -154,21 +154,7 @@ def duties(request: PageRequest) -> HttpResponse:
 @page(access.OVERSEE, methods=("POST",))
 def add_duty(request: PageRequest) -> HttpResponse:
     """A new entry; 422 with words when something is missing."""
-    form = DutyForm(request.POST)
-    if not form.is_valid():
-        return _duties(request, duty_form=form, status=422)
-    given = form.cleaned_data
-    actions.set_duty(
-        organization_id=given["organization"],
-        kind=given["kind"],
-        practitioner_id=given["practitioner"],
-        phone=given["phone"],
-        valid_from=given["valid_from"],
-        valid_to=given["valid_to"],
-        at=timezone.now(),
-        by=request.viewer,
-    )
-    return HttpResponseRedirect(reverse("alerts:duties"))
+    return _kept(request, DutyForm(request.POST), actions.set_duty)
 
 
 @page(access.OVERSEE, methods=("POST",))
@@ -181,20 +167,8 @@ def end_duty(request: PageRequest, duty_id: UUID) -> HttpResponse:
 
 @page(access.OVERSEE, methods=("POST",))
 def add_absence(request: PageRequest) -> HttpResponse:
-    """Somebody is away."""
-    form = AbsenceForm(request.POST)
-    if not form.is_valid():
-        return _duties(request, absence_form=form, status=422)
-    given = form.cleaned_data
-    actions.set_absence(
-        practitioner_id=given["practitioner"],
-        stand_in_id=given["stand_in"],
-        valid_from=given["valid_from"],
-        valid_to=given["valid_to"],
-        at=timezone.now(),
-        by=request.viewer,
-    )
-    return HttpResponseRedirect(reverse("alerts:duties"))
+    """Somebody is away; 422 with words when something is missing."""
+    return _kept(request, AbsenceForm(request.POST), actions.set_absence)
 
 
 @page(access.OVERSEE, methods=("POST",))
@@ -205,15 +179,17 @@ def end_absence(request: PageRequest, absence_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("alerts:duties"))
 
 
-def _duties(
-    request: PageRequest,
-    *,
-    duty_form: DutyForm | None = None,
-    absence_form: AbsenceForm | None = None,
-    status: int = 200,
-) -> HttpResponse:
+def _kept(request: PageRequest, form: PeriodForm, keep: Callable[..., object]) -> HttpResponse:
+    """What the form says becomes an entry, or the page comes back with what is wrong. The fields are the action's own."""
+    if not form.is_valid():
+        return _duties(request, faulty=form, status=422)
+    keep(**form.entry(), at=timezone.now(), by=request.viewer)
+    return HttpResponseRedirect(reverse("alerts:duties"))
+
+
+def _duties(request: PageRequest, *, faulty: PeriodForm | None = None, status: int = 200) -> HttpResponse:
     at = timezone.now()
-    faults = [*(duty_form or absence_form or DutyForm()).errors.values()]
+    faults = [*faulty.errors.values()] if faulty else []
     context = {
         "lists": reads.duty_lists(viewer=request.viewer, at=at),
         "limits": reads.limits(),

@@ -49,7 +49,7 @@ def follow_appointment(
         return _heard_again(appointment, said_before, by)
     appointment.save()
     fact = _FACTS["booked" if before is None and data.event == "changed" else data.event]
-    record(fact(appointment_id=appointment.pk, patient_id=patient.pk), by=by)  # type: ignore[call-arg]
+    record(fact(appointment_id=appointment.pk, patient_id=patient.pk), by=by)  # type: ignore[call-arg]  # each fact has it
     return appointment
 
 

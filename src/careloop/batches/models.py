@@ -60,7 +60,7 @@ class Batch(BaseModel):
     heartbeat_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
-    objects = BatchQuerySet.as_manager()  # type: ignore[misc]
+    objects = BatchQuerySet.as_manager()  # type: ignore[misc]  # the base declares it for any queryset
 
     class Meta:
         indexes = [

@@ -208,7 +208,7 @@ class TopicForm(forms.Form):
 
     def __init__(self, *args: Any, staff: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["staff"].choices = list(staff.items())  # type: ignore[attr-defined]
+        self.fields["staff"].choices = list(staff.items())  # type: ignore[attr-defined]  # a choice field
 
     def clean(self) -> dict[str, Any]:
         """A contact needs a form, a plan needs a plan."""

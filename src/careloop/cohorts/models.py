@@ -48,7 +48,7 @@ class Cohort(BaseModel):
     frozen_at = models.DateTimeField(null=True)
     archived_at = models.DateTimeField(null=True)
 
-    objects = CohortQuerySet.as_manager()  # type: ignore[misc]
+    objects = CohortQuerySet.as_manager()  # type: ignore[misc]  # the base declares it for any queryset
 
     class Meta:
         indexes = [models.Index(fields=["owner", "-id"], name="cohort_of_person")]
@@ -120,7 +120,7 @@ class Topic(BaseModel):
     batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="+")
     closed_at = models.DateTimeField(null=True)
 
-    objects = TopicQuerySet.as_manager()  # type: ignore[misc]
+    objects = TopicQuerySet.as_manager()  # type: ignore[misc]  # the base declares it for any queryset
 
     class Meta:
         constraints = [
@@ -211,8 +211,8 @@ class NewestResult(PatientRow):
     """
 
     id = None  # type: ignore[assignment]  # the pair is the key: narrow rows are what this table is for
-    created_at = None  # type: ignore[assignment]
-    updated_at = None  # type: ignore[assignment]
+    created_at = None  # type: ignore[assignment]  # Django's way to leave an inherited column out
+    updated_at = None  # type: ignore[assignment]  # likewise
     pk = models.CompositePrimaryKey("patient_id", "concept")
     patient = models.ForeignKey(Patient, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     concept = models.CharField(max_length=20)
@@ -235,9 +235,9 @@ class NewestAnswer(PatientRow):
     Kept as NewestResult is. Place 0 is always there for a question once answered; without an answer it stands at NEVER.
     """
 
-    id = None  # type: ignore[assignment]
-    created_at = None  # type: ignore[assignment]
-    updated_at = None  # type: ignore[assignment]
+    id = None  # type: ignore[assignment]  # as above: these four are the key
+    created_at = None  # type: ignore[assignment]  # Django's way to leave an inherited column out
+    updated_at = None  # type: ignore[assignment]  # likewise
     pk = models.CompositePrimaryKey("questionnaire_url", "link_id", "patient_id", "place")
     patient = models.ForeignKey(Patient, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     questionnaire_url = models.CharField(max_length=400)

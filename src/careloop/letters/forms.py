@@ -132,7 +132,7 @@ class ReportForm(forms.Form):
     """A doctor's assessment and advice for a period."""
 
     period_from = forms.DateField(label=_("From"))
-    period_to = forms.DateField(label=_("To"))
+    period_to = forms.DateField(label=_("Up to"))
     assessment = forms.CharField(
         label=_("Doctor's assessment"), max_length=2000, strip=True, widget=forms.Textarea(attrs={"rows": 8})
     )

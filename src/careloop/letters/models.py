@@ -116,7 +116,7 @@ class Letter(PatientRow):
     return_reason = models.CharField(max_length=16, choices=Return, blank=True, default="")
     answered_how = models.CharField(max_length=8, choices=Answer, blank=True, default="")
 
-    objects = LetterQuerySet.as_manager()  # type: ignore[misc]
+    objects = LetterQuerySet.as_manager()  # type: ignore[misc]  # the base declares it for any queryset
 
     privacy = {
         "template_code": "clinical", "key": "none", "batch_id": "none", "task_id": "none", "language": "quasi",

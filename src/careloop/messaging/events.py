@@ -60,33 +60,28 @@ class CommunicationsDelivered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommunicationFailed(Event):
+class _Stopped(Event):
+    """One message whose way ended before the patient, as far as we know."""
+
+    communication_id: UUID
+    task_id: UUID | None = None
+    channel: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunicationFailed(_Stopped):
     """One message did not reach the patient and is not tried again: try another way."""
 
-    communication_id: UUID
-    task_id: UUID | None = None
-    channel: str = ""
-    reason: str = ""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommunicationUnknown(Event):
+class CommunicationUnknown(_Stopped):
     """One message may have gone or not. Somebody has to look."""
 
-    communication_id: UUID
-    task_id: UUID | None = None
-    channel: str = ""
-    reason: str = ""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommunicationSuppressed(Event):
+class CommunicationSuppressed(_Stopped):
     """One message was held back for good, for a reason."""
-
-    communication_id: UUID
-    task_id: UUID | None = None
-    channel: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

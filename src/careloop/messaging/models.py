@@ -135,7 +135,7 @@ class Communication(ScopedModel):
     settled_how = models.CharField(max_length=20, blank=True, default="")  # resent | was-sent | was-not-sent | closed
     moved_from = models.UUIDField(null=True)  # the merged record it came from
 
-    objects = CommunicationQuerySet.as_manager()  # type: ignore[misc]
+    objects = CommunicationQuerySet.as_manager()  # type: ignore[misc]  # the base declares it for any queryset
 
     privacy = {
         "key": "none", "template_code": "none", "urgent": "none", "language": "quasi", "params": "direct",

@@ -284,32 +284,10 @@ def names_of(people: Iterable[UUID]) -> dict[UUID, str]:
 
 # measure → (what is listed, the view whose rows are counted)
 _LISTED = {
-    **dict.fromkeys(
-        (
-            "planned",
-            "open",
-            "done",
-            "closed",
-            "excluded",
-            "attempted",
-            "followed",
-            "effective",
-            "online",
-            "lost",
-            "visited",
-            "in_clinic",
-        ),
-        ("task", "reports_task_counts"),
-    ),
-    **dict.fromkeys(("calls", "calls_reached", "calls_invalid"), ("attempt", "reports_attempt_counts")),
-    **dict.fromkeys(
-        ("alerts", "alerts_accepted", "alerts_closed", "alerts_closed_in_time", "alert_close_seconds"),
-        ("alert", "reports_alert_counts"),
-    ),
-    **dict.fromkeys(
-        ("discharges", "discharges_excluded", "contacted_72h", "contacted_14d"),
-        ("discharge", "reports_discharge_counts"),
-    ),
+    **dict.fromkeys(rules.OF_TASKS, ("task", "reports_task_counts")),
+    **dict.fromkeys(rules.OF_CALLS, ("attempt", "reports_attempt_counts")),
+    **dict.fromkeys(rules.OF_ALERTS, ("alert", "reports_alert_counts")),
+    **dict.fromkeys(rules.OF_DISCHARGES, ("discharge", "reports_discharge_counts")),
 }
 
 

@@ -9,32 +9,14 @@ from datetime import date
 from typing import Final, Literal
 
 # Counted per month, department and person, and kept in the roll-up by database triggers.
-STORED: Final = (
-    "planned",
-    "open",
-    "done",
-    "closed",
-    "excluded",
-    "attempted",
-    "followed",
-    "effective",
-    "online",
-    "lost",
-    "visited",
+OF_TASKS: Final = (
+    "planned", "open", "done", "closed", "excluded", "attempted", "followed", "effective", "online", "lost", "visited",
     "in_clinic",
-    "calls",
-    "calls_reached",
-    "calls_invalid",
-    "alerts",
-    "alerts_accepted",
-    "alerts_closed",
-    "alerts_closed_in_time",
-    "alert_close_seconds",
-    "discharges",
-    "discharges_excluded",
-    "contacted_72h",
-    "contacted_14d",
-)
+)  # fmt: skip
+OF_CALLS: Final = ("calls", "calls_reached", "calls_invalid")
+OF_ALERTS: Final = ("alerts", "alerts_accepted", "alerts_closed", "alerts_closed_in_time", "alert_close_seconds")
+OF_DISCHARGES: Final = ("discharges", "discharges_excluded", "contacted_72h", "contacted_14d")
+STORED: Final = (*OF_TASKS, *OF_CALLS, *OF_ALERTS, *OF_DISCHARGES)
 # Of public health programmes and of opinions; kept like the others, per programme, year, department and span of days.
 PROGRAMME: Final = (
     "managed", "standard", "in_target", "assessed", "notified", "visited", "first_in_time", "closed", "regular",

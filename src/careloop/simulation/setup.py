@@ -78,7 +78,13 @@ def _on_duty(where: Organization, kind: str, who: Practitioner, at: datetime) ->
 
 def _unit(told: dict[str, Any], kind: str, parent: Organization | None) -> Organization:
     return accounts.create_organization(
-        code=told["code"], name=told["name"], name_en=told["name_en"], kind=kind, parent=parent, by=BY
+        code=told["code"],
+        name=told["name"],
+        name_en=told["name_en"],
+        kind=kind,
+        parent=parent,
+        phone=told["phone"],
+        by=BY,
     )
 
 

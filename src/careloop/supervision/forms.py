@@ -64,7 +64,7 @@ class SampleForm(forms.Form):
 
     def _offer(self, name: str, choices: Any) -> None:
         field = self.fields[name]
-        field.choices = choices  # type: ignore[attr-defined]
+        field.choices = choices  # type: ignore[attr-defined]  # all of these are choice fields
 
     @staticmethod
     def start(viewer: Viewer) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class FindingForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].choices = [(code, finding_label(code)) for code in CODES]  # type: ignore[attr-defined]
+        self.fields["code"].choices = [(code, finding_label(code)) for code in CODES]  # type: ignore[attr-defined]  # a ChoiceField
 
 
 class MonthForm(forms.Form):

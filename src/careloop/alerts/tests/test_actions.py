@@ -198,7 +198,11 @@ def test_a_colleague_passes_on_what_the_owner_left_behind(cast):
     given = actions.hand_over(alert=alert, to=cast.qian.pk, note="交班", at=later(2), by=cast.as_wang)
     assert given.owner_id == cast.qian.pk
     entry = given.actions.order_by("-at", "-pk").first()
-    assert (entry.kind, entry.by_practitioner_id, entry.to_practitioner_id) == ("handed-over", cast.wang.pk, cast.qian.pk)
+    assert (entry.kind, entry.by_practitioner_id, entry.to_practitioner_id) == (
+        "handed-over",
+        cast.wang.pk,
+        cast.qian.pk,
+    )
     with pytest.raises(actions.AlertNotYours):
         actions.act(alert=alert, code="phone-contact", at=later(3), by=cast.as_zhao)
 
