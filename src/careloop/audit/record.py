@@ -44,8 +44,7 @@ def _write(told: list[tuple[Event, Viewer]]) -> None:
     for fact, __ in told:
         for job in _reactions()[type(fact)]:
             following.setdefault(job, []).append(fact.payload())
-    for job, payloads in following.items():
-        defer_events(job, payloads)
+    defer_events(following)
 
 
 @look

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -46,14 +46,21 @@ def gathering_job(*, most: int, queue: str = "default", attempts: int = 5) -> Ca
 _MOST: dict[str, int] = {}
 
 
-def defer_events(job: Job, payloads: Sequence[dict[str, Any]]) -> None:
-    """Queue a job for each of these facts, or as few as it gathers, in one statement of the running transaction."""
+def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]]) -> None:
+    """Queue each job for each of its facts, or as few as it gathers: all in one statement of the running transaction."""
+    queued: list[Any] = []
+    for job, payloads in following.items():
+        make = job.configure()
+        queued += [make.make_new_job(**arguments) for arguments in _arguments(job, payloads)]
+    if queued:
+        make.job_manager.batch_defer_jobs(jobs=queued)
+
+
+def _arguments(job: Job, payloads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     most = _MOST.get(job.name)
     if most is None:
-        job.batch_defer(*[{"event": payload} for payload in payloads])
-    else:
-        portions = [list(payloads[start : start + most]) for start in range(0, len(payloads), most)]
-        job.batch_defer(*[{"events": portion} for portion in portions])
+        return [{"event": payload} for payload in payloads]
+    return [{"events": list(payloads[start : start + most])} for start in range(0, len(payloads), most)]
 
 
 def periodic(cron: str, *, queue: str = "default") -> Callable[[Callable[..., None]], Job]:

@@ -30,7 +30,7 @@ class AnswersSent(Event):
 
     response_id: UUID
     key: UUID
-    answers: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,18 @@
 """What an action gathers is written once, at its end; what a savepoint took back leaves nothing."""
 
 import json
+from contextlib import nullcontext
 from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from careloop.accounts.events import PasswordChanged, SignedIn
 from careloop.audit.models import AuditEvent
 from careloop.audit.record import record
-from careloop.kernel.actions import WriteOutsideAction, action, seeding, write_at_end
+from careloop.kernel.actions import WriteOutsideAction, action, one_piece, savepoint, seeding, write_at_end
 from careloop.kernel.errors import Refused
 from careloop.kernel.jobs import defer_events, gathering_job
 from careloop.kernel.viewer import Viewer
@@ -151,7 +153,7 @@ def queued() -> list[list[int]]:
 
 @pytest.mark.parametrize(("count", "portions"), [(1, [1]), (3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
 def test_portions(count, portions):
-    defer_events(collect, [{"n": n} for n in range(count)])
+    defer_events({collect: [{"n": n} for n in range(count)]})
     assert [len(portion) for portion in queued()] == portions
     assert [n for portion in queued() for n in portion] == list(range(count))
 
@@ -178,3 +180,48 @@ def test_alone_a_refusal_ends_it_and_a_fault_is_tried_again():
     with pytest.raises(RuntimeError):
         collect.func(events=[{"n": 2}])
     assert queued() == []
+
+
+@action
+def whole(*, fails, caught, by):
+    """Two inner actions in one piece; the second may fail, and somebody may overlook it."""
+    with one_piece():
+        one(fact=finished(), by=by)
+        try:
+            with savepoint() if caught == "savepoint" else nullcontext():
+                one(fact=SignedIn(practitioner_id=WHO), fails=fails, by=by)
+        except Broken:
+            if not caught:
+                raise
+
+
+def test_in_one_piece_inner_actions_set_no_savepoint():
+    with CaptureQueriesContext(connection) as captured:
+        whole(fails=False, caught="", by=BY)
+    told = [query["sql"] for query in captured.captured_queries if "SAVEPOINT" in query["sql"]]
+    assert len(told) == 2  # the outermost action's own, because a test runs in a transaction
+    assert names() == ["patients.EncounterFinished", "accounts.SignedIn"]
+
+
+def test_in_one_piece_a_refusal_takes_everything_along():
+    with pytest.raises(Broken):
+        whole(fails=True, caught="", by=BY)
+    assert (names(), jobs()) == ([], [])
+
+
+def test_in_one_piece_an_overlooked_refusal_is_loud_and_keeps_nothing():
+    with pytest.raises(TransactionManagementError):
+        whole(fails=True, caught="carelessly", by=BY)
+    assert (names(), jobs()) == ([], [])
+
+
+def test_in_one_piece_a_savepoint_still_takes_back_its_part_alone():
+    whole(fails=True, caught="savepoint", by=BY)
+    assert names() == ["patients.EncounterFinished"]
+
+
+def test_different_jobs_are_queued_in_one_statement():
+    with CaptureQueriesContext(connection) as captured:
+        outer(facts=[finished(), PatientDied(patient_id=uuid4())], by=BY)
+    assert len(jobs()) >= 2
+    assert len([query for query in captured.captured_queries if "procrastinate_defer_jobs" in query["sql"]]) == 1

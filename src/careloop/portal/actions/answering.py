@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,9 +10,10 @@ from uuid import UUID
 
 from careloop.alerts.actions import raise_alerts
 from careloop.audit.record import record
-from careloop.kernel.actions import action
+from careloop.kernel.actions import action, one_piece
 from careloop.kernel.viewer import Viewer
 from careloop.plans.actions import finish_follow_up
+from careloop.portal import reads
 from careloop.portal.events import DangerAnswered
 from careloop.questionnaires.actions import (
     add_instance,
@@ -25,7 +26,7 @@ from careloop.questionnaires.actions import (
 )
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import asked_form
-from careloop.questionnaires.rules import NOT_MEASURED, judge
+from careloop.questionnaires.rules import NOT_MEASURED, Finding, judge
 from careloop.tasks.actions import complete_task, note_message
 from careloop.tasks.models import Task
 
@@ -51,32 +52,43 @@ def answer(
     at: datetime,
     by: Viewer,
     begun: QuestionnaireResponse | None = None,
-    previous: tuple[Mapping[str, Any], datetime | None] = ({}, None),
+    last_time: Callable[[], reads.LastTime] = lambda: ({}, None),
     key: UUID | None = None,
 ) -> Saved:
     """Saves the answers of one page, starting the response with the first. Sent twice, it is the same answer.
 
-    `previous`: what the patient answered to this form last time, for rules that compare; the page knows it already.
+    `last_time` gives what the patient answered to this form before, for rules that compare.
 
     A critical rule does not wait for the end of the form: its alert is raised now, because somebody who is told to
     call 120 will not go on tapping.
     """
-    response = begun or start_response(
-        questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
-    )
-    response = save_answers(response=response, answers=answers, source=source, at=at, by=by, key=key)
+    with one_piece():
+        response = begun or start_response(
+            questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
+        )
+        response = save_answers(response=response, answers=answers, source=source, at=at, by=by, key=key)
     if task.message_state != "opened" and task.status == Task.Status.REQUESTED:  # a caller asks only the rest
         note_message(task_ids=[task.pk], state="opened", at=at, by=by)
-    before, before_at = previous
-    found = judge(asked_form(response), response.values, previous=before, previous_at=before_at, at=at)
-    fired = [one for one in found if one.severity == "critical"]
-    new = [one for one in fired if set(one.evidence) & set(answers)]
+    new = _dangers(response, answers, last_time, at)
     if new:
         raise_alerts(response_id=response.pk, findings=new, at=at, by=Viewer.system("portal.answer"))
         codes = tuple(one.rule_code for one in new)
         link_id = next(name for one in new for name in one.evidence if name in answers)
         record(DangerAnswered(response_id=response.pk, link_id=link_id, rules=codes, patient_id=task.patient_id), by=by)
     return Saved(response, tuple(one.rule_code for one in new))
+
+
+def _dangers(
+    response: QuestionnaireResponse, answers: Mapping[str, Any], last_time: Callable[[], reads.LastTime], at: datetime
+) -> list[Finding]:
+    """The critical rules that fire because of these answers. Where no such rule looks at them nothing is judged."""
+    form = asked_form(response)
+    asked = {form.item(name).base or name for name in answers} | set(answers)
+    if not asked & reads.watched(form):
+        return []
+    before, before_at = last_time()
+    found = judge(form, response.values, previous=before, previous_at=before_at, at=at)
+    return [one for one in found if one.severity == "critical" and set(one.evidence) & set(answers)]
 
 
 @action
@@ -125,7 +137,8 @@ def send_files(
 @action
 def send_answers(*, task: Task, response: QuestionnaireResponse, at: datetime, by: Viewer) -> None:
     """The form is complete: response and task close together. Refused when it was sent or finished before."""
-    finish_follow_up(task=task, response=response, outcome=ONLINE, at=at, by=by)
+    with one_piece():
+        finish_follow_up(task=task, response=response, outcome=ONLINE, at=at, by=by)
 
 
 @action
@@ -140,20 +153,21 @@ def send_whole(
     at: datetime,
     by: Viewer,
     begun: QuestionnaireResponse | None = None,
-    previous: tuple[Mapping[str, Any], datetime | None] = ({}, None),
+    last_time: Callable[[], reads.LastTime] = lambda: ({}, None),
 ) -> Saved:
     """What a telephone kept while there was no network, all of it or nothing; with `finish` it is the whole form.
 
     The task is closed first: whoever ends a follow-up by telephone takes the task and then its answers, and nobody may
     wait for the other in a circle. Refused: sent or finished before, required answers missing, impossible ones.
     """
-    if finish:
-        complete_task(task=task, outcome=ONLINE, at=at, by=by)
-        task.status = Task.Status.COMPLETED
-    saved = answer(
-        task=task, questionnaire=questionnaire, answers=answers, source=source, at=at, by=by, begun=begun,
-        previous=previous, key=key,
-    )  # fmt: skip
-    if finish:
-        finish_follow_up(task=task, response=saved.response, outcome=ONLINE, at=at, by=by)
+    with one_piece():
+        if finish:
+            complete_task(task=task, outcome=ONLINE, at=at, by=by)
+            task.status = Task.Status.COMPLETED
+        saved = answer(
+            task=task, questionnaire=questionnaire, answers=answers, source=source, at=at, by=by, begun=begun,
+            last_time=last_time, key=key,
+        )  # fmt: skip
+        if finish:
+            finish_follow_up(task=task, response=saved.response, outcome=ONLINE, at=at, by=by)
     return saved

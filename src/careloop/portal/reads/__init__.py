@@ -26,6 +26,7 @@ from careloop.portal.reads.pages import (
 )
 from careloop.portal.reads.questions import (
     Danger,
+    LastTime,
     Page,
     Sitting,
     answered,
@@ -38,11 +39,12 @@ from careloop.portal.reads.questions import (
     safety_of,
     sitting,
     sitting_with,
-    task_to_answer,
+    watched,
 )
 
 __all__ = [
     "Danger",
+    "LastTime",
     "Page",
     "PatientSession",
     "Reading",
@@ -75,7 +77,7 @@ __all__ = [
     "safety_of",
     "sitting",
     "sitting_with",
-    "task_to_answer",
     "usable_link",
+    "watched",
     "wrong_tries",
 ]

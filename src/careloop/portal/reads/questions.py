@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.portal import rules
 from careloop.questionnaires import reads as questionnaires
@@ -28,6 +29,7 @@ MOST_TRIED = 400
 """So many values of a number question are judged one by one, to ship the dangerous ranges with the page."""
 
 Page = tuple[Item, ...]
+LastTime = tuple[Mapping[str, Any], datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,13 @@ class Sitting:
     form: Form
     response: QuestionnaireResponse | None
     answers: Mapping[str, Any]
-    previous: tuple[Mapping[str, Any], datetime | None]
+    last_time: Callable[[], LastTime]
+    """Asked only when a rule is about to look at it: most pages have no dangerous answer."""
+
+    @property
+    def previous(self) -> LastTime:
+        """What the patient answered to this form before, and when."""
+        return self.last_time()
 
     def findings(self, *, at: datetime) -> tuple[Finding, ...]:
         """What the rules say about the answers so far, worst first."""
@@ -91,18 +99,25 @@ class Sitting:
         return rules.first_open(keys, self.answered_keys)
 
 
-def sitting(task: Task, *, at: datetime, viewer: Viewer) -> Sitting | None:
-    """The form of this task with the answers so far, whoever gave them. None when the form is not there."""
-    responses: list[QuestionnaireResponse] = _response_of(viewer=viewer, task_id=task.pk)
-    response = responses[0] if responses else None
+def sitting(task_id: UUID, *, at: datetime, viewer: Viewer) -> Sitting | None:
+    """The form of this task with the answers so far, whoever gave them. None when the task is not this patient's, or has
+    no form."""
+    tasks, responses = together(
+        _task_with_form.asked(viewer=viewer, task_id=task_id), _response_of.asked(viewer=viewer, task_id=task_id)
+    )
+    if not tasks:
+        return None
+    task: Task = tasks[0]
+    response: QuestionnaireResponse | None = responses[0] if responses else None
     try:
         questionnaire = response.questionnaire if response else questionnaires.current(task.questionnaire_url)
     except Questionnaire.DoesNotExist:
         return None
     answers = response.values if response else {}
     before = response.started_at if response else at
-    previous = questionnaires.previous_values(task.patient_id, url=questionnaire.url, before=before)
-    return Sitting(task, questionnaire, questionnaires.form_as(questionnaire, response), response, answers, previous)
+    form = questionnaires.form_as(questionnaire, response)
+    last_time = cache(partial(questionnaires.compared_with, form, task.patient_id, before=before))
+    return Sitting(task, questionnaire, form, response, answers, last_time)
 
 
 @prepared
@@ -110,12 +125,6 @@ def _response_of(viewer: Viewer, task_id: UUID) -> QuerySet[QuestionnaireRespons
     """The content of the form stays in the database: it is parsed once per version and process."""
     found = QuestionnaireResponse.objects.visible_to(viewer).filter(task_id=task_id).exclude(status="entered-in-error")
     return found.select_related("questionnaire").defer("questionnaire__content").order_by("-id")[:1]
-
-
-def task_to_answer(task_id: UUID, *, viewer: Viewer) -> Task | None:
-    """The task, if it is this patient's and has a form."""
-    found: list[Task] = _task_with_form(viewer=viewer, task_id=task_id)
-    return found[0] if found else None
 
 
 @prepared
@@ -221,7 +230,7 @@ def safety_of(finding: Finding) -> dict[str, Any]:
 
 
 def _dangerous_answers(found: Sitting, item: Item, at: datetime) -> Iterator[tuple[Danger, Finding]]:
-    if item.link_id not in _watched(found.form):
+    if item.link_id not in watched(found.form):
         return
     before = _critical(found, {}, item, at)
     if item.type in NUMBERS:
@@ -237,7 +246,7 @@ def _dangerous_answers(found: Sitting, item: Item, at: datetime) -> Iterator[tup
             yield Danger(finding.rule_code, item.link_id, answer=answer), finding
 
 
-def _watched(form: Form) -> set[str]:
+def watched(form: Form) -> set[str]:
     """Questions that a critical rule looks at, directly or through a score; the others need no trying."""
     conditions = [rule["when"] for rule in form.rules if rule["severity"] == "critical"]
     totals = {code for condition in conditions for code in scores_of(condition)}

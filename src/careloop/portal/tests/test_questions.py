@@ -216,7 +216,7 @@ def test_what_ships_with_a_page_is_what_the_server_would_say(asked):
     viewer = Viewer.patient(asked.task.patient_id)
     at = datetime.now(UTC)
     send(asked.client, asked.task, "chest", chest="yes")
-    found = reads.sitting(asked.task, at=at, viewer=viewer)
+    found = reads.sitting(asked.task.pk, at=at, viewer=viewer)
     for page in found.pages:
         dangers, _ = reads.dangers_of(found, page, at=at)
         shipped = {(danger.field, danger.answer) for danger in dangers if danger.answer is not None}
@@ -333,7 +333,7 @@ def test_two_telephones_at_the_same_moment_lose_no_answer_and_start_one_response
     people = make_cast()
     task = make_task(people)
     by, at = Viewer.patient(people.zhang.pk), datetime.now(UTC)
-    questionnaire = reads.sitting(task, at=at, viewer=by).questionnaire
+    questionnaire = reads.sitting(task.pk, at=at, viewer=by).questionnaire
     values = {"breath": "good", "chest": "no", "pain": "3", "pills": "all"}
     faults = []
 
@@ -374,7 +374,7 @@ def test_every_shipped_form_can_be_answered_on_a_telephone(portal, cast):
             page = came.client.get(url)
             slowest = max(slowest, time.perf_counter() - start)
             assert page.status_code == 200, (questionnaire.url, key)
-            found = reads.sitting(task, at=datetime.now(UTC), viewer=Viewer.patient(cast.zhang.pk))
+            found = reads.sitting(task.pk, at=datetime.now(UTC), viewer=Viewer.patient(cast.zhang.pk))
             data = {item.link_id: first_answer(item) for item in found.page(key)}
             answer = came.client.post(url, data)
             assert answer.status_code == 303, (questionnaire.url, key, data, answer.content.decode()[-1500:])

@@ -216,7 +216,7 @@ def test_the_copy_holds_every_page_with_what_brings_it_up_and_what_is_dangerous_
 
 def test_what_brings_a_question_up_is_found_through_all_levels():
     form = parse(CONTENT)
-    found = reads.Sitting(None, None, form, None, {}, ({}, None))
+    found = reads.Sitting(None, None, form, None, {}, lambda: ({}, None))
     page = next(page for page in found.every_page if page[0].link_id == "when")
     assert reads.as_if_asked(found, page).answers == {"chest": "yes"}
     assert page in reads.as_if_asked(found, page).pages

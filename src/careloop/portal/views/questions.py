@@ -29,8 +29,7 @@ def _find(request: PageRequest, task_id: UUID) -> reads.Sitting:
     """The form of this task; 404 for a task of somebody else or of another link (security A03)."""
     if not request.patient_session.opens(task_id):  # type: ignore[attr-defined]
         raise Http404
-    task = reads.task_to_answer(task_id, viewer=request.viewer)
-    found = reads.sitting(task, at=timezone.now(), viewer=request.viewer) if task else None
+    found = reads.sitting(task_id, at=timezone.now(), viewer=request.viewer)
     if found is None:
         raise Http404
     return found
@@ -72,7 +71,7 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
         task=found.task,
         questionnaire=found.questionnaire,
         begun=found.response,
-        previous=found.previous,
+        last_time=found.last_time,
         answers=entry.values,
         source="relative" if family else "portal",
         at=timezone.now(),
@@ -245,7 +244,7 @@ def _store_whole(
     at = timezone.now()
     try:
         saved = actions.send_whole(
-            task=found.task, questionnaire=found.questionnaire, begun=found.response, previous=found.previous,
+            task=found.task, questionnaire=found.questionnaire, begun=found.response, last_time=found.last_time,
             answers=entry.values, key=key, finish=finish, source="relative" if family else "portal", at=at,
             by=request.viewer,
         )  # fmt: skip

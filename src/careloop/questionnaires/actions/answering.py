@@ -147,7 +147,7 @@ def save_answers(
     saved = _put_answers(response, answers, source, at, by, key=key)
     if key is not None:
         record(
-            events.AnswersSent(response_id=saved.pk, patient_id=saved.patient_id, key=key, answers=len(answers)), by=by
+            events.AnswersSent(response_id=saved.pk, patient_id=saved.patient_id, key=key, count=len(answers)), by=by
         )
     return saved
 
@@ -297,7 +297,7 @@ def _settle(response: QuestionnaireResponse, form: rules.Form, *, at: datetime) 
     kept = live_answers(form, response.values)
     response.dropped = {name: answer for name, answer in response.answers.items() if name not in kept}
     response.answers = {name: answer for name, answer in response.answers.items() if name in kept}
-    previous, previous_at = reads.previous_values(response.patient_id, url=form.url, before=at)
+    previous, previous_at = reads.compared_with(form, response.patient_id, before=at)
     response.scores = {
         found.code: {"value": _plain(found.value), "band": found.band, "missing": list(found.missing)}
         for found in rules.score(form, kept)

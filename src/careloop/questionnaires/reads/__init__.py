@@ -22,12 +22,22 @@ from careloop.questionnaires import rules
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads.wording import asked_when, both, role_label, said
 from careloop.questionnaires.rules import Finding, Form, Item
+from careloop.questionnaires.rules.conditions import looks_back
 from careloop.questionnaires.rules.validation import check_value
 
 
 def current(url: str) -> Questionnaire:
     """The version in force. Raises Questionnaire.DoesNotExist."""
-    return Questionnaire.objects.get(url=url, status=Questionnaire.Status.ACTIVE)
+    found: list[Questionnaire] = _in_force(viewer=NOBODY, url=url)
+    if not found:
+        raise Questionnaire.DoesNotExist
+    return found[0]
+
+
+@prepared
+def _in_force(viewer: Viewer, url: str) -> QuerySet[Questionnaire]:
+    """Without its content, which is parsed once per version and process."""
+    return Questionnaire.objects.filter(url=url, status="active").defer("content")
 
 
 def by_canonical(canonical: str) -> Questionnaire:
@@ -66,6 +76,13 @@ def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[di
     return (found[0].values, found[0].authored_at) if found else ({}, None)
 
 
+def compared_with(form: Form, patient_id: UUID, *, before: datetime) -> tuple[dict[str, Any], datetime | None]:
+    """The same for judging; nothing is asked where no rule of the form compares with last time."""
+    if not (looks_back(form.rules) or looks_back(form.classification)):
+        return {}, None
+    return previous_values(patient_id, url=form.url, before=before)
+
+
 @prepared
 def _newest_before(viewer: Viewer, patient_id: UUID, url: str, before: datetime) -> QuerySet[QuestionnaireResponse]:
     same = QuestionnaireResponse.objects.unscoped("judgement compares with earlier answers of the same patient")
@@ -76,7 +93,7 @@ def _newest_before(viewer: Viewer, patient_id: UUID, url: str, before: datetime)
 def judge_values(response: QuestionnaireResponse, values: Mapping[str, Any], *, at: datetime) -> tuple[Finding, ...]:
     """What the rules of this version say to these answers now."""
     form = asked_form(response)
-    previous, previous_at = previous_values(response.patient_id, url=form.url, before=at)
+    previous, previous_at = compared_with(form, response.patient_id, before=at)
     return rules.judge(form, values, previous=previous, previous_at=previous_at, at=at)
 
 
