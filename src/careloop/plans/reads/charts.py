@@ -55,6 +55,36 @@ def load(result: Mapping[str, Any]) -> Chart:
     return Chart(options, headers, rows)
 
 
+def by_day(result: Mapping[str, Any]) -> Chart:
+    """Each day by itself: contacts, the calls they cost, what the nurses can do, the fullest nurse, and what is left over."""
+    days = result["days"]
+    own, others, person, room = _("This plan"), _("Other plans"), _("Calls for nurses"), _("Nurses can do")
+    fullest, waiting = _("Most of one nurse"), _("Left in the evening")
+    rooms = [_room(day, result) for day in days]
+    lines = [
+        (person, [d["person"] for d in days]),
+        (fullest, [d["fullest"] for d in days]),
+        (waiting, [d["waiting"] for d in days]),
+    ]
+    options = {
+        "legend": {"top": 0, "left": 0},
+        "xAxis": {"type": "category", "data": [day["day"] for day in days]},
+        "yAxis": {"type": "value", "minInterval": 1},
+        "series": [
+            {"name": own, "type": "bar", "stack": "all", "data": [day["own"] for day in days]},
+            {"name": others, "type": "bar", "stack": "all", "data": [day["others"] for day in days]},
+            *({"name": name, "type": "line", "data": data, "symbol": "none"} for name, data in lines),
+            {"name": room, "type": "line", "step": "middle", "symbol": "none", "lineStyle": {"type": "dashed"}, "data": rooms},
+        ],
+    }  # fmt: skip
+    headers = [_("Day"), own, others, person, room, fullest, waiting]
+    rows = [
+        [day["day"], day["own"], day["others"], day["person"], can, day["fullest"], day["waiting"]]
+        for day, can in zip(days, rooms, strict=True)
+    ]
+    return Chart(options, headers, rows)
+
+
 def peaks(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The fullest days, the fullest first."""
     days = sorted(result["days"], key=lambda day: (-day["person"], day["day"]))[:MOST_PEAKS]
@@ -69,7 +99,6 @@ def met(result: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str,
 
 def _weeks(result: Mapping[str, Any]) -> dict[str, _Week]:
     """By the Monday of the week, or the first day for a first week that is cut."""
-    capacity = result["capacity"]["nurses"] * result["capacity"]["per_day"]
     found: dict[str, _Week] = {}
     for told in result["days"]:
         day = date.fromisoformat(told["day"])
@@ -78,7 +107,13 @@ def _weeks(result: Mapping[str, Any]) -> dict[str, _Week]:
         week.own += told["own"]
         week.others += told["others"]
         week.person += told["person"]
-        week.room += told.get("room", capacity if told["workday"] else 0)  # kept before the roster counted: one number
+        week.room += _room(told, result)
         week.fullest = max(week.fullest, told["fullest"])
         week.waiting = told["waiting"]
     return found
+
+
+def _room(day: Mapping[str, Any], result: Mapping[str, Any]) -> int:
+    """Calls that the people of this day can do; replays kept before the roster counted have one number for every workday."""
+    capacity = result["capacity"]["nurses"] * result["capacity"]["per_day"]
+    return int(day.get("room", capacity if day["workday"] else 0))

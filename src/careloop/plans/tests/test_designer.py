@@ -301,6 +301,7 @@ def test_a_replay_is_asked_for_watched_and_shown(scene: Scene, draft: PlanDraft,
     page = text(get(zhao, "replay", draft.pk))
     assert re.search(r'data-result data-contacts="[1-9]', page)
     assert "data-chart" in page
+    assert "data-by-day" in page
     assert 'data-code="replay-old"' not in page
     change_step(zhao, draft, "day-3", schedule="4")
     assert 'data-code="replay-old"' in text(get(zhao, "replay", draft.pk))

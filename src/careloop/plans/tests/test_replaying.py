@@ -327,3 +327,21 @@ def test_the_chart_and_its_table_hold_the_same_numbers(scene: Scene) -> None:
     assert [day["person"] for day in charts.peaks(found)] == sorted(
         (d["person"] for d in charts.peaks(found)), reverse=True
     )
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_every_day_stands_in_the_chart_with_its_fullest_nurse_and_its_room(scene: Scene, is_old: bool) -> None:
+    for days in (40, 30, 20):
+        left(scene, days)
+    found = run(drafted(scene.cast.as_zhao, the_plan()), scene.cast.as_zhao)
+    if is_old:  # kept before each day had its own room
+        found["days"] = [{key: value for key, value in day.items() if key != "room"} for day in found["days"]]
+    chart = charts.by_day(found)
+    assert [row[0] for row in chart.rows] == [day["day"] for day in found["days"]] == chart.options["xAxis"]["data"]
+    columns = list(zip(*chart.rows, strict=True))
+    by_name = {series["name"]: tuple(series["data"]) for series in chart.options["series"]}
+    assert by_name == {name: columns[chart.headers.index(name)] for name in chart.headers[1:]}
+    assert sum(columns[1]) == found["contacts"]
+    assert max(columns[5]) == max(day["fullest"] for day in found["days"]) > 0
+    by_week = charts.load(found)
+    assert sum(columns[4]) == sum(row[4] for row in by_week.rows) > 0
