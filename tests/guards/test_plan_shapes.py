@@ -21,7 +21,6 @@ from tests.guards.test_statements import ASKED, LISTED, all_round, cohort_and_da
 MAY_WALK: dict[str, tuple[str, str]] = {
     "today/why/": ("tasks_task", "counts every task of the department by its state; opened by hand, not on the way"),
     "plans/versions/": ("plans_careplan", "counts the running and ended plans of each version"),
-    "plans/decisions/": ("patients_patient", "sorts all decisions of the departments when no outcome is chosen"),
     "patients/duplicates/": ("patients_patient", "few pairs; the planner is told there are many"),
     "public-health/": ("publichealth_episodeofcare", "counts the episodes of each programme"),
     "public-health/opinion-tables/": (
@@ -38,6 +37,7 @@ CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
     "tasks/unreachable/": (("task_unreached",),),
     "alerts/rows/": (("alert_open_department",), ("alert_open_owner",)),
     "discharges/rows/": (("encounter_discharges", "encounter_discharged", "cohort_discharge"),),
+    "plans/decisions/": (("decision_by_time", "decision_of_department"),),
     "patients/": (("encounter_discharged", "encounter_discharges"), ("care_by_department",)),
     "search/?q=Zhang": (("patient_initials_c", "patient_pinyin_c"),),
     "search/?q=0347": (("contact_last4",),),

@@ -159,6 +159,7 @@ LIMITS: dict[str, int] = {
     "letters/tasks/<uuid:task_id>/blank/": 9,
     "letters/responses/<uuid:response_id>/": 11,
     "letters/patients/<uuid:patient_id>/": 7,
+    "letters/adoptions/<uuid:adoption_id>/": 4,
     "letters/patients/<uuid:patient_id>/plan/": 13,
     "letters/patients/<uuid:patient_id>/dates/": 12,
     "letters/patients/<uuid:patient_id>/write/": 3,

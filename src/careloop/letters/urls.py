@@ -22,6 +22,7 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/record/", views.task_record, name="task-record"),
     path("tasks/<uuid:task_id>/blank/", views.task_blank, name="task-blank"),
     path("responses/<uuid:response_id>/", views.response_record, name="response-record"),
+    path("adoptions/<uuid:adoption_id>/", views.of_adoption, name="of-adoption"),
     path("patients/<uuid:patient_id>/", views.patient_papers, name="patient"),
     path("patients/<uuid:patient_id>/plan/", views.plan, name="plan"),
     path("patients/<uuid:patient_id>/dates/", views.dates, name="dates"),

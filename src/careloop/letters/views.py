@@ -32,15 +32,16 @@ from careloop.letters.forms import (
     TemplateForm,
 )
 from careloop.letters.models import FollowUpReport, Letter, LetterTemplate
+from careloop.letters.reads import adoptions, pdf, record, report, sheets, site
 from careloop.letters.reads import due as due_reads
 from careloop.letters.reads import letters as letters_reads
-from careloop.letters.reads import pdf, record, report, sheets, site
 from careloop.letters.reads import plan as plan_reads
 from careloop.letters.reads.checking import LetterRefused, check_texts
 from careloop.letters.reads.planning import MOST_LETTERS
 from careloop.letters.rules import wording
 from careloop.letters.rules.codes import BadCode, read_scan, shown
 from careloop.patients.models import Patient
+from careloop.plans.models import VersionAdoption
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.tasks.models import Task
 
@@ -128,6 +129,20 @@ def dates(request: PageRequest, patient_id: UUID) -> HttpResponse:
     patient = _patient(request, patient_id)
     actions.note_printed(patient_id=patient.pk, document="dates", by=request.viewer)
     return _file(pdf.pdf("sheet", plan_reads.dates_sheet(patient, viewer=request.viewer, at=timezone.now())), "dates")
+
+
+@page(access.PRINT)
+def of_adoption(request: PageRequest, adoption_id: UUID) -> HttpResponse:
+    """For the plan card: which paper went out with the dates of a version that is taken back. Nothing when there is none."""
+    mine = VersionAdoption.objects.visible_to(request.viewer).select_related("to_definition")
+    found = get_or_404(mine, pk=adoption_id)
+    papers = adoptions.printed_after(found, viewer=request.viewer)
+    if not papers:
+        return HttpResponse(status=204)
+    seen(patient_id=found.patient_id, what="letters.of-adoption", by=request.viewer)
+    is_undone = found.undone_at is not None
+    context = {"papers": papers, "version": found.to_definition.version, "is_undone": is_undone}
+    return render(request, "letters/_of_adoption.html", context)
 
 
 # ---- report -------------------------------------------------------------------------------------------------------

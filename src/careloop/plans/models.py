@@ -204,6 +204,7 @@ class EnrolmentDecision(PatientRow):
         indexes = [
             models.Index(fields=["department", "-decided_at", "id"], name="decision_of_department"),
             models.Index(fields=["outcome", "-decided_at", "id"], name="decision_by_outcome"),
+            models.Index(fields=["-decided_at", "id"], name="decision_by_time"),
         ]
 
 

@@ -144,20 +144,25 @@ def takeable(viewer: Viewer, definition: PlanDefinition, departments: Sequence[s
 
 
 def latest(viewer: Viewer, plans: Sequence[CarePlan], *, at: datetime) -> dict[UUID, tuple[VersionAdoption, str]]:
-    """Of each plan the adoption of the last 24 hours, and in words why it stands (empty: it can be taken back)."""
+    """Of each plan the adoption of the last 24 hours, and in words why it stands (empty: it can be taken back).
+
+    One that was taken back is told too, unless another one holds: paper with its dates may be on its way.
+    """
     rows = (
         VersionAdoption.objects.visible_to(viewer)
-        .filter(care_plan__in=plans, undone_at=None, adopted_at__gte=at - UNDO_WITHIN)
-        .order_by("adopted_at", "pk").select_related("from_definition")
+        .filter(care_plan__in=plans, adopted_at__gte=at - UNDO_WITHIN)
+        .order_by("adopted_at", "pk").select_related("from_definition", "to_definition")
     )  # fmt: skip
-    newest = {row.care_plan_id: row for row in rows}
-    why = why_they_stand(list(newest.values()), at=at)
+    newest = {row.care_plan_id: row for row in sorted(rows, key=lambda row: row.undone_at is None)}
+    why = why_they_stand([row for row in newest.values() if row.undone_at is None], at=at)
     words = {pk: wording.adoption_words(reason) if reason else "" for pk, reason in why.items()}
-    return {plan_id: (row, words[row.pk]) for plan_id, row in newest.items()}
+    return {plan_id: (row, words.get(row.pk, "")) for plan_id, row in newest.items()}
 
 
 def why_they_stand(adoptions: Sequence[VersionAdoption], *, at: datetime) -> dict[UUID, Stands | None]:
     """Each adoption judged by what became of its contacts since: five statements for any number."""
+    if not adoptions:
+        return {}
     wanted = [adoption.care_plan_id for adoption in adoptions]
     plans = CarePlan.objects.unscoped("a plan is judged by all its tasks").filter(pk__in=wanted)
     state = {pk: rest for pk, *rest in plans.values_list("pk", "definition_id", "status", "ended_at")}

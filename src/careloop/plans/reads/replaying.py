@@ -7,7 +7,7 @@ Two halves: `Player` takes stays in portions (a background job shows its progres
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -31,7 +31,7 @@ from careloop.plans.rules.replay import (
     Contact,
     Day,
     Pause,
-    after_pauses,
+    around_pauses,
     days_of,
     how_reached,
     overlap,
@@ -280,16 +280,20 @@ def _compare(plans: Sequence[CarePlan], new: PlanContent, groups: Mapping[UUID, 
 def _contacts(run: _Run, patient: int, span: Span) -> list[Contact]:
     steps = {step.code: (owner_of(step), *how_reached(step)) for step in run.plan.steps}
     found = []
-    for planned, window, code in _dates(run.plan, run.anchors, span.last):
-        kept = after_pauses(planned, window, run.pauses, shipped_calendar()) if run.pauses else (planned, window)
-        if kept is None:
-            continue
-        due, closes = kept
+    for due, closes, code in _dates_of(run, span.last):
         if not span.first <= due <= span.last or (run.ends is not None and due > run.ends):
             continue
         owner, first, only = steps[code]
         found.append(Contact(due, closes, patient, run.plan.url, owner, first, only))
     return found
+
+
+def _dates_of(run: _Run, until: date) -> Iterable[tuple[date, date, str]]:
+    if not run.pauses:
+        return _dates(run.plan, run.anchors, until)
+    pauses = sorted(run.pauses, key=lambda pause: (pause.first, pause.until))
+    around = around_pauses(run.plan, run.anchors, pauses, shipped_calendar(), until=until)
+    return [(one.due, one.closes, one.step) for one in around]
 
 
 def _dates(plan: PlanContent, anchors: Anchors, until: date) -> tuple[tuple[date, date, str], ...]:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from careloop.plans.rules.calendar import Shift, WorkCalendar
-from careloop.plans.rules.content import BY_PERSON, OwnerRule, Step
+from careloop.plans.rules.calendar import WorkCalendar
+from careloop.plans.rules.content import BY_PERSON, OwnerRule, PlanContent, Step
+from careloop.plans.rules.schedule import Anchors, Occurrence, Past, Progress, last_day, plan_occurrences
 
 CENTRE = "follow-up-centre"
 _CENTRE_RULES = (OwnerRule.FOLLOW_UP_CENTRE, OwnerRule.SAME_NURSE)
@@ -158,16 +159,28 @@ class Pause:
     until: date
 
 
-def after_pauses(due: date, closes: date, pauses: Iterable[Pause], calendar: WorkCalendar) -> tuple[date, date] | None:
-    """Where a contact goes when the patient is in hospital: on the first working day after, or nowhere (None) when its
-    window has closed by then. Pauses in order of time."""
-    for pause in pauses:
-        if pause.first <= due < pause.until:
-            if closes < pause.until:
-                return None
-            due = calendar.shift(pause.until, Shift.NEXT_WORKDAY)
-            closes = max(closes, due)
-    return due, closes
+def around_pauses(
+    plan: PlanContent, anchors: Anchors, pauses: Iterable[Pause], calendar: WorkCalendar, *, until: date
+) -> list[Occurrence]:
+    """The contacts of a patient who is in hospital again now and then, by the rules by which a plan really goes on.
+
+    What falls due before an admission is done on that day. What falls into the stay is done on the first day after it,
+    or not at all when its window has closed by then; steps that count from the contact before count from that day on.
+    Pauses in order of time.
+    """
+    past: dict[str, list[Past]] = defaultdict(list)
+    found: list[Occurrence] = []
+    since, end = anchors.enrolment, last_day(plan, anchors)
+    for pause in (*pauses, Pause(date.max, date.max)):
+        if since > until:
+            break
+        ahead = plan_occurrences(plan, anchors, Progress(past, since, end), calendar, until=until)
+        done = [one for one in ahead if one.due < pause.first]
+        for one in done:
+            past[one.step].append(Past(one.number, one.due))
+        found += done
+        since = max(since, pause.until)
+    return found
 
 
 def overlap(contacts: Iterable[Contact], *, plan: str) -> Overlap:

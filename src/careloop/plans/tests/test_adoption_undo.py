@@ -450,7 +450,9 @@ def test_the_card_shows_the_undo_and_then_why_not(scene: Scene, language: str) -
     card = reverse("plans:patient_card", args=[plan.patient_id])
     assert 'data-stands="no"' in doctor.get(card).content.decode()
     assert doctor.post(reverse("plans:undo-adopt", args=[adoption.pk])).status_code == 200
-    assert "data-adopted" not in doctor.get(card).content.decode()
+    undone = doctor.get(card).content.decode()
+    assert 'data-stands="undone"' in undone
+    assert "data-undo-adoption" not in undone
     doctor.post(reverse("plans:adopt", args=[plan.pk, definition.pk]))
     scene.call_in_vain(tasks_of(plan, status="requested")[0])
     shown = doctor.get(card).content.decode()

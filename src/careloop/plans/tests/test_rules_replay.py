@@ -16,7 +16,7 @@ from careloop.plans.rules.replay import (
     Contact,
     Day,
     Pause,
-    after_pauses,
+    around_pauses,
     days_of,
     how_reached,
     overlap,
@@ -24,6 +24,7 @@ from careloop.plans.rules.replay import (
     peak,
     shared,
 )
+from careloop.plans.rules.schedule import Anchors, Progress, plan_occurrences
 from careloop.plans.tests.factories import a_plan, raw_step
 
 MONDAY = date(2026, 6, 1)
@@ -160,6 +161,14 @@ def pause(first: int, until: int) -> Pause:
     return Pause(MONDAY + timedelta(days=first), MONDAY + timedelta(days=until))
 
 
+def around(pauses: list[Pause], *steps: dict[str, object], until: int = 60) -> list[tuple[str, int, int]]:
+    """Step, day and end of window of every contact of somebody discharged on the Monday."""
+    anchors = Anchors(MONDAY, MONDAY)
+    last = MONDAY + timedelta(days=until)
+    found = around_pauses(a_plan("p", *steps), anchors, pauses, WEEKDAYS_ONLY, until=last)
+    return [(one.step, (one.due - MONDAY).days, (one.closes - MONDAY).days) for one in found]
+
+
 @pytest.mark.parametrize(
     ("due", "window", "pauses", "there"),
     [
@@ -172,29 +181,58 @@ def pause(first: int, until: int) -> Pause:
         (3, 3, [pause(1, 6)], (7, 7)),  # the window closes on the Sunday of discharge: it was still open
         (3, 9, [pause(1, 5), pause(7, 9)], (9, 12)),  # back again at once
         (3, 4, [pause(1, 5), pause(7, 9)], None),
+        (3, 9, [pause(1, 5), pause(5, 6), pause(4, 8)], (8, 12)),  # stays one after the other, and one inside another
         (3, 2, [Pause(MONDAY, date.max)], None),  # still inside
     ],
 )
 def test_where_a_contact_goes_while_the_patient_is_in_hospital(
     due: int, window: int, pauses: list[Pause], there: tuple[int, int] | None
 ) -> None:
-    day = MONDAY + timedelta(days=due)
-    found = after_pauses(day, day + timedelta(days=window), pauses, WEEKDAYS_ONLY)
-    assert found == (there and tuple(MONDAY + timedelta(days=n) for n in there))
+    step = raw_step("a", str(due), window=[0, window], shift="next-workday")
+    assert around(pauses, step) == ([("a", *there)] if there else [])
 
 
-@given(st.integers(0, 13), st.integers(0, 9), st.lists(st.tuples(st.integers(0, 13), st.integers(1, 5)), max_size=3))
-def test_no_contact_stays_inside_a_pause(due: int, window: int, spans: list[tuple[int, int]]) -> None:
+def test_what_counts_from_the_contact_before_counts_from_where_it_went() -> None:
+    """Every ten days after the last one: the one of day 20 is done on day 26, so the next is on day 36, not on day 30."""
+    series = raw_step("s", "every 10", anchor="previous-completion", window=[0, 8], times=4)
+    assert [day for _step, day, _closes in around([], series)] == [10, 20, 30, 40]
+    assert [day for _step, day, _closes in around([pause(18, 26)], series)] == [10, 26, 36, 46]
+    by_calendar = raw_step("c", "every 10", window=[0, 8], times=4)
+    assert [day for _step, day, _closes in around([pause(18, 26)], by_calendar)] == [10, 26, 30, 40]
+
+
+def test_a_step_that_waits_for_another_follows_it_out_of_the_hospital() -> None:
+    first = raw_step("first", "3", window=[0, 20])
+    second = raw_step("second", "14", anchor="previous-completion", of_step="first")
+    assert around([pause(2, 9)], first, second) == [("first", 9, 23), ("second", 23, 23)]
+    missed = raw_step("first", "3", window=[0, 1])
+    assert around([pause(2, 9)], missed, second) == []  # nobody did the first: the second waits for ever
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 15)), max_size=4)
+ANY_STEP = st.builds(
+    lambda schedule, window, anchor: raw_step("s", schedule, window=[0, window], anchor=anchor, times=6),
+    st.sampled_from(["3", "every 7", "5, +9, every 11", "1m"]), st.integers(0, 9),
+    st.sampled_from(["discharge", "enrolment", "previous-completion"]),
+)  # fmt: skip
+
+
+@given(SPANS, ANY_STEP)
+def test_nobody_is_called_in_hospital_and_no_contact_counts_twice(
+    spans: list[tuple[int, int]], step: dict[str, object]
+) -> None:
     pauses = [pause(first, first + length) for first, length in sorted(spans)]
-    day = MONDAY + timedelta(days=due)
-    found = after_pauses(day, day + timedelta(days=window), pauses, WEEKDAYS_ONLY)
-    if found is not None:
-        assert found[0] >= day
-        assert found[1] >= found[0]
-        later = [one for one in pauses if one.first >= day]
-        assert found[0] == day or WEEKDAYS_ONLY.is_workday(found[0])
-        if not later:
-            assert not any(one.first <= found[0] < one.until for one in pauses if one.until <= found[0])
+    plan, until = a_plan("p", step), MONDAY + timedelta(days=90)
+    found = around_pauses(plan, Anchors(MONDAY, MONDAY), pauses, WEEKDAYS_ONLY, until=until)
+    numbers = [one.number for one in found]
+    assert numbers == sorted(set(numbers))
+    assert [one.due for one in found] == sorted(one.due for one in found)
+    for one in found:
+        assert not any(stay.first <= one.due < stay.until for stay in pauses)
+        assert one.planned <= one.due <= one.closes
+    if not pauses:
+        plain = plan_occurrences(plan, Anchors(MONDAY, MONDAY), Progress(not_before=MONDAY), WEEKDAYS_ONLY, until=until)
+        assert found == list(plain)
 
 
 def test_the_peak_is_the_first_of_the_fullest_days() -> None:

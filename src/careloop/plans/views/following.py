@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.forms import Form
@@ -28,6 +28,7 @@ from careloop.plans.reads import adopting, drafts, pages, wording
 from careloop.plans.rules.adoption import undo_until
 
 PAGE = 50
+COUNTED = timedelta(days=90)  # decisions in the numbers beside the choices; the list itself goes back to the first
 
 
 @page(access.VIEW)
@@ -69,7 +70,7 @@ def decisions(request: PageRequest) -> HttpResponse:
     )  # fmt: skip
     shown = rows[:PAGE]
     list_seen(what="plans.decisions", ids=[row.decision.pk for row in shown], by=request.viewer)
-    numbers = pages.decision_numbers(request.viewer)
+    numbers = pages.decision_numbers(request.viewer, since=timezone.now() - COUNTED)
     context = {
         "title": _("Enrolment decisions"),
         "rows": shown,
@@ -78,6 +79,7 @@ def decisions(request: PageRequest) -> HttpResponse:
             for code, count in sorted(numbers.items(), key=lambda item: (item[0] != "enrolled", -item[1]))
         ],
         "total": sum(numbers.values()),
+        "counted": COUNTED.days,
         "outcome": outcome,
         "older": _older(request, shown) if len(rows) > PAGE else None,
     }
