@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.figures import told
+
 pytest_plugins = ["tests.cast", "tests.browser"]
 
 settings.register_profile("careloop", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -30,3 +32,12 @@ def _leaves_no_jobs(request: pytest.FixtureRequest) -> Iterator[None]:
             cursor.execute(
                 "TRUNCATE procrastinate_jobs, procrastinate_periodic_defers, cohorts_newestresult, cohorts_newestanswer CASCADE"
             )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds, clicks and bytes that tests measured, with their goals."""
+    ended = [report for how in ("passed", "failed") for report in terminalreporter.stats.get(how, [])]
+    if figures := list(told(ended)):
+        terminalreporter.section("measured")
+        for line in figures:
+            terminalreporter.write_line(line)

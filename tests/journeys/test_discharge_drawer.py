@@ -26,6 +26,7 @@ from careloop.workbench.models import DischargeReview
 from careloop.workbench.tests.discharging import daughter, left_hospital, load_content, plan_of
 from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
 from tests.cast import Cast, make_cast, signed_in
+from tests.figures import figure
 
 pytestmark = pytest.mark.journey
 COUNT = """
@@ -78,7 +79,7 @@ def test_two_clicks_confirm_and_one_key_takes_it_back(people, browser):  # noqa:
         tab.locator("[data-confirm]").click()
         expect(tab.locator(f'[data-row][data-encounter="{stay.pk}"]')).to_have_attribute("data-state", "confirmed")
         took = time.perf_counter() - started
-        print(f"discharge confirmed: {clicks(tab)} clicks, {took:.1f} s of script (goal 2 clicks, 10 s)")
+        figure(f"discharge confirmed: {clicks(tab)} clicks, {took:.1f} s of script (goal 2 clicks, 10 s)")
         assert clicks(tab) <= 2
         assert took <= 10
         expect(tab.locator("#drawer")).to_be_hidden()
@@ -121,7 +122,7 @@ def test_individual_changes_take_at_most_eight_clicks_and_a_minute(people, brows
         tab.locator("[data-confirm]").click()  # 7
         expect(tab.locator(f'[data-row][data-encounter="{stay.pk}"]')).to_have_attribute("data-state", "confirmed")
         took = time.perf_counter() - started
-        print(f"discharge with six changes: {clicks(tab)} clicks, {took:.1f} s of script (goal 8 clicks, 60 s)")
+        figure(f"discharge with six changes: {clicks(tab)} clicks, {took:.1f} s of script (goal 8 clicks, 60 s)")
         assert clicks(tab) <= 8
         assert took <= 60
     plan.refresh_from_db()

@@ -22,6 +22,7 @@ from careloop.portal.tests.forms import make_task
 from careloop.questionnaires.models import QuestionnaireResponse
 from tests.browser import axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import SYSTEM, make_cast, signed_in
+from tests.figures import figure
 
 pytestmark = pytest.mark.journey
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
@@ -224,5 +225,5 @@ def test_a_question_page_weighs_less_than_25_kb(people, client):
         for name in ("patient.css", "patient.js")
     )
     weight = len(gzip.compress(answer.content)) + built
-    print(f"question page: {weight} bytes gzipped")
+    figure(f"question page: {weight} bytes gzipped")
     assert weight <= 25_000

@@ -27,6 +27,7 @@ from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
 from tests.browser import browser, site  # noqa: F401
 from tests.cast import SYSTEM, Cast, make_cast
+from tests.figures import figure
 from tests.journeys.test_nurse_loop import desk, status
 
 pytestmark = pytest.mark.journey
@@ -81,8 +82,8 @@ def measured(tab: Page, *, waited: float) -> Estimate:
 
 
 def say(what: str, found: Estimate, goal: float) -> None:
-    print(
-        f"\n{what}: {found.record} s (goal {goal} s) · {found.keys} keys, {found.clicks} clicks · "
+    figure(
+        f"{what}: {found.record} s (goal {goal} s) · {found.keys} keys, {found.clicks} clicks · "
         f"{found.alone} s if nothing overlapped with the talk · {found.operators}"
     )
 
