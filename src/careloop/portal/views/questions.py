@@ -289,7 +289,8 @@ def _problems(found: reads.Sitting, entry: forms.AnswerEntry) -> HttpResponse:
 def _everything(found: reads.Sitting) -> dict[str, Any]:
     """Each page that could be asked, with what makes it be asked; files need the network and are left out."""
     pages = [page for page in found.every_page if page[0].type != "attachment"]
-    at, shown, safeties = timezone.now(), [], {}
+    at, shown = timezone.now(), []
+    safeties: dict[str, dict[str, Any]] = {}
     for page in pages:
         dangers, words_of_help = reads.dangers_of(reads.as_if_asked(found, page), page, at=at)
         safeties |= {one["id"]: one for one in words_of_help}

@@ -22,7 +22,6 @@ from careloop.questionnaires import rules
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads.wording import asked_when, both, role_label, said
 from careloop.questionnaires.rules import Finding, Form, Item
-from careloop.questionnaires.rules.conditions import looks_back
 from careloop.questionnaires.rules.validation import check_value
 
 
@@ -78,7 +77,7 @@ def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[di
 
 def compared_with(form: Form, patient_id: UUID, *, before: datetime) -> tuple[dict[str, Any], datetime | None]:
     """The same for judging; nothing is asked where no rule of the form compares with last time."""
-    if not (looks_back(form.rules) or looks_back(form.classification)):
+    if not form.looks_back:
         return {}, None
     return previous_values(patient_id, url=form.url, before=before)
 

@@ -122,13 +122,6 @@ def items_of(condition: Any) -> set[str]:
     return found | items_of(condition.get("not"))
 
 
-def looks_back(content: Any) -> bool:
-    """Whether anything in these conditions compares with what was answered last time."""
-    if isinstance(content, Mapping):
-        return "previous" in content or "change" in content or any(looks_back(part) for part in content.values())
-    return isinstance(content, list | tuple) and any(looks_back(part) for part in content)
-
-
 def scores_of(condition: Any) -> set[str]:
     """The scores a condition looks at."""
     if not isinstance(condition, Mapping):

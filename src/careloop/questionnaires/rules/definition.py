@@ -134,6 +134,7 @@ class Form:
     minutes: Mapping[str, int] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)  # repeating group → instances, after expand()
+    looks_back: bool = True  # a rule may compare with what was answered last time
     index: Mapping[str, Item] = field(default_factory=dict, compare=False, repr=False)
 
     def walk(self) -> Iterator[Item]:
@@ -202,6 +203,7 @@ def _form(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Form:
         opening=_words(content.get("opening") or ""),
         minutes=content.get("minutes") or {},
         unsupported=tuple(unsupported),
+        looks_back=_looks_back([content.get("rules"), content.get("classification")]),
         index={item.link_id: item for item in _walk(items)},
     )
 
@@ -513,3 +515,17 @@ def content_hash(content: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON: the same content has the same hash, whatever the order of its keys."""
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _looks_back(content: Any) -> bool:
+    """Whether anything in these conditions compares with what was answered last time."""
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            if "previous" in part or "change" in part:
+                return True
+            waiting += part.values()
+        elif isinstance(part, list | tuple):
+            waiting += part
+    return False

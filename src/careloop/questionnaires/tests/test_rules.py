@@ -476,3 +476,25 @@ def test_scores_and_wordings_are_proofread_too():
         "bands": [{"from": 3, "to": 1, "code": "x"}],
     }
     assert len(mistakes(long, scores=[bad])) == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "classes", "expected"),
+    [
+        ([], None, False),
+        ([{"when": {"item": "pain", "op": ">", "value": 3}}], None, False),
+        ([{"when": {"previous": "pain", "op": ">", "value": 3}}], None, True),
+        ([{"when": {"any": [{"not": {"all": [{"change": "weight", "op": ">=", "value": 2}]}}]}}], None, True),
+        ([], {"outcomes": [{"when": {"all": [{"previous": "pain", "op": "exists", "value": True}]}}]}, True),
+    ],
+)
+def test_only_a_form_that_compares_with_last_time_looks_back(found, classes, expected):
+    """Without such a rule the earlier answers are not even asked for."""
+    made = {
+        "definition": {
+            "resourceType": "Questionnaire", "url": "u", "version": "1",
+            "item": [{"linkId": "pain", "type": "integer", "text": "?"}],
+        },
+        "rules": found, "classification": classes,
+    }  # fmt: skip
+    assert rules.parse(made).looks_back is expected
