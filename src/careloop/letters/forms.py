@@ -16,6 +16,7 @@ from careloop.letters.reads.planning import MOST_LETTERS
 from careloop.letters.rules.wording import LONGEST_BODY, LONGEST_SUBJECT
 
 LONGEST_SPAN = 366
+EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)  # a year mistyped must not run out of the calendar
 
 
 class DueForm(forms.Form):
@@ -33,7 +34,7 @@ class DueForm(forms.Form):
         """The query; the last day is never before the first nor more than a year after it."""
         self.is_valid()
         given: dict[str, Any] = self.cleaned_data
-        first = given.get("first") or timezone.localdate(at)
+        first = min(max(given.get("first") or timezone.localdate(at), EARLIEST), LATEST)
         last = given.get("last") or first + timedelta(days=DEFAULT_DAYS)
         return DueQuery(
             first=first, last=min(max(last, first), first + timedelta(days=LONGEST_SPAN)),
