@@ -22,7 +22,6 @@ MAY_WALK: dict[str, tuple[str, str]] = {
     "today/why/": ("tasks_task", "counts every task of the department by its state; opened by hand, not on the way"),
     "plans/versions/": ("plans_careplan", "counts the running and ended plans of each version"),
     "patients/duplicates/": ("patients_patient", "few pairs; the planner is told there are many"),
-    "public-health/": ("publichealth_episodeofcare", "counts the episodes of each programme"),
     "public-health/opinion-tables/": (
         "publichealth_opinion",
         "how often doctors agree with each version; opened by hand",

@@ -100,6 +100,12 @@ class EpisodeOfCare(PatientRow):
             models.Index(fields=["programme", "next_due_on", "id"], name="episode_due", condition=Q(status="active")),
             models.Index(fields=["patient"], name="episode_of_patient"),
             models.Index(fields=["department", "programme"], name="episode_of_department"),
+            # The counts above the list read this index alone, never the table.
+            models.Index(
+                fields=["programme", "status"],
+                include=["patient", "next_due_on", "control", "is_urgent"],
+                name="episode_counts",
+            ),
         ]
 
 

@@ -77,7 +77,7 @@ def _add_row(content: Content, params: Params, form: Form) -> None:
     code, rows = params.get("code", "").strip()[:LONGEST_CODE], content["outcomes"]
     if not code:
         raise BadEdit("empty-text", "opinion")
-    known = next((row["title"] for row in rows if row.get("code") == code and row.get("title")), {})
+    known: Mapping[str, str] = next((row["title"] for row in rows if row.get("code") == code and row.get("title")), {})
     title = {
         "zh": params.get("title", "")[:60] or known.get("zh") or code,
         "en": params.get("title-en", "")[:60] or known.get("en") or code,

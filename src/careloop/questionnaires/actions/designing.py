@@ -151,9 +151,7 @@ def _rename(content: dict[str, Any], *, url: str, version: str, name: str) -> No
 def import_draft(*, data: bytes, department_id: UUID | None, at: datetime, by: Viewer) -> QuestionnaireDraft:
     """A FHIR R4 Questionnaire (or a content file of ours) as a draft. Refused with every path; what is kept is listed."""
     try:
-        resource = fhir.read_file(data)
-        if "definition" in resource and resource.get("resourceType") is None:
-            resource = fhir.as_fhir(resource) if isinstance(resource["definition"], dict) else resource
+        resource = fhir.resource_of(fhir.read_file(data))
         found = fhir.from_fhir(resource, url=f"{OWN}import-{uuid.uuid4().hex[:10]}")
     except fhir.BadResource as fault:
         raise ImportRefused(fault) from None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from careloop.questionnaires.rules.shape import shape_faults
+
 OURS = "https://careloop.org/fhir/StructureDefinition/"
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 TYPES = frozenset(
@@ -27,6 +29,7 @@ KNOWN = frozenset(
     )}
 )  # fmt: skip
 MOMENTS = frozenset({"date", "dateTime", "time"})
+MOST_FAULTS = 30  # told of one file
 DEEPEST = 50  # groups in groups; nobody draws so many, but somebody's program may
 PATIENT_LIMIT = 30  # characters of a question on the patient's page (ux R21)
 
@@ -177,6 +180,8 @@ def parse(content: Mapping[str, Any]) -> Form:
     definition = content.get("definition", content)
     if not isinstance(definition, Mapping) or definition.get("resourceType") != "Questionnaire":
         raise BadQuestionnaire("resourceType must be 'Questionnaire'")
+    if definition is not content and (faults := list(shape_faults(content))):
+        raise BadQuestionnaire("\n".join(faults[:MOST_FAULTS]))
     try:
         form = _form(content, definition)
     except (AttributeError, KeyError, TypeError, ArithmeticError) as fault:
@@ -373,7 +378,10 @@ def _number(value: Any) -> Decimal | None:
         return None
     if isinstance(value, Mapping):
         value = value.get("value")
-    return Decimal(str(value))
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise TypeError(f"{value!r} is no number")
+    return number
 
 
 def _translated(element: Mapping[str, Any] | None, language: str = "en") -> str:

@@ -117,7 +117,9 @@ def from_fhir(resource: Mapping[str, Any], *, url: str = "") -> Imported:
     definition = copy.deepcopy(dict(resource))
     rest = _taken_out(definition)
     notes = _completed(definition, url)
-    content = {**_derived(definition), **rest, "definition": definition}
+    derived = _derived(definition)
+    named = {name: derived[name] for name in ("url", "version", "name")}  # the definition's, whatever stands beside it
+    content = {**derived, **rest, **named, "definition": definition}
     try:
         form = parse(content)
     except BadQuestionnaire as fault:
@@ -183,6 +185,16 @@ def as_fhir(content: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(rest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         resource["extension"] = [*resource.get("extension", []), {"url": CONTENT, "valueString": text}]
     return resource
+
+
+def resource_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The resource in a file: the file itself, or what a content file of ours stands for. Raises BadResource."""
+    definition = found.get("definition")
+    if found.get("resourceType") is not None or not isinstance(definition, dict):
+        return found
+    if troubles := _first(_troubles(definition)):
+        raise BadResource(*troubles)
+    return as_fhir({**found, "definition": {"url": "", "version": "", **definition}})
 
 
 # ---- shape, with paths ----

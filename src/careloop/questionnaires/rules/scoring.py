@@ -37,13 +37,14 @@ def _one(form: Form, rule: Mapping[str, Any], answers: Answers) -> Score:
     missing = tuple(name for name, value in points.items() if value is None)
     value = _total(points, missing, rule)
     band = _band(rule, value)
+    named = band.get("title") or {}
     return Score(
         code=rule["code"],
-        title=Words(rule["title"]["zh"], rule["title"].get("en", "")),
+        title=Words(rule["title"].get("zh", ""), rule["title"].get("en", "")),
         value=value,
         missing=missing,
         band=band.get("code", ""),
-        band_title=Words(band.get("title", {}).get("zh", ""), band.get("title", {}).get("en", "")),
+        band_title=Words(named.get("zh", ""), named.get("en", "")),
     )
 
 
