@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -39,7 +40,9 @@ def record_all(events: Iterable[Event], *, by: Viewer) -> None:
 
 def _write(told: list[tuple[Event, Viewer]]) -> None:
     """Facts and the jobs that follow them: rolled back together, run after the commit, in the order they happened."""
-    AuditEvent.objects.bulk_create([_row(fact, by) for fact, by in told])
+    columns = zip(*(_row(fact, by) for fact, by in told), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS, [timezone.now(), *(list(column) for column in columns)])
     following: dict[Any, list[dict[str, Any]]] = {}
     for fact, __ in told:
         for job in _reactions()[type(fact)]:
@@ -110,19 +113,21 @@ def denied(*, what: str, by: Viewer) -> None:
     record(AccessDenied(what=what), by=by)
 
 
-def _row(event: Event, by: Viewer) -> AuditEvent:
+# One statement whatever the number of facts, so it is prepared once; their order is the order of their ids.
+_FACTS = (
+    "INSERT INTO audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload)"
+    " SELECT %s, actor, name, patient, outcome, ip, request, payload::jsonb"
+    " FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])"
+    " WITH ORDINALITY AS told(actor, name, patient, outcome, ip, request, payload, place) ORDER BY place"
+)
+
+
+def _row(event: Event, by: Viewer) -> tuple[str, str, UUID | None, str, str, str, str]:
     outcome = AuditEvent.Outcome.DENIED if isinstance(event, AccessDenied) else AuditEvent.Outcome.SUCCESS
     payload = event.payload()
     payload.pop("patient_id")
-    return AuditEvent(
-        actor=by.actor,
-        name=event.name(),
-        patient_id=event.patient_id,
-        outcome=outcome,
-        ip=by.ip,
-        request_id=by.request_id,
-        payload=payload,
-    )
+    told = orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS).decode()
+    return by.actor, event.name(), event.patient_id, outcome.value, by.ip, by.request_id, told
 
 
 @cache
