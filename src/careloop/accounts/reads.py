@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -18,24 +18,16 @@ from django.utils.module_loading import import_string
 from careloop.accounts.models import LoginAttempt, Organization, Practitioner, RoleAssignment, StaffSession
 from careloop.accounts.rules import THROTTLE_WINDOW, session_end
 from careloop.kernel.prepared import ask
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.viewer import ALWAYS, SEE_SENSITIVE, Holding, Viewer, together
 
-SENSITIVE = "patients.see-sensitive"
-
-# A running assignment gives its role's permissions, and its organization with everything below it.
+# One row for each running assignment: its role's permissions, and its organization with everything below it.
 _RIGHTS = """
-SELECT
-  coalesce(array_agg(DISTINCT permission) FILTER (WHERE permission IS NOT NULL), '{{}}'),
-  coalesce(bool_or(here.kind = 'hospital'), false),
-  coalesce(bool_and(role.own_only), false),
-  coalesce((SELECT array_agg(DISTINCT below.id) FROM accounts_organization below WHERE EXISTS (
-    SELECT 1 FROM accounts_roleassignment a JOIN accounts_organization root ON root.id = a.organization_id
-    WHERE a.practitioner_id = {who} AND a.valid_from <= %(at)s AND (a.valid_to IS NULL OR a.valid_to > %(at)s)
-      AND root.kind <> 'hospital' AND starts_with(below.path, root.path))), '{{}}')
+SELECT role.permissions, here.kind = 'hospital', role.own_only,
+  CASE WHEN here.kind <> 'hospital' THEN ARRAY(
+    SELECT below.id FROM accounts_organization below WHERE starts_with(below.path, here.path)) END
 FROM accounts_roleassignment given
 JOIN accounts_role role ON role.id = given.role_id
 JOIN accounts_organization here ON here.id = given.organization_id
-LEFT JOIN LATERAL unnest(role.permissions) AS permission ON true
 WHERE given.practitioner_id = {who} AND given.valid_from <= %(at)s
   AND (given.valid_to IS NULL OR given.valid_to > %(at)s)
 """
@@ -45,7 +37,7 @@ SELECT {columns}, rights.*, ({grants})
 FROM accounts_staffsession s
 JOIN accounts_practitioner p ON p.id = s.practitioner_id
 LEFT JOIN accounts_organization o ON o.id = p.organization_id
-CROSS JOIN LATERAL ({rights}) AS rights
+LEFT JOIN LATERAL ({rights}) AS rights ON true
 WHERE s.key_hash = %(key)s AND s.ended_at IS NULL AND p.is_active
 """
 
@@ -70,7 +62,7 @@ def viewer_for(
     """The rights of this moment: a grant that ended a second ago is gone."""
     with connection.cursor() as cursor:
         cursor.execute(_RIGHTS.format(who="%(who)s"), {"who": practitioner.pk, "at": at})
-        rights = cursor.fetchone()
+        rights = cursor.fetchall()
     return _viewer(practitioner, rights, granted=None, session_id=session_id, ip=ip, request_id=request_id)
 
 
@@ -95,7 +87,7 @@ def identity(
     grants = frozenset(row[end + 4] or ())
     lent = grants if len(grants) <= MOST_GRANTS else None  # so many are better asked for by each query
     return session, _viewer(
-        person, row[end : end + 4], granted=lent, session_id=session.pk, ip=ip, request_id=request_id
+        person, [one[end : end + 4] for one in rows], granted=lent, session_id=session.pk, ip=ip, request_id=request_id
     )
 
 
@@ -109,25 +101,41 @@ def _identity_sql() -> str:
 
 
 def _viewer(
-    practitioner: Practitioner, rights: tuple[Any, ...], *, granted: frozenset[UUID] | None, session_id: UUID | None,
+    practitioner: Practitioner, rights: Sequence[tuple[Any, ...]], *, granted: frozenset[UUID] | None, session_id: UUID | None,
     ip: str, request_id: str,
 ) -> Viewer:  # fmt: skip
-    permissions, hospital_wide, own_only, departments = rights
+    holdings = held(rights)
+    whole = together(holdings)
     return Viewer(
         actor=f"staff:{practitioner.pk}",
         practitioner_id=practitioner.pk,
         name=practitioner.name,
         organization_id=practitioner.organization_id,
-        permissions=frozenset(permissions) | {"accounts.self"},
-        departments=frozenset(departments),
-        hospital_wide=hospital_wide,
-        own_only=own_only,
-        may_see_sensitive=SENSITIVE in permissions,
+        permissions=whole.permissions | ALWAYS,
+        departments=whole.departments,
+        hospital_wide=whole.hospital_wide,
+        own_only=whole.own_only,
+        may_see_sensitive=SEE_SENSITIVE in whole.permissions,
         granted=granted,
+        holdings=holdings if len(holdings) > 1 else (),
         session_id=session_id,
         ip=ip,
         request_id=request_id,
     )
+
+
+def held(rights: Iterable[tuple[Any, ...]]) -> tuple[Holding, ...]:
+    """The running assignments, those of the same places as one. Nearly everybody has one."""
+    places: dict[tuple[bool, bool, frozenset[UUID]], frozenset[str]] = {}
+    for permissions, hospital_wide, own_only, departments in rights:
+        if permissions is not None:  # a person without any role comes with one empty row
+            where = (hospital_wide, own_only, frozenset(departments or ()))
+            places[where] = places.get(where, frozenset()) | frozenset(permissions)
+    made = (
+        Holding(permissions=permissions, departments=departments, hospital_wide=wide, own_only=own)
+        for (wide, own, departments), permissions in places.items()
+    )
+    return tuple(sorted(made, key=lambda one: (one.hospital_wide, one.own_only, sorted(one.departments))))
 
 
 def live_viewer(session_key: str, *, at: datetime) -> Viewer | None:
@@ -162,7 +170,7 @@ def duties_apart(practitioner_id: UUID, from_id: UUID | None, *, at: datetime) -
     """The administrations (system, security, audit) of one person, now or from some day on, that the other has not."""
     given = RoleAssignment.objects.exclude(role__separated_duty="").exclude(valid_to__lte=at)
     theirs = given.filter(practitioner_id=practitioner_id)
-    mine = given.filter(practitioner_id=from_id, valid_from__lte=at)
+    mine = given.filter(practitioner_id__in=[from_id] if from_id else [], valid_from__lte=at)
     return frozenset(theirs.values_list("role__separated_duty", flat=True)) - frozenset(
         mine.values_list("role__separated_duty", flat=True)
     )

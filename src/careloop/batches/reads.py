@@ -125,7 +125,8 @@ def viewer_of(batch: Batch, *, at: datetime) -> Viewer | None:
         return Viewer.system(f"batches.{batch.kind}")
     person = Practitioner.objects.filter(pk=batch.requested_by_id, is_active=True).first()
     viewer = viewer_for(person, at=at) if person else None
-    return viewer if viewer is not None and viewer.can(kind(batch.kind).permission) else None
+    permission = kind(batch.kind).permission
+    return viewer.within(permission) if viewer is not None and viewer.can(permission) else None
 
 
 @dataclass(frozen=True, slots=True)

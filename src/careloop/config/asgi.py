@@ -40,6 +40,7 @@ def audience_of(cookie_header: str) -> Audience | None:
     viewer = live_viewer(key, at=timezone.now()) if key else None
     if viewer is None or not viewer.can(access.VIEW):
         return None
+    viewer = viewer.within(access.VIEW)
     departments = frozenset() if viewer.own_only else viewer.departments
     return Audience(viewer.practitioner_id, departments, viewer.hospital_wide)
 

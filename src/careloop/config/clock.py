@@ -23,9 +23,10 @@ class MovableClock:
     """The shared offset, mapped into memory so that reading it costs nothing."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_OFFSET.pack(0.0))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Several processes begin at once: each makes sure of the length, none writes over what another has set.
+        with path.open("ab") as file:
+            file.truncate(_OFFSET.size)
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _OFFSET.size)
 

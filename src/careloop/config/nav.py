@@ -82,7 +82,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         items = [
             {"url": where, "icon": icon, "label": text, "active": where == here, "count": None, "hot": False}
             for where, icon, text, permission in entries
-            if viewer.can(permission)
+            if viewer.enters(permission)
         ]
         if items:
             groups.append({"label": label, "items": items})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets as _secrets
+import tempfile
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -21,11 +24,21 @@ def secret_key(env: Env) -> str:
     try:
         return kept.read_text()
     except FileNotFoundError:
-        env.data_dir.mkdir(parents=True, exist_ok=True)
+        return _made(kept)
+
+
+def _made(kept: Path) -> str:
+    """Web, worker and gateway may all be started at once on an empty machine. The key gets its name only when it is whole,
+    and the first one stays: nobody reads half a key, and nobody else ever may.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=kept.parent, prefix="secret-key-")  # readable for its owner only
+    with os.fdopen(handle, "w") as file:
+        file.write(_secrets.token_urlsafe(64))
     try:
-        with kept.open("x") as file:
-            kept.chmod(0o600)
-            file.write(_secrets.token_urlsafe(64))
+        os.link(name, kept)
     except FileExistsError:  # another process was a moment faster
         pass
+    finally:
+        Path(name).unlink()
     return kept.read_text()

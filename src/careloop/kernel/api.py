@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ninja.errors import HttpError
 
@@ -22,4 +22,5 @@ class Door:
             raise HttpError(401, "unauthenticated")
         if not viewer.can(self.permission):
             raise HttpError(403, "forbidden")
-        return viewer
+        request.viewer = viewer.within(self.permission)  # only the places where this very permission holds
+        return cast(Viewer, request.viewer)

@@ -30,7 +30,7 @@ def clock(value: datetime | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """Today and yesterday in words, else 11-20 20:14."""
+    """Today and yesterday in words, else 11-20 20:14, and the day alone in another year."""
     if value is None:
         return "–"
     local = timezone.localtime(value)
@@ -43,13 +43,13 @@ def moment(value: datetime | None) -> str:
 
 
 def number(value: float | int | None, digits: int = 0) -> str:
-    """12,486 with `digits` decimals."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    """12,486 with `digits` decimals. What is rounded to nothing is 0, never -0."""
+    return "–" if value is None else f"{value:z,.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share 0–1 as 93.4."""
-    return "–" if value is None else f"{value * 100:.{digits}f}"
+    return "–" if value is None else f"{value * 100:z.{digits}f}"
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

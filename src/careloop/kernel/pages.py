@@ -47,7 +47,12 @@ def page(permission: Permission, *, methods: tuple[str, ...] = ("GET",)) -> Call
                 raise PermissionDenied
             if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
                 return HttpResponse(status=405)
-            return view(request, *args, **kwargs)
+            whole = request.viewer
+            request.viewer = whole.within(permission)  # only the places where this very permission holds
+            try:
+                return view(request, *args, **kwargs)
+            finally:
+                request.viewer = whole  # a part of a page was made: the page goes on with its own
 
         guarded.permission = permission.code  # type: ignore[attr-defined]  # read by the guards and the menu
         guarded.methods = methods  # type: ignore[attr-defined]  # read by the guards and the menu

@@ -37,7 +37,7 @@ from django.db.models.query import (
 )
 
 from careloop.kernel.models import ScopedQuerySet
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.viewer import Holding, Viewer
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -302,6 +302,15 @@ class _StandIns:
         raise CannotPrepare(f"{name}: there is no place for {type(value).__name__}")
 
 
+class _NotHere(tuple[Holding, ...]):
+    """Which of its places a viewer sees is settled before a question is prepared: the text would keep the first one's."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        raise CannotPrepare("narrow the viewer with `within` before asking, not inside a prepared question")
+
+
 _PLACE = re.compile("%[s%]")
 _MEMBER = re.compile(r"(?<=^by_department_)\d+$|(?<=^by_granted_)\d+$")
 _numbers = itertools.count()
@@ -347,6 +356,7 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
         patient_id=stand_ins.of("by_patient", viewer.patient_id),
         narrowed_to=stand_ins.of("by_narrowed", viewer.narrowed_to),
         organization_id=stand_ins.of("by_organization", viewer.organization_id),
+        holdings=_NotHere(),
         departments=frozenset(stand_ins.uuid(f"by_department_{n}") for n in range(len(viewer.departments))),
         granted=None
         if viewer.granted is None

@@ -264,8 +264,9 @@ class Finding(PatientRow):
             return Q(pk__in=[])
         mine = Q(responsible_id=viewer.practitioner_id) | Q(raised_by_id=viewer.practitioner_id)
         if viewer.can("supervision.view"):
-            mine |= Q() if viewer.hospital_wide else Q(department_id__in=viewer.departments)
-            if viewer.hospital_wide:
+            there = viewer.within("supervision.view")
+            mine |= Q() if there.hospital_wide else Q(department_id__in=there.departments)
+            if there.hospital_wide:
                 return _normal_only(viewer)
         return mine & _normal_only(viewer)
 
@@ -322,4 +323,5 @@ class IntegrityIndicator(ScopedModel):
         mine = Q(practitioner_id=viewer.practitioner_id)
         if not viewer.can("supervision.view-integrity"):
             return mine
-        return Q() if viewer.hospital_wide else mine | Q(department_id__in=viewer.departments)
+        there = viewer.within("supervision.view-integrity")
+        return Q() if there.hospital_wide else mine | Q(department_id__in=there.departments)

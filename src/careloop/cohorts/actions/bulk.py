@@ -112,6 +112,7 @@ def start_bulk(
     work = WORKS.get(verb)
     if work is None or not by.can(work.permission) or (work.subject == "task" and selection.subject != "task"):
         raise UnknownBulkWork
+    by = by.within(work.permission)  # the selection may hold patients of places where this person may only look
     if verb == "close" and values.get("reason") not in CLOSE_REASONS:
         raise CannotClose
     if not reads.are_usable(verb, values, viewer=by, at=at):

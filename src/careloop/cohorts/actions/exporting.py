@@ -44,6 +44,7 @@ def request_export(
     except rules.UnknownColumn:
         raise ExportRefused from None
     identifies = rules.has_direct(chosen)
+    by = by.within(access.EXPORT, *([access.IDENTIFY] if identifies else ()))
     if not purpose.strip() or not chosen or not by.can(access.EXPORT) or by.practitioner_id is None:
         raise ExportRefused
     if identifies and not by.can(access.IDENTIFY):
@@ -77,6 +78,7 @@ def make_list(*, export_id: UUID, batch_id: UUID, at: datetime, by: Viewer) -> i
     export = ListExport.objects.select_related("cohort").get(pk=export_id, requested_by_id=by.practitioner_id)
     if export.identifies and not by.can(access.IDENTIFY):
         raise ExportRefused
+    by = by.within(access.EXPORT, *([access.IDENTIFY] if export.identifies else ()))
     if export.cohort is None:
         raise CohortEmpty
     ids = _ids_within_limit(export.cohort, viewer=by, at=at)

@@ -288,7 +288,7 @@ def _measures(subject: Subject, attempts: Sequence[ContactAttempt], *, viewer: V
         rows.append((_("Guidance"), "\n".join(dict.fromkeys(text for text in advice if text))))
     rows.append((_("Notes"), "\n".join(a.note for a in attempts if a.note)))
     if viewer.can("alerts.view"):
-        rows.append((_("Alert"), "\n".join(_alert_lines(subject, viewer=viewer))))
+        rows.append((_("Alert"), "\n".join(_alert_lines(subject, viewer=viewer.within("alerts.view")))))
     rows.append((_("Next follow-up"), next_contact(subject, viewer=viewer)))
     known = frame.pairs(rows)
     return [known] if known["rows"] else [{"kind": "lines", "count": 3}]

@@ -122,7 +122,7 @@ def _last_contact(patient: Patient, *, viewer: Viewer) -> str:
 def _alerts(patient: Patient, *, first: date, last: date, viewer: Viewer) -> str:
     if not viewer.can("alerts.view"):
         return ""
-    rows = Alert.objects.visible_to(viewer).filter(
+    rows = Alert.objects.visible_to(viewer.within("alerts.view")).filter(
         patient=patient, raised_at__date__gte=first, raised_at__date__lte=last
     )
     found = list(rows.order_by("-raised_at", "-pk")[:5])

@@ -10,7 +10,7 @@ from django.http import Http404
 
 from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import Patient
+from careloop.patients.models import CareRelationship, Patient
 
 
 def find(patient_id: UUID, *, viewer: Viewer) -> Patient | None:
@@ -30,6 +30,18 @@ def find_or_404(patient_id: UUID, *, viewer: Viewer) -> Patient:
     if found is None:
         raise Http404
     return found
+
+
+def at_record(found: Patient, *, viewer: Viewer) -> Viewer:
+    """The viewer for the pages about this record, which was just found: sees nothing else, and may do what the roles of
+    the places that care for this patient allow. One question more, and only for people with different roles in places.
+    """
+    if viewer.holdings:
+        caring = CareRelationship.objects.unscoped("which of the viewer's places care for a record the viewer sees")
+        rows = list(caring.filter(patient=found).values_list("department_id", "practitioner_id"))
+        own = any(practitioner == viewer.practitioner_id for _, practitioner in rows)
+        viewer = viewer.among(frozenset(department for department, _ in rows), is_own=own)
+    return viewer.narrowed(found.pk, found=found)
 
 
 @prepared

@@ -127,5 +127,6 @@ def teams_of(viewer: Viewer, *, day: date) -> list[Team]:
 
 def viewer_keeps(viewer: Viewer, organization_id: UUID | None) -> bool:
     """May this viewer keep the teams and people of this department?"""
+    viewer = viewer.within(access.KEEP)
     wide = viewer.everything or viewer.hospital_wide
     return viewer.can(access.KEEP) and (wide or organization_id in viewer.departments)

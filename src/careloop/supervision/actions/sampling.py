@@ -136,6 +136,7 @@ def _may_draw(wanted: Wanted, by: Viewer) -> None:
         raise NotYourDepartment
     if wanted.author_id is not None and wanted.author_id == by.practitioner_id:
         raise OwnRecords
+    by = by.within(access.SAMPLE)
     if by.hospital_wide:
         return
     if wanted.department_id is None or not set(departments_below(wanted.department_id) or ()) <= by.departments:
@@ -168,7 +169,12 @@ def _check_population(people: Population, wanted: Wanted, size: int | None, perc
 
 def _may_check(checker: UUID, wanted: Wanted, people: Population, *, by: Viewer, at: datetime) -> None:
     """The checker must be somebody who may check there. What the checker wrote is not on the list of another drawer."""
-    if checker == by.practitioner_id and by.can(access.CHECK):
+    by = by.within(access.CHECK)
+    if (
+        checker == by.practitioner_id
+        and by.can(access.CHECK)
+        and (by.hospital_wide or wanted.department_id in by.departments)
+    ):
         return
     if not _checks(checker, wanted.department_id, at=at):
         raise CannotCheck
@@ -181,6 +187,7 @@ def _checks(practitioner_id: UUID, department_id: UUID | None, *, at: datetime) 
     if person is None:
         return False
     viewer = viewer_for(person, at=at)
+    viewer = viewer.within(access.CHECK)
     return viewer.can(access.CHECK) and (viewer.hospital_wide or department_id in viewer.departments)
 
 

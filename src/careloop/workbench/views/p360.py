@@ -24,7 +24,7 @@ from careloop.kernel.pages import PageRequest, page, part, render
 from careloop.kernel.prepared import Asked, ahead
 from careloop.patients import access, actions
 from careloop.patients.models import AccessGrant, ContactPoint, Patient
-from careloop.patients.reads.finding import find, find_or_404
+from careloop.patients.reads.finding import at_record, find, find_or_404
 from careloop.patients.rules.masking import mask_phone
 from careloop.patients.rules.phones import plain_number
 from careloop.workbench.forms.patient import ConsentForm, NumberForm, RelativeForm, TrendForm
@@ -67,7 +67,7 @@ def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> Ht
     if found.merged_into_id is not None:
         return HttpResponseRedirect(reverse("workbench:patient", args=[found.merged_into_id]))
     # From here on the page is about this record and no other.
-    request.viewer = request.viewer.narrowed(found.pk, found=found)
+    request.viewer = at_record(found, viewer=request.viewer)
     with one_visit():
         seen(patient_id=found.pk, what=f"p360.{tab}", by=request.viewer)
         return _page(request, found, tab)
@@ -254,7 +254,7 @@ CONTENTS: dict[str, tuple[str, Callable[[PageRequest, p360.Record, datetime], di
 def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The blood-pressure card alone, for another length of time."""
     found = find_or_404(patient_id, viewer=request.viewer)
-    request.viewer = request.viewer.narrowed(found.pk, found=found)
+    request.viewer = at_record(found, viewer=request.viewer)
     at, days = timezone.now(), _days(request)
     record = p360.read_record(found, viewer=request.viewer, at=at)
     __, parts = p360.vitals(found, viewer=request.viewer, at=at)
@@ -266,7 +266,7 @@ def trend(request: PageRequest, patient_id: UUID) -> HttpResponse:
 def events(request: PageRequest, patient_id: UUID) -> HttpResponse:
     """The timeline card alone: another kind, or older entries."""
     found = find_or_404(patient_id, viewer=request.viewer)
-    request.viewer = request.viewer.narrowed(found.pk, found=found)
+    request.viewer = at_record(found, viewer=request.viewer)
     template = "workbench/_p360_entries.html" if request.GET.get("before") else "workbench/_p360_timeline.html"
     return render(request, template, {"patient": found} | _timeline_context(request, found))
 
