@@ -30,5 +30,5 @@ def frame(request: PageRequest) -> dict[str, Markup | None]:
 
 def asked(viewer: Viewer) -> tuple[Asked[Any], ...]:
     """Only what the doors will show."""
-    rings = alerts.asked_by_bell(viewer) if viewer.can(access.VIEW) else ()
+    rings = alerts.asked_by_bell(viewer.within(access.VIEW)) if viewer.can(access.VIEW) else ()
     return (*rings, *staff.asked_by_bell(viewer))
