@@ -220,7 +220,8 @@ def test_a_streak_belongs_to_one_person():
 def test_the_measured_figures_belong_to_the_limits_in_force_and_meet_the_targets():
     told = measured()
     assert told["version"] == LIMITS["version"]
-    assert told["any_false_alarm"] <= 0.02
+    false, months = told["any_false_alarm"], told["honest_months"]
+    assert false + 1.64 * (false * (1 - false) / months) ** 0.5 <= 0.02  # whatever the seed, not only with the one kept
     assert told["catch_rate"] >= 0.90
     assert set(told["false_alarms"]) == set(told["false_alarms_over_months"]) == set(integrity.CODES)
     assert told["honest_months"] >= 1000
@@ -236,10 +237,11 @@ def test_the_measured_power_grows_with_the_months_and_is_told_for_each_kind():
     assert told["caught"]["shader-50%"][0] >= 0.7
 
 
-def test_the_version_before_is_kept():
-    old = json.loads((CONTENT / "superseded" / "integrity-2026-11-22.json").read_text(encoding="utf-8"))
-    study = json.loads((CONTENT / "superseded" / "integrity-study-2026-11-22.json").read_text(encoding="utf-8"))
-    assert old["version"] == study["version"] == "2026-11-22" != LIMITS["version"]
+@pytest.mark.parametrize("version", ["2026-11-22", "2026-11-22.2"])
+def test_the_versions_before_are_kept(version: str):
+    old = json.loads((CONTENT / "superseded" / f"integrity-{version}.json").read_text(encoding="utf-8"))
+    study = json.loads((CONTENT / "superseded" / f"integrity-study-{version}.json").read_text(encoding="utf-8"))
+    assert old["version"] == study["version"] == version != LIMITS["version"]
 
 
 # ---- written down, over months, together -------------------------------------------------------------------------------------
