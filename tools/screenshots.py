@@ -33,7 +33,7 @@ SMALL = ROOT / ".data" / "screenshots"
 HISTORY = ("--days", "5", "--discharges-per-day", "6", "--seed", "7")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
-STAFF = {"nurse": "hushi1", "inspector": "zhikong", "admin": "xitong", "security": "anquan"}
+STAFF = {"nurse": "hushi1", "supervisor": "xnks", "inspector": "zhikong", "admin": "xitong", "security": "anquan"}
 DESK = {"viewport": {"width": 1366, "height": 768}}
 TELEPHONE: dict[str, Any] = {
     "viewport": {"width": 375, "height": 812},
@@ -140,6 +140,7 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
     from careloop.patients.actions import issue_link
     from careloop.patients.models import ContactPoint, Encounter, Patient
     from careloop.plans.models import CarePlan
+    from careloop.publichealth.models import OpinionTable
     from careloop.questionnaires.models import Questionnaire
     from careloop.tasks.models import Task
 
@@ -173,6 +174,7 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
         Questionnaire.objects.filter(url=call.questionnaire_url, status="active").first()
         or Questionnaire.objects.first()
     )
+    opinions = OpinionTable.objects.order_by("pk").first()
     return Shown(
         keys={role: sign_in(person, at) for role, person in people.items()},
         paths={
@@ -181,6 +183,7 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
             "alerts": f"/alerts/?open={alert.pk}" if alert else "/alerts/?state=closed",
             "form": f"/questionnaires/{form.pk}/" if form else "/questionnaires/",
             "drawer": f"/discharges/?days=7&open={left.pk}" if left else "/discharges/?days=7",
+            "opinions": "/public-health/opinion-tables/" + (f"{opinions.pk}/" if opinions else ""),
             "plan": f"/discharges/{left.pk}/print/" if left else "/discharges/?days=7",
             "family": f"/patients/{call.patient_id}/family/",
         },
@@ -244,7 +247,7 @@ def photograph(executable: str, shown: Shown, *, staff: str, portal: str) -> Non
         ("discharge-plan", "nurse", shown.paths["plan"]), ("family", "nurse", shown.paths["family"]),
         ("why", "nurse", "/today/why/"), ("patients", "nurse", "/patients/"), ("plans", "nurse", "/plans/versions/"), ("messages", "nurse", "/messages/"),
         ("questionnaires", "nurse", "/questionnaires/"), ("questionnaire", "nurse", shown.paths["form"]),
-        ("dashboard", "inspector", "/reports/"), ("department", "inspector", "/reports/department/"),
+        ("opinion-table", "supervisor", shown.paths["opinions"]), ("dashboard", "inspector", "/reports/"), ("department", "inspector", "/reports/department/"),
         ("connections", "admin", "/integration/"), ("people", "security", "/console/people/"),
     )  # fmt: skip
     with sync_playwright() as playwright:

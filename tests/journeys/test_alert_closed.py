@@ -60,8 +60,8 @@ def test_critical_answer_to_closed_alert(browser: Browser, transactional_db: Non
     task = follow_up(cast)
     with real_site() as url, page(browser, 1366, 768) as tab:
         sign_in(tab, url, cast)
-        with tab.expect_response("**/alerts/bell/"):
-            tab.goto(f"{url}/alerts/")
+        tab.goto(f"{url}/alerts/")
+        expect(tab.locator("#alert-bell")).to_be_visible()  # it comes with the page
         expect(tab.locator("[data-state=empty-done]")).to_be_visible()
 
         tab.evaluate("document.body.addEventListener('live:alert', () => { document.body.dataset.heard = 'yes' })")
@@ -72,6 +72,12 @@ def test_critical_answer_to_closed_alert(browser: Browser, transactional_db: Non
         expect(tab.locator("body")).to_have_attribute("data-heard", "yes")  # by the stream, not by the poll
         expect(tab.locator("#alert-bell [data-bell]")).not_to_have_attribute("data-bell", "0")
         tab.screenshot(path=SHOTS / "alerts-live.png")
+        tab.set_viewport_size({"width": 375, "height": 812})  # on a doctor's phone the list stands above the pane
+        box = row.bounding_box()
+        assert box is not None
+        assert box["width"] > 300
+        assert overflow(tab) <= 0
+        tab.set_viewport_size({"width": 1366, "height": 768})
 
         row.click()
         pane = tab.locator("#alert-pane .ad-h")
