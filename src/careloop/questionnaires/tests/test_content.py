@@ -44,6 +44,7 @@ def test_the_forms_asked_for_are_there():
         "gad-7",
         "barthel",
         "nrs-pain",
+        "mmrc",
         "clinical-manifestations",
     }
 
