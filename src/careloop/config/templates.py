@@ -15,7 +15,11 @@ from django.template.backends import jinja2 as backend
 from django.utils import translation
 from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup, _escape_inner, escape
+from markupsafe import (  # type: ignore[attr-defined]  # the inner one has no public name; it is what escape() calls
+    Markup,
+    _escape_inner,
+    escape,
+)
 
 
 class SpeakingEnvironment(Environment):

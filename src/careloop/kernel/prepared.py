@@ -12,7 +12,6 @@ without slots. Flags and words that choose the shape are `bool`, or text given a
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from typing import Any, Generic, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
+import psycopg.sql
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models.query import (
@@ -60,7 +60,6 @@ class Made:
     """One compiled shape. `sql` has a name for each value: `%(task_id)s`. Empty: it can only answer nothing."""
 
     sql: str
-    fixed: Mapping[str, Any]
     names: tuple[str, ...]
     rows_of: Callable[[Sequence[Row]], list[Any]]
 
@@ -80,7 +79,7 @@ class Asked(Generic[T]):
     @property
     def params(self) -> dict[str, Any]:
         """What belongs into the places."""
-        return {**self.made.fixed, **{name: self.values[name] for name in self.made.names}}
+        return {name: self.values[name] for name in self.made.names}
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -95,7 +94,7 @@ class Asked(Generic[T]):
 
 def question(sql: str, values: Values) -> Asked[Row]:
     """Hand-written SQL with named places, to be asked with others. Its scope is its own duty."""
-    return Asked(Made(sql, {}, tuple(values), list), values)
+    return Asked(Made(sql, tuple(values), list), values)
 
 
 class Prepared(Generic[T]):
@@ -313,7 +312,6 @@ class _NotHere(tuple[Holding, ...]):
 
 _PLACE = re.compile("%[s%]")
 _MEMBER = re.compile(r"(?<=^by_department_)\d+$|(?<=^by_granted_)\d+$")
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,21 +328,24 @@ class _Compiled:
         return self.text, [(_MEMBER.sub("", name), value) for name, value in self.places]
 
     def made(self) -> Made:
-        """Constants get names that no other statement uses, so that one may stand inside another."""
-        fixed: dict[str, Any] = {}
+        """Constants stand in the text: the server then knows, also in a plan it keeps for all values, that the rows of
+        a partial index are enough.
+        """
         rest = iter(self.places)
 
         def place(match: re.Match[str]) -> str:
             if match[0] == "%%":
                 return "%%"
             name, value = next(rest)
-            if not name:
-                name = f"fixed_{next(_numbers)}"
-                fixed[name] = value
-            return f"%({name})s"
+            return f"%({name})s" if name else _constant(value)
 
         sql = _PLACE.sub(place, self.text)
-        return Made(sql, fixed, tuple(sorted({name for name, _value in self.places if name})), self.rows_of)
+        return Made(sql, tuple(sorted({name for name, _value in self.places if name})), self.rows_of)
+
+
+def _constant(value: Any) -> str:
+    """The value as SQL writes it."""
+    return psycopg.sql.Literal(value).as_string(_connection().connection).replace("%", "%%")
 
 
 def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: Values) -> _Compiled:

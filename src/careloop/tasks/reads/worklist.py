@@ -223,7 +223,9 @@ def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[Asked[Any], A
         "mine": query.mine, "department_id": query.department_id, "plan": query.plan or None, "risk": query.risk or None,
         "discharged_from": query.discharged_from, "discharged_to": query.discharged_to, "english": _is_english(),
     }  # fmt: skip
-    return _waiting.asked(viewer=viewer, at=at, **chips), _done.asked(viewer=viewer, since=today, **chips)
+    return _waiting.asked(viewer=viewer, at=at, **chips), _done.asked(
+        viewer=viewer, since=today, until=today + timedelta(days=1), **chips
+    )
 
 
 @prepared
@@ -233,8 +235,9 @@ def _waiting(viewer: Viewer, at: datetime, english: bool, **chips: Any) -> Any:
 
 
 @prepared
-def _done(viewer: Viewer, since: datetime, english: bool, **chips: Any) -> Any:
-    listed = _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since)
+def _done(viewer: Viewer, since: datetime, until: datetime, english: bool, **chips: Any) -> Any:
+    """A day has two ends: told so, the server knows that it is little, whatever the day, and keeps its plan."""
+    listed = _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since, ended_at__lt=until)
     return listed.values_list(*_columns(english))
 
 
