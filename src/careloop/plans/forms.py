@@ -79,7 +79,7 @@ class StartForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["definition"].queryset = PlanDefinition.objects.active()  # type: ignore[attr-defined]
+        self.fields["definition"].queryset = PlanDefinition.objects.active()  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
 
 
 class NewPlanForm(forms.Form):

@@ -55,7 +55,7 @@ class PlanDefinition(BaseModel):
     published_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
     retired_at = models.DateTimeField(null=True)
 
-    objects = PlanDefinitionQuerySet.as_manager()  # type: ignore[misc]
+    objects = PlanDefinitionQuerySet.as_manager()  # type: ignore[misc]  # the stubs lose the manager's queryset
 
     class Meta:
         constraints = [
@@ -128,7 +128,7 @@ class CarePlan(PatientRow):
     changes = models.JSONField(default=list)  # personal changes, see rules.changes; the list only grows
     reasons = models.JSONField(default=list)  # why it was started: [{"code": …, "values": {…}}]
 
-    objects = CarePlanQuerySet.as_manager()  # type: ignore[misc]
+    objects = CarePlanQuerySet.as_manager()  # type: ignore[misc]  # the stubs lose the manager's queryset
 
     privacy = {
         "definition_url": "clinical", "cycle": "none", "started_at": "quasi", "ended_at": "quasi",

@@ -29,7 +29,7 @@ class TeamForm(forms.Form):
 
     def __init__(self, data: Mapping[str, Any] | None, departments: list[tuple[str, str]]) -> None:
         super().__init__(data)
-        self.fields["departments"].choices = departments  # type: ignore[attr-defined]
+        self.fields["departments"].choices = departments  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
 
 
 class MemberForm(forms.Form):

@@ -34,7 +34,7 @@ class Team(BaseModel):
     first_day = models.DateField()
     last_day = models.DateField(null=True)
 
-    objects = TeamQuerySet.as_manager()  # type: ignore[misc]
+    objects = TeamQuerySet.as_manager()  # type: ignore[misc]  # the stubs lose the manager's queryset
 
     class Meta:
         constraints = [

@@ -116,7 +116,7 @@ def _teams(request: PageRequest, fault: Any = None, status: int = 200) -> HttpRe
             .order_by("first_day", "practitioner__name", "pk")
         ),
         "weekdays": forms.WEEKDAYS, "kinds": forms.KINDS, "parts": Shift.Part.choices, "halves": Leave.Half.choices,
-        "reasons": forms.LeaveForm.base_fields["reason"].choices,  # type: ignore[attr-defined]
+        "reasons": forms.LeaveForm.base_fields["reason"].choices,  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
     }  # fmt: skip
     return render(request, "rosters/teams.html", context, status=status)
 

@@ -103,7 +103,7 @@ class Task(ScopedModel):
     )
     claimed_until = models.DateTimeField(null=True)
 
-    objects = TaskQuerySet.as_manager()  # type: ignore[misc]
+    objects = TaskQuerySet.as_manager()  # type: ignore[misc]  # the stubs lose the manager's queryset
 
     privacy = {
         "key": "none", "channel": "none", "owner_role": "none", "encounter_id": "none", "care_plan_id": "none", "step_code": "clinical",

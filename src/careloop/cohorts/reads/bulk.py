@@ -73,6 +73,20 @@ def preview(
     return Preview(tuple(item.subject_id for item in told.items if item.subject_id), told.left_out, told.items)
 
 
+def named(told: Preview, verb: str, *, viewer: Viewer, most: int = 20) -> list[tuple[UUID, str, str]]:
+    """The first of those left out: patient, name and reason. Who is out of the viewer's sight is counted, never named."""
+    reasons = {pk: why for pk, why in told.excluded.items() if why != "not-visible"}
+    shown = list(reasons)[:most]
+    found: dict[UUID, tuple[UUID, str]]
+    if WORKS[verb].subject == "task":
+        tasks = Task.objects.visible_to(viewer).filter(pk__in=shown)
+        found = {pk: (patient, name) for pk, patient, name in tasks.values_list("pk", "patient_id", "patient__name")}
+    else:
+        patients = Patient.objects.visible_to(viewer).filter(pk__in=shown)
+        found = {pk: (pk, name) for pk, name in patients.values_list("pk", "name")}
+    return [(*found[pk], reasons[pk]) for pk in shown if pk in found]
+
+
 def _to_patients(selection: Selection, ids: Sequence[UUID], viewer: Viewer) -> list[UUID]:
     """Tasks chosen, patients meant: each patient once. A task out of scope leads to nobody."""
     if selection.subject != Selection.Subject.TASK:

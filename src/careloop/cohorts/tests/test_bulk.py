@@ -292,3 +292,23 @@ def test_three_workers_at_once_close_each_task_once(cast: Cast):
     run(batch)
     assert BatchItem.objects.filter(batch=batch, state="done").count() == 7
     assert AuditEvent.objects.filter(name="tasks.TaskClosed").count() == 7
+
+
+def test_who_is_left_out_is_named_unless_out_of_sight(cast: Cast):
+    mine, closed, foreign = (
+        make_task(cast),
+        make_task(cast),
+        make_task(cast, patient=cast.ma, department=cast.orthopaedics),
+    )
+    tasks.close_tasks(task_ids=[closed.pk], reason="moved", at=timezone.now(), by=SYSTEM)
+    told = bulk.preview(select(cast, mine, closed, foreign), "close", {"reason": "moved"}, viewer=cast.as_wang)
+    assert sorted(told.excluded.values()) == ["not-open", "not-visible"]
+    assert bulk.named(told, "close", viewer=cast.as_wang) == [(cast.zhang.pk, cast.zhang.name, "not-open")]
+    assert bulk.named(told, "close", viewer=cast.as_wang, most=0) == []
+    patients = select(cast, cast.zhang, cast.ma, subject="patient")
+    told = bulk.preview(patients, "tag", {"tag": "study"}, viewer=cast.as_wang)
+    assert bulk.named(told, "tag", viewer=cast.as_wang) == []  # Ma is another department's
+    with seeding():
+        PatientTag.objects.create(patient=cast.zhang, tag="study")
+    told = bulk.preview(patients, "tag", {"tag": "study"}, viewer=cast.as_wang)
+    assert bulk.named(told, "tag", viewer=cast.as_wang) == [(cast.zhang.pk, cast.zhang.name, "tagged")]

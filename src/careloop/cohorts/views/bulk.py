@@ -13,6 +13,7 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
+from careloop.audit.record import list_seen
 from careloop.cohorts import access, actions
 from careloop.cohorts.forms import BulkForm
 from careloop.cohorts.models import Cohort, Selection, Topic
@@ -112,8 +113,11 @@ def _work(request: PageRequest, selection: Selection, verb: str) -> dict[str, An
     values = BulkForm(request.GET).values(verb)
     at = timezone.now()
     told = reads.preview(selection, verb, values, viewer=request.viewer, at=at)
+    names = reads.named(told, verb, viewer=request.viewer)
+    list_seen(what="cohorts.bulk", ids=[patient for patient, _name, _why in names], by=request.viewer)
     return {
         "work": WORKS[verb],
+        "named": [(patient, name, wording.exclusion_words(why)) for patient, name, why in names],
         "values": values,
         "usable": reads.are_usable(verb, values, viewer=request.viewer, at=at) and told.included,
         "included": len(told.included),

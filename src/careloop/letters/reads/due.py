@@ -17,6 +17,8 @@ from careloop.letters.reads import frame, site
 from careloop.patients.models import ContactPoint, PatientIdentifier
 from careloop.patients.rules.masking import mask_phone
 from careloop.tasks.models import QUEUE_KINDS, Task
+from careloop.tasks.reads import channel_label
+from careloop.tasks.rules.channels import is_in_person
 
 PAGE = 100
 MOST = 5000  # rows of one paper or spreadsheet
@@ -55,6 +57,7 @@ class DueRow:
     attempts: int
     owner: str
     has_address: bool
+    way: str = ""  # at home or in the clinic; nothing on the telephone, which is the rule
 
 
 def default_query(*, at: datetime) -> DueQuery:
@@ -109,6 +112,7 @@ def _row(task: Task, numbers: dict[UUID, str], phones: dict[UUID, str], today: d
         department=site.department_name(task.department), plan=task.plan_words, step=task.step_words,
         kind=str(task.get_kind_display()), attempts=task.attempts, owner=task.owner.name if task.owner else "",
         has_address=bool(task.patient.address.strip()),
+        way=channel_label(task.channel) if is_in_person(task.channel) else "",
     )  # fmt: skip
 
 
@@ -141,7 +145,8 @@ def heads() -> list[str]:
 def cells(row: DueRow) -> list[Any]:
     """One line for paper and spreadsheet."""
     return [
-        row.due_on, row.name, row.sex, row.age, row.number, row.phone, row.department, row.plan, row.step, row.kind,
+        row.due_on, row.name, row.sex, row.age, row.number, row.phone, row.department, row.plan, row.step,
+        row.way or row.kind,
         row.attempts, row.owner,
     ]  # fmt: skip
 

@@ -164,7 +164,7 @@ def _change(
 ) -> str:
     if len(plan.changes) >= MOST_CHANGES:
         raise TooManyChanges
-    change = Change(id=uuid7().hex[-12:], kind=kind, at=at.isoformat(), by=by.actor, **fields)  # type: ignore[arg-type]
+    change = Change(id=uuid7().hex[-12:], kind=kind, at=at.isoformat(), by=by.actor, **fields)  # type: ignore[arg-type]  # the caller gives the fields of Change
     _store(plan, [*plan.changes, dump_change(change)], at=at, by=by)
     record(CarePlanChanged(care_plan_id=plan.pk, patient_id=plan.patient_id, change_id=change.id, kind=kind), by=by)
     if withdraw:

@@ -230,8 +230,8 @@ def may_be_contacted(patient_id: UUID) -> bool:
     return living.exists()
 
 
-def _by_encounter(rows: Iterable[Condition] | Iterable[Procedure]) -> dict[UUID, list]:  # type: ignore[type-arg]
-    grouped: dict[UUID, list] = defaultdict(list)  # type: ignore[type-arg]
+def _by_encounter(rows: Iterable[Condition] | Iterable[Procedure]) -> dict[UUID, list]:  # type: ignore[type-arg]  # rows of either kind
+    grouped: dict[UUID, list] = defaultdict(list)  # type: ignore[type-arg]  # rows of either kind
     for row in rows:
         if row.encounter_id:
             grouped[row.encounter_id].append(row)

@@ -102,10 +102,10 @@ def change(request: PageRequest, draft_id: UUID) -> HttpResponse:
     data = request.POST.copy()
     if part in _VALUES:
         values = _VALUES[part](data)
-        edit = lambda raw: drafting.set_part(raw, _PART_KEYS[part], values)  # noqa: E731
+        edit = lambda raw: drafting.set_part(raw, _PART_KEYS[part], values)  # noqa: E731  # one of two ways to change the draft, named alike
     else:
         values = step_values(data)
-        edit = lambda raw: drafting.set_step(raw, part, values)  # noqa: E731
+        edit = lambda raw: drafting.set_step(raw, part, values)  # noqa: E731  # one of two ways to change the draft, named alike
     saved = actions.change_draft(
         draft=found, change=edit, revision=_revision(request), at=timezone.now(), by=request.viewer
     )

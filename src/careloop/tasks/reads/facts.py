@@ -72,16 +72,16 @@ def facts(task_ids: Sequence[UUID] | None, *, at: datetime) -> list[WeighedTask]
 def _weighed(row: tuple[object, ...]) -> WeighedTask:
     task_id, due_at, promised_at, ends_at, risk, report, message_state, discharged_at, contacted, hour, tries = row
     return WeighedTask(
-        task_id=task_id,  # type: ignore[arg-type]
+        task_id=task_id,  # type: ignore[arg-type]  # a row of values_list has no types
         facts=rules.PriorityFacts(
-            due_at=due_at,  # type: ignore[arg-type]
-            promised_at=promised_at,  # type: ignore[arg-type]
-            window_ends_at=ends_at,  # type: ignore[arg-type]
+            due_at=due_at,  # type: ignore[arg-type]  # a row of values_list has no types
+            promised_at=promised_at,  # type: ignore[arg-type]  # a row of values_list has no types
+            window_ends_at=ends_at,  # type: ignore[arg-type]  # a row of values_list has no types
             risk=str(risk),
             self_report=str(report) or None,
-            discharged_at=discharged_at,  # type: ignore[arg-type]
+            discharged_at=discharged_at,  # type: ignore[arg-type]  # a row of values_list has no types
             contacted_since_discharge=bool(contacted),
-            best_hour=hour,  # type: ignore[arg-type]
+            best_hour=hour,  # type: ignore[arg-type]  # a row of values_list has no types
             answered_partly=message_state == "opened",
             tries_today=int(str(tries)),
         ),
