@@ -1,5 +1,6 @@
 // Patient pages work without this file. It adds: large letters, reading the question aloud, the safety page at once, and
 // going on without network (lib/lift.js).
+import { slide } from "./lib/slide.js";
 import { arrived, begin, forget, hold, send as sendPage, sendAll } from "./lib/lift.js";
 
 (function start() {
@@ -42,8 +43,9 @@ import { arrived, begin, forget, hold, send as sendPage, sendAll } from "./lib/l
     words.rate = 0.85;
     speaker.speak(words);
   });
-  document.addEventListener("careloop:page", () => { if (speaker) speaker.cancel(); mayListen(); });
+  document.addEventListener("careloop:page", () => { if (speaker) speaker.cancel(); mayListen(); slide(); });
   mayListen();
+  slide();
   window.addEventListener("pagehide", () => { if (speaker) speaker.cancel(); });
 
   // The safety page travels with the question: a dangerous answer shows it before the network is asked.

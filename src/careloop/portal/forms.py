@@ -167,6 +167,8 @@ def _words_of(form: Form, fault: Fault) -> str:
 def _required_words(item: Item) -> str:
     if item.type == "attachment":
         return str(_("Please choose a picture."))
+    if kind_of(item) == "slider":
+        return str(_("Please move the slider, or write a number."))
     return str(_("Please fill in this number.") if kind_of(item) == "number" else _("Please choose an answer."))
 
 

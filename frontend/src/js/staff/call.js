@@ -284,6 +284,7 @@ function enable() {
   blocks({ shown: false }).forEach((block) => linksOf(block).forEach((link) => { answers[link] = valuesOf(link); }));
   const seen = new Map();
   blocks({ shown: false }).forEach((block) => { block.hidden = !linksOf(block).some((link) => isEnabled(logic, link, answers, seen)); });
+  form().querySelectorAll("[data-matrix-head]").forEach((head) => { head.hidden = !blocks().some((block) => block.dataset.matrix === head.dataset.matrixHead); });
   blocks().forEach((block, index) => { block.querySelector("[data-number]").textContent = String(index + 1); });
 }
 

@@ -251,28 +251,53 @@ def _empty_form(url: str, *, at: datetime) -> list[frame.Block]:
 
 
 def _form_to_fill(questionnaire: Questionnaire, *, at: datetime) -> list[frame.Block]:
+    widths = (QUESTION_COLUMNS[0], "1fr", "92mm")
+    heads = (_("No."), _("Question"), _("Answer"))
+    columns = [{"head": head, "width": width} for head, width in zip(heads, widths, strict=True)]
+    blocks: list[frame.Block] = []
     rows: list[list[Any]] = []
     for line in forms.preview(questionnaire, at=at):
+        if line.screen.matrix is not None:
+            if line.screen.matrix.opens:
+                blocks += [{"kind": "table", "columns": columns, "rows": rows}] if rows else []
+                rows = []
+                blocks.append(_table_to_fill(line.screen.matrix))
+            continue
         for n, question in enumerate(line.screen.questions):
             text = question.text
             if n == 0 and line.asked_when:
                 text += "\n" + _("Only when: %(what)s") % {"what": line.asked_when}
             rows.append([str(line.screen.number) if n == 0 else "", text, _boxes(question)])
-    widths = (QUESTION_COLUMNS[0], "1fr", "92mm")
-    heads = (_("No."), _("Question"), _("Answer"))
-    columns = [{"head": head, "width": width} for head, width in zip(heads, widths, strict=True)]
     form = forms.form_of(questionnaire)
     title = _("Questions: %(title)s v%(version)s") % {
         "title": both({"zh": form.title.zh, "en": form.title.en}),
         "version": form.version,
     }
-    return [frame.heading(title), {"kind": "table", "columns": columns, "rows": rows}]
+    if rows or not blocks:
+        blocks.append({"kind": "table", "columns": columns, "rows": rows})
+    return [frame.heading(title), *blocks]
+
+
+def _table_to_fill(table: forms.MatrixView) -> frame.Block:
+    """Questions with the same options: a box for each option behind each question."""
+    columns = [
+        {"head": _("No."), "width": QUESTION_COLUMNS[0]},
+        {"head": table.title, "width": "1fr"},
+        *({"head": option, "width": "auto"} for option in table.options),
+    ]
+    rows = [
+        [str(number), text + ("\n" + _("Only when: %(what)s") % {"what": when} if when else ""), *("□" for _option in table.options)]
+        for number, text, when in table.rows
+    ]  # fmt: skip
+    return {"kind": "table", "columns": columns, "rows": rows}
 
 
 def _boxes(question: forms.QuestionView) -> str:
     """Boxes to tick, or a line to write on with its unit."""
     if question.options:
         return "   ".join(f"□\u00a0{option.text}" for option in question.options)
+    if slider := question.slider:
+        return f"{slider.low} |{'___|' * (len(slider.marks) - 1)} {slider.high} {question.unit}"
     extra = f"   □\u00a0{_('Not measured')}" if question.item.may_be_not_measured else ""
     line = "_" * (14 if question.type in {"integer", "decimal", "quantity"} else 44)
     return f"{line} {question.unit}{extra}"

@@ -20,6 +20,7 @@ from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import PatientIdentifier
 from careloop.questionnaires import rules
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.reads.sliding import Slider, slider_of
 from careloop.questionnaires.reads.wording import asked_when, both, role_label, said
 from careloop.questionnaires.rules import Finding, Form, Item
 from careloop.questionnaires.rules.validation import check_value
@@ -150,6 +151,11 @@ class QuestionView:
     files: tuple[FileView, ...] = ()
 
     @property
+    def slider(self) -> Slider | None:
+        """The ends and marks, when it is drawn between two ends."""
+        return slider_of(self.item) if self.item.is_slider else None
+
+    @property
     def reasons(self) -> dict[str, str]:
         """What "no answer" may mean, the usual meaning first."""
         words = absent_words()
@@ -175,6 +181,23 @@ class FileView:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixView:
+    """The table a row stands in: heading, options, and all rows (number, question, when it is asked) for paper."""
+
+    link_id: str
+    title: str
+    options: tuple[str, ...]
+    rows: tuple[tuple[int, str, str], ...]
+    opens: bool  # this row is the first one
+    shown: bool  # at least one row is asked
+
+    @property
+    def width(self) -> int:
+        """Pixels of one column on the screen."""
+        return max(44, min(96, 560 // max(1, len(self.options))))
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenView:
     """What stands together: one question, or the numbers of one measurement."""
 
@@ -189,6 +212,7 @@ class ScreenView:
     opens: bool = False  # first screen of its instance
     may_add: bool = False  # last screen of the last instance
     may_remove: bool = False
+    matrix: MatrixView | None = None
 
     @property
     def answered(self) -> bool:
@@ -234,7 +258,7 @@ def form_view(
         number = len([s for s in screens if s.enabled]) + 1
         questions = tuple(_question(form, item, answers, enabled, by_last, str(number)) for item in items)
         screens.append(ScreenView(number, _group_title(form, items), _group_script(form, items), questions, shown))
-    screens = _with_instances(form, screens)
+    screens = _with_matrices(form, _with_instances(form, screens))
     if any(screen.questions[0].type == "attachment" for screen in screens):
         screens = _with_files(screens, response)
     live = [screen for screen in screens if screen.enabled]
@@ -274,6 +298,30 @@ def _with_instances(form: Form, screens: list[ScreenView]) -> list[ScreenView]:
             )
         )
     return found
+
+
+def _with_matrices(form: Form, screens: list[ScreenView]) -> list[ScreenView]:
+    """Rows of one table know each other."""
+    rows: dict[str, list[ScreenView]] = {}
+    for screen in screens:
+        parent = screen.questions[0].item.parent
+        if parent and form.item(parent).is_matrix:
+            rows.setdefault(parent, []).append(screen)
+    if not rows:
+        return screens
+    return [replace(one, matrix=_matrix(form, one, rows)) for one in screens]
+
+
+def _matrix(form: Form, screen: ScreenView, rows: Mapping[str, list[ScreenView]]) -> MatrixView | None:
+    parent = screen.questions[0].item.parent
+    mine = rows.get(parent)
+    if mine is None:
+        return None
+    return MatrixView(
+        link_id=parent, title=said(form.item(parent).staff), options=tuple(one.text for one in mine[0].questions[0].options),
+        rows=tuple((one.number, one.questions[0].text, "") for one in mine), opens=mine[0] is screen,
+        shown=any(one.enabled for one in mine),
+    )  # fmt: skip
 
 
 def _with_files(screens: list[ScreenView], response: QuestionnaireResponse | None) -> list[ScreenView]:
@@ -401,7 +449,15 @@ def preview(questionnaire: Questionnaire, *, at: datetime) -> list[PreviewScreen
     view = form_view(questionnaire, response=None, at=at)
     found = []
     for number, screen in enumerate(view.screens, start=1):
-        shown = replace(screen, number=number, enabled=True)
+        table = screen.matrix
+        if table is not None:
+            first = next(
+                n for n, one in enumerate(view.screens, start=1) if one.matrix and one.matrix.link_id == table.link_id
+            )
+            asked = [asked_when(form, row) for row in form.item(table.link_id).items]
+            rows = tuple((first + place, text, asked[place]) for place, (_number, text, _when) in enumerate(table.rows))
+            table = replace(table, rows=rows, shown=True)
+        shown = replace(screen, number=number, enabled=True, matrix=table)
         found.append(PreviewScreen(shown, asked_when(form, shown.questions[0].item)))
     return found
 
@@ -538,7 +594,9 @@ def safety_pages(
     found: dict[str, dict[str, Any]] = {}
     for link_id in link_ids:
         item = form.item(link_id)
-        for code in [option.code for option in item.options] or ([str(n) for n in range(11)] if item.control else []):
+        for code in [option.code for option in item.options] or (
+            [str(n) for n in range(11)] if item.control == "scale-0-10" else []
+        ):
             given = [code] if item.repeats else rules.clean_value(item, code)
             for finding in rules.judge(form, {**values, link_id: given}):
                 if finding.severity == "critical" and link_id in finding.evidence and finding.safety:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from careloop.questionnaires import rules
 from careloop.questionnaires.reads import absent_words
+from careloop.questionnaires.reads.sliding import Slider, slider_of
 from careloop.questionnaires.rules import NOT_MEASURED, Form, Item
 
 LABELS: Mapping[str, str | Promise] = {"true": gettext_lazy("Yes"), "false": gettext_lazy("No")}
@@ -34,7 +35,7 @@ class Field:
     """One field of a page. `error` has a code and a text."""
 
     name: str
-    kind: str  # radio, checkbox, scale, number, moment, file, text
+    kind: str  # radio, checkbox, scale, slider, number, moment, file, text
     label: str
     spoken: str
     options: tuple[Choice, ...]
@@ -50,16 +51,17 @@ class Field:
     files: tuple[Any, ...] = ()
     over: str = ""
     error: Any = None
+    slider: Slider | None = None
 
 
 def kind_of(item: Item) -> str:
-    """How it is asked: radio, checkbox, scale, number, moment, file or text."""
+    """How it is asked: radio, checkbox, scale, slider, number, moment, file or text."""
     if item.type in {"choice", "open-choice"}:
         return ("checkbox" if item.repeats else "radio") if item.options or item.type == "open-choice" else "text"
     if item.type == "boolean":
         return "radio"
     if item.type in NUMBERS:
-        return "scale" if _is_scale(item) else "number"
+        return "slider" if item.is_slider else "scale" if _is_scale(item) else "number"
     if item.type == "attachment":
         return "file"
     return "moment" if item.type in INPUTS else "text"
@@ -113,12 +115,12 @@ def field_of(
     options = tuple(Choice(code, text, code in chosen) for code, text in options_of(item, language))
     known = {option.code for option in options}
     others = [one for one in chosen if one and one not in known and one != NOT_MEASURED]
-    words = item.patient.say(language)
+    words, over = item.patient.say(language), _over(form, item, language)
     return Field(
         name=item.link_id,
         kind=kind,
         label=words,
-        spoken=group or "\n".join([words, *(option.text for option in options)]),
+        spoken=group or "\n".join([*filter(None, [over]), words, *(option.text for option in options)]),
         options=options,
         scale_words=_scale_words(options) if kind == "scale" else "",
         other=(others[0] if others else "") if item.type == "open-choice" else None,
@@ -130,8 +132,9 @@ def field_of(
         skipped=given == NOT_MEASURED,
         longest=item.longest or 500,
         files=tuple(files),
-        over=_over(form, item, language),
+        over=over,
         error=error,
+        slider=slider_of(item) if kind == "slider" else None,
     )
 
 
@@ -143,7 +146,9 @@ def _scale_words(options: Sequence[Choice]) -> str:
 
 
 def _over(form: Form, item: Item, language: str) -> str:
-    """ "Medicine 2" above a question that is asked again."""
+    """ "Medicine 2" above a question that is asked again; the heading of its table above a row."""
+    if item.parent and form.item(item.parent).is_matrix:
+        return form.item(item.parent).patient.say(language)
     if not item.group or form.counts.get(item.group, 1) < 2:
         return ""
     return rules.titled(form.item(item.group).patient, item.instance).say(language)

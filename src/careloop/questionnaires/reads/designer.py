@@ -15,7 +15,7 @@ from careloop.questionnaires.reads import library
 from careloop.questionnaires.reads.wording import asked_when, both, condition_text, mistake_words, role_label, said
 from careloop.questionnaires.rules import Form, Item, designing, parse, proofread
 from careloop.questionnaires.rules.conditions import items_of
-from careloop.questionnaires.rules.definition import PATIENT_LIMIT
+from careloop.questionnaires.rules.definition import PATIENT_LIMIT, TABLES
 from careloop.questionnaires.rules.designing import NUMBERS
 from careloop.questionnaires.rules.length import Length, lengths
 from careloop.questionnaires.rules.proofreading import OWNER_ROLES
@@ -264,11 +264,15 @@ def kind_words(item: Item, locked: str = "") -> str:
         return _("Standard scale")
     if item.type == "group":
         numbers = bool(item.items) and all(child.type in NUMBERS for child in item.items)
+        if item.control in TABLES and not item.repeats:
+            return _("Table of questions")
         return _("Repeats") if item.repeats else _("Measurement") if numbers else _("Section")
     if item.type == "choice":
         return _("Choose several") if item.repeats else _("Choose one")
-    if item.control:
+    if item.control == "scale-0-10":
         return _("Scale 0–10")
+    if item.control == "slider":
+        return _("Slider")
     words = {
         "display": _("Text to read"), "boolean": _("Yes or no"), "integer": _("A number"), "decimal": _("A number"),
         "quantity": _("Number with unit"), "date": _("Date"), "dateTime": _("Date and time"), "time": _("Time"),

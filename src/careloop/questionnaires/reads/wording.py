@@ -194,6 +194,8 @@ def mistake_words(mistake: Mistake) -> str:
         "no-text": _("has no text; write the question"),
         "long-wording": _("the patient's wording has %(count)s characters; at most %(most)s"),
         "no-options": _("has no options to choose from; add some"),
+        "slider-ends": _("is a slider: it needs a smallest and a larger largest value"),
+        "slider-step": _("the step is longer than the slider; make it smaller"),
         "waits-for-no-option": _("waits for “%(value)s”, which is no option of %(question)s"),
         "unknown-question": _("question “%(name)s” is not in the form"),
         "reversed-not-counted": _("“%(name)s” is reversed but not counted; add it to its questions"),

@@ -20,14 +20,18 @@ TYPES = frozenset(
 )  # fmt: skip
 KNOWN = frozenset(
     {OURS + n for n in (
-        "wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured", "locked-scale",
+        "wording", "patient-wording", "patient-wording-en", "control", "may-be-not-measured", "locked-scale", "slider-step",
     )}
     | {HL7 + n for n in (
         "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit",
         "questionnaire-itemControl", "questionnaire-hidden", "itemWeight", "ordinalValue", "translation",
-        "questionnaire-unitOption", "questionnaire-optionExclusive",
+        "questionnaire-unitOption", "questionnaire-optionExclusive", "questionnaire-sliderStepValue",
     )}
 )  # fmt: skip
+TABLES = frozenset({"table", "gtable"})
+CONTROLS = frozenset({"slider"}) | TABLES
+"""Codes of questionnaire-itemControl that change how a question is asked here; the others are kept without an effect."""
+
 MOMENTS = frozenset({"date", "dateTime", "time"})
 MOST_FAULTS = 30  # told of one file
 DEEPEST = 50  # groups in groups; nobody draws so many, but somebody's program may
@@ -107,10 +111,38 @@ class Item:
     base: str = ""  # linkId of the same item in the first instance
     value_set: str = ""  # where the options come from, when they are not in the file
     locked: str = ""  # the standard scale it belongs to: its words and points are not ours to change
+    step: Decimal | None = None  # of a slider, from one mark to the next
 
     @property
     def is_question(self) -> bool:
         return self.type not in {"group", "display"}
+
+    @property
+    def is_slider(self) -> bool:
+        """A number that is drawn between two ends; without both ends, or in no whole step, it is typed."""
+        if self.control != "slider" or self.minimum is None or self.maximum is None:
+            return False
+        return self.type in {"integer", "decimal"} and self.minimum < self.maximum
+
+    @property
+    def is_matrix(self) -> bool:
+        """Several choices with the same options under one heading; each row stays a question of its own."""
+        if self.type != "group" or self.control not in TABLES or self.repeats or not self.items:
+            return False
+        first = [(option.code, option.staff) for option in self.items[0].options]
+        return bool(first) and all(
+            row.type == "choice" and not row.repeats and not row.items
+            and [(option.code, option.staff) for option in row.options] == first
+            for row in self.items
+        )  # fmt: skip
+
+    @property
+    def slider_step(self) -> Decimal:
+        """From one mark to the next: as set, else one; a hundredth of the way where one would be too much."""
+        if self.step is not None and self.step > 0:
+            return self.step
+        way = (self.maximum or Decimal(0)) - (self.minimum or Decimal(0))
+        return Decimal(1) if self.type == "integer" or way > 1 else way / 100
 
     def option(self, code: str) -> Option | None:
         return next((option for option in self.options if option.code == code), None)
@@ -306,7 +338,7 @@ def _item(
         repeats = False
     inside = group or (str(link_id) if kind == "group" and repeats else "")
     unsupported += _unheard(raw, str(link_id), kind)
-    return Item(
+    made = Item(
         link_id=str(link_id),
         type=kind,
         staff=staff,
@@ -330,7 +362,7 @@ def _item(
         unit=str(unit.get("code", "")),
         unit_display=str(unit.get("display", "") or unit.get("code", "")),
         code=str((raw.get("code") or [{}])[0].get("code", "")),
-        control=str(_value(extensions.get(OURS + "control")) or ""),
+        control=_control(extensions),
         may_be_not_measured=bool(_value(extensions.get(OURS + "may-be-not-measured"))),
         initial=_plain_value(_value((raw.get("initial") or [None])[0])),
         items=tuple(
@@ -341,7 +373,23 @@ def _item(
         base=str(link_id),
         value_set=str(raw.get("answerValueSet") or ""),
         locked=str(_value(extensions.get(OURS + "locked-scale")) or ""),
+        step=_number(
+            _value(extensions.get(OURS + "slider-step"))
+            or _value(extensions.get(HL7 + "questionnaire-sliderStepValue"))
+        ),
     )
+    if kind == "group" and made.control in TABLES and made.items and not made.is_matrix:
+        unsupported.append(f"{link_id}: a table of unlike questions is asked one question at a time")
+    return made
+
+
+def _control(extensions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Our own way of asking, else the one of questionnaire-itemControl when we have it."""
+    if own := str(_value(extensions.get(OURS + "control")) or ""):
+        return own
+    concept = _value(extensions.get(HL7 + "questionnaire-itemControl"))
+    codings = concept.get("coding") or () if isinstance(concept, Mapping) else ()
+    return next((str(one["code"]) for one in codings if one.get("code") in CONTROLS), "")
 
 
 def _unheard(raw: Mapping[str, Any], link_id: str, kind: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from careloop.questionnaires.rules.conditions import LONGEST_CHANGE, items_of
-from careloop.questionnaires.rules.definition import HL7, OURS, BadQuestionnaire, parse
+from careloop.questionnaires.rules.definition import HL7, OURS, TABLES, BadQuestionnaire, parse
 from careloop.questionnaires.rules.proofreading import LONGEST_RESPONSE
 from careloop.questionnaires.rules.typed import whole_number
 
@@ -164,7 +164,7 @@ def _put(content: Content, item: dict[str, Any], params: Params) -> None:
         _items(content).append(item)
         return
     siblings, place, parent = _siblings(content, after)
-    if parent is not None and (locked_scale(parent) or _is_measurement(parent) or lock_of(content, parent["linkId"])):
+    if parent is not None and _stays_whole(content, parent):
         siblings, place, parent = _siblings(content, parent["linkId"])
     if item.get("type") == "group" and _is_section(item):  # sections stand beside each other, not in one another
         while parent is not None:
@@ -175,14 +175,26 @@ def _put(content: Content, item: dict[str, Any], params: Params) -> None:
     siblings.insert(place + 1, item)
 
 
+def _stays_whole(content: Content, group: Mapping[str, Any]) -> bool:
+    """Nothing new is put between the parts of a scale, a measurement or a table."""
+    whole = locked_scale(group) or _is_measurement(group) or is_matrix(group)
+    return bool(whole or lock_of(content, str(group["linkId"])))
+
+
 def _is_measurement(item: Mapping[str, Any]) -> bool:
     """A group of numbers that stand on one screen (a blood pressure)."""
     children = item.get("item", [])
     return item.get("type") == "group" and bool(children) and all(c.get("type") in NUMBERS for c in children)
 
 
+def is_matrix(item: Mapping[str, Any]) -> bool:
+    """Whether this group is drawn as a table: its rows share their options."""
+    return item.get("type") == "group" and not item.get("repeats") and control_of(item) in TABLES
+
+
 def _is_section(item: Mapping[str, Any]) -> bool:
-    return item.get("type") == "group" and not (item.get("repeats") or locked_scale(item) or _is_measurement(item))
+    one_card = item.get("repeats") or locked_scale(item) or _is_measurement(item) or is_matrix(item)
+    return item.get("type") == "group" and not one_card
 
 
 def is_section(item: Mapping[str, Any]) -> bool:
@@ -456,11 +468,45 @@ def _scale(item: dict[str, Any], value: str) -> None:
     put_extension(item, OURS + "control", **({"valueString": "scale-0-10"} if on else {}))
 
 
+ITEM_CONTROL = HL7 + "questionnaire-itemControl"
+
+
+def control_of(item: Mapping[str, Any]) -> str:
+    """The first code of questionnaire-itemControl; empty when there is none."""
+    for extension in item.get("extension", []):
+        codings = (extension.get("valueCodeableConcept") or {}).get("coding") or []
+        if extension.get("url") == ITEM_CONTROL and codings:
+            return str(codings[0].get("code", ""))
+    return ""
+
+
+def put_control(item: dict[str, Any], code: str) -> None:
+    """How it is asked, as FHIR says it; taken away when the code is empty."""
+    coding = {"system": "http://hl7.org/fhir/questionnaire-item-control", "code": code}
+    put_extension(item, ITEM_CONTROL, **({"valueCodeableConcept": {"coding": [coding]}} if code else {}))
+
+
+def _slider(item: dict[str, Any], value: str) -> None:
+    if item.get("type") not in {"integer", "decimal"}:
+        raise BadEdit("unknown-field", "slider")
+    put_control(item, "slider" if value in {"1", "true", "on"} else "")
+
+
+def _step(item: dict[str, Any], value: str) -> None:
+    """FHIR has whole steps; a step between them goes into our own extension."""
+    number = _number_of(value, item["linkId"]) if value else None
+    if number is not None and (number <= 0 or (item.get("type") == "integer" and not isinstance(number, int))):
+        raise BadEdit("not-a-number", item["linkId"], value[:40])
+    whole = isinstance(number, int)
+    put_extension(item, HL7 + "questionnaire-sliderStepValue", **({"valueInteger": number} if whole else {}))
+    put_extension(item, OURS + "slider-step", **({"valueDecimal": number} if number is not None and not whole else {}))
+
+
 _FIELDS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "text": _text, "text-en": _text_en, **{name: _wording(name) for name in WORDINGS},
     "required": _flag("required"), "repeats": _flag("repeats"), "readOnly": _flag("readOnly"),
     "minValue": _limit("minValue"), "maxValue": _limit("maxValue"), "decimals": _decimals, "maxLength": _longest,
-    "unit": _unit, "code": _code, "may-skip": _may_skip, "scale": _scale,
+    "unit": _unit, "code": _code, "may-skip": _may_skip, "scale": _scale, "slider": _slider, "step": _step,
 }  # fmt: skip
 
 
@@ -560,6 +606,43 @@ def _move_option(content: Content, params: Params, material: Any) -> None:
     target = place + (-1 if params.get("way") == "up" else 1)
     if 0 <= target < len(_options(item)):
         _options(item).insert(target, _options(item).pop(place))
+
+
+# ---- tables ----
+
+
+def _rows(content: Content, link: str) -> list[str]:
+    """The rows of the table this question stands in; the question alone when it stands in none."""
+    siblings, _place, parent = _siblings(content, link)
+    return [str(one["linkId"]) for one in siblings] if parent is not None and is_matrix(parent) else [link]
+
+
+def _in_every_row(step: Callable[[Content, Params, Any], None]) -> Callable[[Content, Params, Any], None]:
+    """Options of a table are the same in every row: what is done to one row is done to all, or refused."""
+
+    def write(content: Content, params: Params, material: Any) -> None:
+        for link in _rows(content, params.get("link", "")):
+            step(content, {**params, "link": link}, material)
+
+    return write
+
+
+def _add_rows(content: Content, params: Params, material: Any) -> None:
+    """One question a line, each with the options of the row above it."""
+    group = _free(content, params.get("link", ""))
+    rows = group.get("item", [])
+    lines = [line.strip() for line in params.get("value", "").splitlines() if line.strip()]
+    if not is_matrix(group) or not rows:
+        raise BadEdit("not-a-group", group["linkId"])
+    if not lines:
+        raise BadEdit("empty-text", group["linkId"])
+    for line in lines[:MOST_ITEMS]:
+        row, _names = _renamed(rows[-1], _links(content))
+        row["text"] = line[:1000]
+        for name in ("_text", "code", "enableWhen", "enableBehavior"):
+            row.pop(name, None)
+        put_extension(row, OURS + "wording")
+        rows.append(row)
 
 
 # ---- when it is asked ----
@@ -885,8 +968,8 @@ def _set_form(content: Content, params: Params, material: Any) -> None:
 
 OPERATIONS: dict[str, Callable[[Content, Params, Any], None]] = {
     "add-item": _add_item, "add-scale": _add_scale, "copy": _copy, "remove": _remove, "move": _move, "drop": _drop,
-    "set": _set, "add-options": _add_options, "set-option": _set_option, "remove-option": _remove_option,
-    "move-option": _move_option, "add-when": _add_when, "remove-when": _remove_when, "set-behavior": _set_behavior,
+    "set": _set, "add-options": _in_every_row(_add_options), "set-option": _in_every_row(_set_option),
+    "remove-option": _in_every_row(_remove_option), "move-option": _in_every_row(_move_option), "add-rows": _add_rows, "add-when": _add_when, "remove-when": _remove_when, "set-behavior": _set_behavior,
     "add-rule": _add_rule, "add-line": _add_line, "remove-line": _remove_line, "set-rule": _set_rule,
     "remove-rule": _remove_rule, "pause-rule": _pause_rule, "add-score": _add_score, "set-bands": _set_bands,
     "remove-score": _remove_score, "set-form": _set_form,

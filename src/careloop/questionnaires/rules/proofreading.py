@@ -64,6 +64,10 @@ def _choices(form: Form) -> Iterator[Mistake]:
         tell = _at("item", item.link_id)
         if item.type == "choice" and not item.options and not item.value_set:
             yield tell("no-options", "a choice needs answerOption or a contained answerValueSet")
+        if item.control == "slider" and not item.is_slider:
+            yield tell("slider-ends", "a slider needs a smallest and a larger largest value")
+        elif item.is_slider and item.slider_step > (item.maximum or 0) - (item.minimum or 0):
+            yield tell("slider-step", "the step is longer than the slider; make it smaller")
         for line in item.when:
             asked = form.index[line.question]
             known = not asked.options or asked.type != "choice" or line.operator not in {"=", "!="}

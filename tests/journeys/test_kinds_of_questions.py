@@ -1,0 +1,132 @@
+"""Kinds of questions that need more than a tap, on a telephone and on the call screen, in a real browser."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from careloop.kernel.actions import seeding
+from careloop.portal.tests.conftest import portal  # noqa: F401  (a fixture that another fixture asks for)
+from careloop.questionnaires import actions
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.tests.forms import content, number
+from careloop.questionnaires.tests.test_sliders import slider
+from careloop.questionnaires.tests.test_tables_of_questions import table
+from tests.browser import axe_violations, browser, overflow, page, site, small_targets, small_texts  # noqa: F401
+from tests.cast import SYSTEM, Cast, make_cast, signed_in
+from tests.journeys.test_patient_link import enter, link_for, people  # noqa: F401  (fixture)
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+SHOTS = Path(__file__).resolve().parents[2] / "test-results"
+URL = "https://careloop.example/Questionnaire/kinds"
+FORM = content(
+    {**slider(), "text": "今天精神怎么样？", "required": True},
+    {**number("n", 0, 20), "text": "昨晚醒了几次？"},
+    url=URL,
+)
+
+
+def asked(people: Any, made: dict[str, Any] = FORM) -> None:  # noqa: F811
+    """The patient's task asks this form."""
+    actions.publish_questionnaire(content=made, at=timezone.now(), by=SYSTEM)
+    people.task.questionnaire_url = made["url"]
+    with seeding():
+        people.task.save()
+
+
+@contextmanager
+def telephone(browser: Any, url: str, people: Any, **more: Any):  # noqa: F811
+    with page(browser, 375, 812, device_scale_factor=2, has_touch=True, is_mobile=True, **more) as tab:
+        enter(tab, link_for(people, url))
+        yield tab
+
+
+def check_page(tab: Any, name: str) -> None:
+    tab.screenshot(path=SHOTS / f"patient-{name}.png")
+    assert axe_violations(tab) == [], name
+    assert small_targets(tab, 59.5) == [], name
+    assert small_texts(tab, 17.9) == [], name
+    assert overflow(tab) <= 0, name
+
+
+def on(tab: Any) -> None:
+    before = tab.locator("form[data-question-form]").get_attribute("data-page")
+    tab.click("button[form=question]")
+    tab.wait_for_function(
+        "(old) => { const form = document.querySelector('form[data-question-form]'); return !form || form.dataset.page !== old }",
+        arg=before,
+    )
+
+
+def stored(people: Any) -> dict[str, Any]:  # noqa: F811
+    return QuestionnaireResponse.objects.visible_to(SYSTEM).get(task_id=people.task.pk).values
+
+
+def test_a_slider_answers_nothing_until_it_is_touched(people, browser):  # noqa: F811
+    asked(people)
+    with site() as url, telephone(browser, url, people, may_lose_network=True) as tab:
+        way, words = tab.locator("input[type=range]"), tab.locator("[data-slider-words]")
+        assert words.inner_text() == "还没有选"
+        check_page(tab, "slider-untouched")
+        tab.click("button[form=question]")
+        assert "请拖动滑尺" in tab.locator(".err").inner_text()
+        assert not QuestionnaireResponse.objects.visible_to(SYSTEM).filter(task_id=people.task.pk).exists()
+        way.focus()
+        way.press("Enter")  # the middle, where the knob stands
+        assert "50" in words.inner_text()
+        way.press("ArrowRight")
+        assert way.get_attribute("aria-valuetext") == words.inner_text() == "您选的是 51"
+        check_page(tab, "slider-chosen")
+        tab.locator("[data-slide=clear]").click()
+        assert words.inner_text() == "还没有选"
+        tab.locator("[data-slide='1']").click()
+        tab.wait_for_function("() => Object.keys(sessionStorage).some((name) => name.startsWith('careloop.form.'))")
+        tab.context.set_offline(True)
+        on(tab)
+        tab.locator("[data-before]").click()
+        assert tab.locator("[data-slider-words]").inner_text() == "您选的是 51"
+        tab.locator("[data-slide='-1']").click()
+        on(tab)
+        tab.context.set_offline(False)
+        tab.wait_for_function("() => document.querySelector('[data-offline]').hidden")
+        on(tab)
+        assert "50" in tab.locator("main").inner_text()
+    assert stored(people)["s"] == 50
+
+
+def test_a_table_is_answered_row_by_row_with_digits_and_page_by_page_on_a_telephone(people, browser):  # noqa: F811
+    asked(people, content(table(), number("n", 0, 20), url=URL + "-table"))
+    with site() as url, telephone(browser, url, people) as tab:
+        seen = []
+        while "/q/" in tab.url and len(seen) < 3:
+            seen.append(tab.locator("form[data-question-form]").get_attribute("data-page"))
+            assert tab.locator("[data-instance]").inner_text() == "最近一周"
+            tab.locator("label.opt").nth(1).click()
+            on(tab)
+        assert seen == ["a", "b", "c"]
+    assert stored(people) == {"a": "yes", "b": "yes", "c": "yes"}
+
+
+def test_paper_and_desk_show_the_same_slider(browser, transactional_db):  # noqa: F811
+    cast: Cast = make_cast()
+    both = content(*FORM["definition"]["item"], table(), url=URL)
+    made: Questionnaire = actions.publish_questionnaire(content=both, at=timezone.now(), by=SYSTEM)
+    with site() as url, page(browser, 1366, 768) as tab:
+        key = signed_in(cast.zhao).cookies["careloop_staff"].value
+        tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
+        tab.goto(url + reverse("questionnaires:version", args=[made.pk]) + "?mode=paper")
+        expect(tab.locator("svg.paper-scale text")).to_have_count(11)
+        expect(tab.locator("table.paper-table tbody tr")).to_have_count(3)
+        tab.goto(url + reverse("questionnaires:version", args=[made.pk]))
+        expect(tab.locator("[data-link-id=s] input[data-number-field]")).to_be_visible()
+        expect(tab.locator("[data-matrix-head=m] .c")).to_have_text(["NO", "YES"])
+        tab.screenshot(path=SHOTS / "desk-kinds.png")
+        assert axe_violations(tab) == []
+        tab.goto(url + reverse("questionnaires:version", args=[made.pk]) + "?mode=patient")
+        assert axe_violations(tab) == []
