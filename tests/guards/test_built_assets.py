@@ -26,9 +26,9 @@ TOO_NEW_CSS = {
 TOO_NEW_CSS_WORDS = {r"[;{\s]inset\s*:": 87, r"\d(d|s|l)v[hw]\b": 108, r"[;{\s]aspect-ratio\s*:": 88, r"[;{]\s*&": 112}
 TOO_NEW_JS = {r"\.at\(-1\)": 92, r"structuredClone\(": 98, r"Object\.hasOwn\(": 93, r"\.replaceAll\(": 85, r"\?\?=": 85}
 BUDGET_GZIP = {
-    "app.css": 16_000,
+    "app.css": 18_000,
     "patient.css": 5_000,
-    "patient.js": 5_000,
+    "patient.js": 8_000,  # with it come answers kept without network and answers by voice; a page may weigh 25 KB in all
     "staff.js": 55_000,
     "charts.js": 240_000,
     "sprite.svg": 14_000,

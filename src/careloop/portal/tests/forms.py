@@ -72,7 +72,7 @@ CONTENT: dict[str, Any] = {
         rule("breath-and-swelling", {"all": [{"item": "breath", "op": "=", "value": "worse"}, {"item": "signs", "op": "=", "value": "swelling"}]}),
         rule("pills", {"item": "pills", "op": "=", "value": "stopped"}, severity="high"),
     ],
-    "checks": [{"when": {"all": [{"item": "sbp", "op": "<", "value": 90}, {"item": "dbp", "op": ">", "value": 90}]}, "items": ["sbp", "dbp"], "message": {"zh": "低压不能高于高压，请再看一下", "en": "The lower pressure lies below the upper one"}}],
+    "checks": [{"code": "dia-below-sys", "when": {"all": [{"item": "sbp", "op": "<", "value": 90}, {"item": "dbp", "op": ">", "value": 90}]}, "items": ["sbp", "dbp"], "message": {"zh": "低压不能高于高压，请再看一下", "en": "The lower pressure lies below the upper one"}}],
 }  # fmt: skip
 
 
