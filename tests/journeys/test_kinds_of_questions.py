@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,17 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import expect
+from playwright.sync_api import expect, sync_playwright
 
 from careloop.kernel.actions import seeding
 from careloop.portal.tests.conftest import portal  # noqa: F401  (a fixture that another fixture asks for)
 from careloop.questionnaires import actions
-from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.tests.forms import content, number
 from careloop.questionnaires.tests.test_sliders import slider
 from careloop.questionnaires.tests.test_tables_of_questions import table
-from tests.browser import axe_violations, browser, overflow, page, site, small_targets, small_texts  # noqa: F401
+from careloop.questionnaires.tests.test_voice import VOICE
+from tests.browser import ARGUMENTS, NAMES, axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 from tests.journeys.test_patient_link import enter, link_for, people  # noqa: F401  (fixture)
 
@@ -30,6 +32,17 @@ FORM = content(
     {**number("n", 0, 20), "text": "昨晚醒了几次？"},
     url=URL,
 )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A telephone with a microphone that hums."""
+    more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    path = next(found for name in NAMES if (found := shutil.which(name)))
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more])
+        yield started
+        started.close()
 
 
 def asked(people: Any, made: dict[str, Any] = FORM) -> None:  # noqa: F811
@@ -113,7 +126,51 @@ def test_a_table_is_answered_row_by_row_with_digits_and_page_by_page_on_a_teleph
     assert stored(people) == {"a": "yes", "b": "yes", "c": "yes"}
 
 
-def test_paper_and_desk_show_the_same_slider(browser, transactional_db):  # noqa: F811
+def test_a_voice_is_recorded_heard_deleted_recorded_again_and_sent(people, browser):  # noqa: F811
+    asked(
+        people, content({**VOICE, "text": "请说一说您的情况", "required": True}, number("n", 0, 20), url=URL + "-voice")
+    )
+    with site() as url, telephone(browser, url, people) as tab:
+        tab.click("button[form=question]")
+        tab.wait_for_selector(".err")
+        check_page(tab, "voice")
+        record_for(tab, 1200)
+        assert tab.locator("[data-replay]").evaluate("(sound) => sound.src.startsWith('blob:')")
+        check_page(tab, "voice-recorded")
+        tab.locator("[data-again]").click()
+        assert tab.locator("[data-voice-file]").evaluate("(field) => field.files.length") == 0
+        record_for(tab, 900)
+        on(tab)
+        kept = Attachment.objects.unscoped("test").get()
+        assert (kept.content_type, kept.size > 500) == ("audio/webm", True)
+        tab.locator("[data-before]").click()
+        sound = tab.locator("[data-file] audio")
+        sound.evaluate("(one) => { one.preload = 'auto'; one.load(); }")
+        tab.wait_for_function("() => document.querySelector('[data-file] audio').readyState >= 2")
+    assert stored(people) == {"told": str(kept.pk)}
+
+
+def record_for(tab: Any, milliseconds: int) -> None:
+    tab.locator("[data-record]").click()
+    tab.locator("[data-stop]").wait_for()
+    tab.wait_for_timeout(milliseconds)
+    tab.locator("[data-stop]").click()
+    tab.locator("[data-replay]").wait_for()
+
+
+def test_without_a_secure_page_words_take_its_place(people, browser):  # noqa: F811
+    asked(people, content({**VOICE, "required": True}, number("n", 0, 20), url=URL + "-voice"))
+    with site() as url, page(browser, 375, 812) as tab:
+        tab.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+        enter(tab, link_for(people, url))
+        assert tab.locator("[data-no-recorder]").is_visible()
+        assert not tab.locator("[data-record]").is_visible()
+        tab.fill("textarea", "这两天还好")
+        on(tab)
+    assert bytes(Attachment.objects.unscoped("test").get().data).decode() == "这两天还好"
+
+
+def test_paper_and_desk_show_the_same_slider(browser, transactional_db):
     cast: Cast = make_cast()
     both = content(*FORM["definition"]["item"], table(), url=URL)
     made: Questionnaire = actions.publish_questionnaire(content=both, at=timezone.now(), by=SYSTEM)

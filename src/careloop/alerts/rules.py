@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -293,6 +293,32 @@ def close_is_late(*, times: Times, close_by: datetime, told: bool, at: datetime)
 def _rung_time(severity: Severity, number: int, raised_at: datetime, respond_by: datetime) -> datetime:
     planned = raised_at + severity.ladder[number].after
     return min(planned, respond_by) if number == 0 else planned
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody who is told when nobody has accepted after so many whole minutes."""
+
+    minutes: int
+    role: str
+
+
+def promised(severity: Severity, *, minutes: int | None = None) -> tuple[Told, ...]:
+    """What happens to an alert of this level that nobody accepts: the same times as escalation_due, said beforehand.
+
+    `minutes` is the answer time of a rule; it may bring the first rung forward, never push it back.
+    """
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    by = respond_by(severity, raised_at=start, minutes=minutes)
+    return tuple(
+        Told(int((_rung_time(severity, number, start, by) - start).total_seconds() // 60), rung.role)
+        for number, rung in enumerate(severity.ladder)
+    )
+
+
+def wanted_order(role: str) -> tuple[str, ...]:
+    """Who owns an alert for this role, in the order they are tried; an unknown role as resolve_owner takes it."""
+    return OWNER_ORDER.get(role, OWNER_ORDER[ATTENDING])
 
 
 # --- owner -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ urlpatterns = [
     path("alerts/absences/add/", views.add_absence, name="add-absence"),
     path("alerts/absences/<uuid:absence_id>/end/", views.end_absence, name="end-absence"),
     path("alerts/patient/<uuid:patient_id>/", views.patient_banner, name="patient_banner"),
+    path("alerts/promise/<slug:severity>/<slug:role>/", views.promise, name="promise"),
     path("alerts/<uuid:alert_id>/", views.detail, name="detail"),
     path("alerts/<uuid:alert_id>/accept/", views.accept, name="accept"),
     path("alerts/<uuid:alert_id>/hand-over/", views.hand_over, name="hand-over"),

@@ -9,26 +9,40 @@ from typing import Any
 from uuid import UUID
 
 from django.forms import Form
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from careloop.alerts import access, actions, reads
+from careloop.alerts import access, actions, reads, rules
 from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, PeriodForm, StepForm, UndoForm
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty
 from careloop.audit.record import seen
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.reads.finding import find_or_404
+from careloop.questionnaires.rules import whole_number
 
 
 @page(access.VIEW)
 def no_live(request: PageRequest) -> HttpResponse:
     """Only a server without the event app gets here. 204 tells the browser to stop asking; it polls then."""
     return HttpResponse(status=204)
+
+
+@page(access.VIEW)
+def promise(request: PageRequest, severity: str, role: str) -> HttpResponse:
+    """Fragment beside an alert rule: who is told first, who when nobody answers, and when, as the limits in force say."""
+    limits = reads.limits()
+    level = limits.severities.get(severity)
+    if level is None:
+        raise Http404
+    minutes = whole_number(request.GET.get("minutes", ""))
+    told = rules.promised(level, minutes=minutes)
+    context = {"told": told, "limits": limits, "level": level, "asked": rules.wanted_order(role)}
+    return render(request, "alerts/_promise.html", context)
 
 
 @page(access.VIEW)

@@ -13,6 +13,7 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self' 'unsafe-inline'",  # computed widths of bars and charts
         "img-src 'self' data:",
+        "media-src 'self' blob:",  # a recording is played before it is sent
         "connect-src 'self'",
         "object-src 'none'",
         "base-uri 'none'",

@@ -160,11 +160,14 @@ def _words_of(form: Form, fault: Fault) -> str:
     if fault.code == "check":
         return fault.words.say("en" if _is_english() else "zh")
     if fault.code == "required":
-        return _required_words(form.item(fault.link_id))
+        return required_words(form.item(fault.link_id))
     return _fault_words(fault.code, fault.params)
 
 
-def _required_words(item: Item) -> str:
+def required_words(item: Item) -> str:
+    """What is said when an answer is missing."""
+    if item.is_voice:
+        return str(_("Please record your answer, or write it."))
     if item.type == "attachment":
         return str(_("Please choose a picture."))
     if kind_of(item) == "slider":
@@ -185,7 +188,7 @@ def _problem(item: Item, value: Any) -> AnswerProblem | None:
     if value in (None, "", []):
         if not item.required:
             return None
-        return AnswerProblem(item.link_id, "required", _required_words(item))
+        return AnswerProblem(item.link_id, "required", required_words(item))
     if item.type == "open-choice" and isinstance(value, str):
         return None
     fault = check_value(item, value)

@@ -122,17 +122,17 @@ def _uuid(text: str) -> UUID:
 def _file_sent(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
     """A picture. Without one the way goes on when one was sent before, or when the question may stay open."""
     item, sent = page[0], request.FILES.getlist(page[0].link_id)
+    typed = request.POST.get(item.link_id, "").strip() if item.is_voice else ""
+    files = [one.read(forms.MOST_READ) for one in sent[:6]] or ([typed.encode("utf-8", "replace")] if typed else [])
     skipped = item.may_be_not_measured and request.POST.get("not-measured") == "1"
     entry = forms.AnswerEntry({}, (), {})
-    if not sent and not skipped and item.required and not found.answers.get(item.link_id):
-        entry = forms.AnswerEntry(
-            {}, (forms.AnswerProblem(item.link_id, "required", _("Please choose a picture.")),), {}
-        )
+    if not files and not skipped and item.required and not found.answers.get(item.link_id):
+        entry = forms.AnswerEntry({}, (forms.AnswerProblem(item.link_id, "required", forms.required_words(item)),), {})
         return _question_page(request, found, page, entry=entry, status=422)
     try:
         actions.send_files(
-            task=found.task, questionnaire=found.questionnaire, link_id=item.link_id, files=[one.read(forms.MOST_READ) for one in sent[:6]],
-            skipped=skipped and not sent, at=timezone.now(), by=request.viewer,
+            task=found.task, questionnaire=found.questionnaire, link_id=item.link_id, files=files,
+            skipped=skipped and not files, at=timezone.now(), by=request.viewer,
         )  # fmt: skip
     except (FileRefused, TooManyFiles) as refusal:
         code = getattr(refusal, "reason", refusal.code)
@@ -396,7 +396,14 @@ def _field(item: Item, found: reads.Sitting, entry: forms.AnswerEntry | None, gr
 
 def _shown(found: reads.Sitting, one: FileView) -> dict[str, Any]:
     address = reverse("portal:file", args=[found.task.pk, one.pk])
-    return {"pk": one.pk, "url": address, "is_picture": one.is_picture, "kilobytes": one.kilobytes}
+    return {
+        "pk": one.pk,
+        "url": address,
+        "is_picture": one.is_picture,
+        "is_voice": one.is_voice,
+        "words": one.words,
+        "kilobytes": one.kilobytes,
+    }
 
 
 def _row(found: reads.Sitting, page: reads.Page) -> dict[str, str]:

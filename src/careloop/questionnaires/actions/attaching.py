@@ -16,7 +16,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import events, rules
 from careloop.questionnaires.actions._open import UnknownQuestion, answer_of, drop_files, item_of, open_response
 from careloop.questionnaires.models import Attachment, QuestionnaireResponse
-from careloop.questionnaires.rules.attachments import BadFile, clean_file
+from careloop.questionnaires.rules.attachments import BadFile, clean_file, clean_voice
 
 MOST_FILES = 6  # of one question
 
@@ -24,6 +24,8 @@ WHY = {
     "empty": _("The file is empty. Choose it again."),
     "too-big": _("The file is larger than 8 MB. Take a smaller picture."),
     "unknown-type": _("Only pictures (JPEG, PNG, WebP) and PDF can be kept. Choose another file."),
+    "no-voice": _("This is no recording of a voice. Record it again, or write it."),
+    "voice-too-big": _("The recording is larger than 4 MB. Say it in fewer words, or write it."),
     "damaged": _("This picture is damaged. Take it again."),
     "too-many-pixels": _("The picture is too large to be shown. Take a smaller one."),
     "active-content": _("This PDF runs programs or carries other files. Print it to a plain PDF first."),
@@ -60,7 +62,7 @@ def attach_file(
     if item.type != "attachment":
         raise UnknownQuestion
     try:
-        clean = clean_file(data)
+        clean = clean_voice(data) if item.is_voice else clean_file(data)
     except BadFile as fault:
         raise FileRefused(fault.code) from None
     before = _files(locked, link_id)

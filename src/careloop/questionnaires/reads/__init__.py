@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, When
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -171,9 +171,15 @@ class FileView:
     content_type: str
     size: int
 
+    words: str = ""  # typed in place of a recording
+
     @property
     def is_picture(self) -> bool:
         return self.content_type.startswith("image/")
+
+    @property
+    def is_voice(self) -> bool:
+        return self.content_type.startswith("audio/")
 
     @property
     def kilobytes(self) -> int:
@@ -342,9 +348,11 @@ def attachments_of(response: QuestionnaireResponse | None) -> dict[str, list[Fil
     kept = Attachment.objects.unscoped("files of a response that was found by who is looking")
     rows = kept.filter(response_id=response.pk, removed_at=None).order_by("added_at", "pk")
     wanted = {str(pk): name for name, value in response.values.items() for pk in _as_list(value)}
-    for pk, content_type, size in rows.values_list("pk", "content_type", "size"):
+    typed = Case(When(content_type="text/plain", then=F("data")), default=None)
+    for pk, content_type, size, words in rows.values_list("pk", "content_type", "size", typed):
         if str(pk) in wanted:
-            found.setdefault(wanted[str(pk)], []).append(FileView(pk, content_type, size))
+            text = bytes(words).decode() if words is not None else ""
+            found.setdefault(wanted[str(pk)], []).append(FileView(pk, content_type, size, text))
     return found
 
 

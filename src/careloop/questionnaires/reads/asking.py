@@ -35,7 +35,7 @@ class Field:
     """One field of a page. `error` has a code and a text."""
 
     name: str
-    kind: str  # radio, checkbox, scale, slider, number, moment, file, text
+    kind: str  # radio, checkbox, scale, slider, number, moment, file, voice, text
     label: str
     spoken: str
     options: tuple[Choice, ...]
@@ -55,7 +55,7 @@ class Field:
 
 
 def kind_of(item: Item) -> str:
-    """How it is asked: radio, checkbox, scale, slider, number, moment, file or text."""
+    """How it is asked: radio, checkbox, scale, slider, number, moment, file, voice or text."""
     if item.type in {"choice", "open-choice"}:
         return ("checkbox" if item.repeats else "radio") if item.options or item.type == "open-choice" else "text"
     if item.type == "boolean":
@@ -63,7 +63,7 @@ def kind_of(item: Item) -> str:
     if item.type in NUMBERS:
         return "slider" if item.is_slider else "scale" if _is_scale(item) else "number"
     if item.type == "attachment":
-        return "file"
+        return "voice" if item.is_voice else "file"
     return "moment" if item.type in INPUTS else "text"
 
 
@@ -120,7 +120,9 @@ def field_of(
         name=item.link_id,
         kind=kind,
         label=words,
-        spoken=group or "\n".join([*filter(None, [over]), words, *(option.text for option in options)]),
+        spoken=""
+        if not form.read_aloud
+        else group or "\n".join([*filter(None, [over]), words, *(option.text for option in options)]),
         options=options,
         scale_words=_scale_words(options) if kind == "scale" else "",
         other=(others[0] if others else "") if item.type == "open-choice" else None,

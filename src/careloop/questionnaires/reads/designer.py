@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires.models import DraftStep, Questionnaire, QuestionnaireDraft, QuestionnaireResponse
-from careloop.questionnaires.reads import library
+from careloop.questionnaires.reads import drawing, library
 from careloop.questionnaires.reads.wording import asked_when, both, condition_text, mistake_words, role_label, said
 from careloop.questionnaires.rules import Form, Item, designing, parse, proofread
 from careloop.questionnaires.rules.conditions import items_of
@@ -271,6 +271,8 @@ def kind_words(item: Item, locked: str = "") -> str:
         return _("Choose several") if item.repeats else _("Choose one")
     if item.control == "scale-0-10":
         return _("Scale 0–10")
+    if item.is_voice:
+        return _("Voice")
     if item.control == "slider":
         return _("Slider")
     words = {
@@ -375,6 +377,25 @@ def logic_lines(shown: Board) -> list[LogicLine]:
             )
         )
     return lines
+
+
+def drawn_logic(shown: Board) -> drawing.Drawing:
+    """The same as a drawing; a box carries the worst severity of the alerts that look at it."""
+    form, worst = shown.form, {}
+    for severity in reversed(SEVERITIES):
+        for rule in _all_rules(shown):
+            if rule.severity == severity:
+                worst.update(dict.fromkeys(rule.about, severity))
+    words = {}
+    for item in form.questions:
+        for question, operator, answer in drawing.waits_of(form, item):
+            asked = form.index[question]
+            option = asked.option(answer)
+            value = said(option.staff) if option else {"True": _("Yes"), "False": _("No")}.get(answer, answer)
+            sign = "" if operator == "=" else f"{operator} "
+            words[question, operator, answer] = "" if operator == "exists" else f"{sign}{value}"
+    titles = {item.link_id: said(item.staff) for item in form.questions}
+    return drawing.drawing(form, titles=titles, severities=worst, words=words)
 
 
 def _all_rules(shown: Board) -> list[RuleCard]:

@@ -14,12 +14,16 @@ MOST_BYTES = 8 * 1024 * 1024
 MOST_PIXELS = 50_000_000
 """A wide picture may be small in bytes and still fill the memory of whoever looks at it."""
 
+MOST_VOICE_BYTES = 4 * 1024 * 1024
+MOST_VOICE_SECONDS = 120  # where the page stops recording; the bytes are what the server checks
+MOST_WORDS = 2000  # characters typed in place of a recording
+VOICES = ("audio/webm", "audio/mp4", "audio/ogg")
 ACCEPTED = "image/jpeg,image/png,image/webp,application/pdf"
 _ACTIVE = re.compile(rb"/(JavaScript|JS|Launch|EmbeddedFile|OpenAction|AA|RichMedia|XFA|SubmitForm|ImportData)\b")
 
 
 class BadFile(ValueError):
-    """The file is not taken; `code` says why: empty, too-big, unknown-type, damaged, too-many-pixels, active-content."""
+    """The file is not taken; `code` says why: empty, too-big, unknown-type, no-voice, damaged, too-many-pixels, active-content."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -44,6 +48,64 @@ def clean_file(data: bytes) -> CleanFile:
         if data.startswith(begins) and (content_type != "image/webp" or data[8:12] == b"WEBP"):
             return CleanFile(content_type, _cleaned(clean, data))
     raise BadFile("unknown-type")
+
+
+def clean_voice(data: bytes) -> CleanFile:
+    """A recording as a telephone makes it (WebM, MP4 or Ogg with sound and no picture), or plain words. Raises BadFile."""
+    if not data:
+        raise BadFile("empty")
+    if len(data) > MOST_VOICE_BYTES:
+        raise BadFile("voice-too-big")
+    for fits, content_type, clean in _SOUNDS:
+        if fits(data):
+            return CleanFile(content_type, _cleaned(clean, data))
+    return CleanFile("text/plain", _words(data))
+
+
+def _words(data: bytes) -> bytes:
+    try:
+        text = data.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise BadFile("no-voice") from None
+    if not text or len(text) > MOST_WORDS or any(ord(sign) < 32 and sign not in "\t\n\r" for sign in text):
+        raise BadFile("no-voice")
+    return text.encode()
+
+
+def _webm(data: bytes) -> bytes:
+    """Sound tracks only. The head names the kind and the tracks; what follows is what was said."""
+    head = data[:8192]
+    if b"\x42\x82\x84webm" not in head[:64] or b"\x16\x54\xae\x6b" not in head:
+        raise BadFile("no-voice")
+    if b"A_OPUS" not in head and b"A_VORBIS" not in head:
+        raise BadFile("no-voice")
+    if b"V_VP" in head or b"V_AV1" in head or b"V_MPEG" in head:
+        raise BadFile("no-voice")
+    return data
+
+
+def _ogg(data: bytes) -> bytes:
+    if b"OpusHead" not in data[:128] and b"\x01vorbis" not in data[:128]:
+        raise BadFile("no-voice")
+    return data
+
+
+def _mp4(data: bytes) -> bytes:
+    """Boxes from the first to the last byte; a track of sound, none of pictures."""
+    at, names = 0, []
+    while at < len(data):
+        size, name = struct.unpack(">I4s", data[at : at + 8])
+        if size == 1:
+            size = struct.unpack(">Q", data[at + 8 : at + 16])[0]
+        elif size == 0:
+            size = len(data) - at
+        if size < 8 or at + size > len(data):
+            raise BadFile("damaged")
+        names.append(name)
+        at += size
+    if b"moov" not in names or b"soun" not in data or b"vide" in data[:65536]:
+        raise BadFile("no-voice")
+    return data
 
 
 def _cleaned(clean: Callable[[bytes], bytes], data: bytes) -> bytes:
@@ -227,4 +289,10 @@ _KINDS: tuple[tuple[bytes, str, Callable[[bytes], bytes]], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png", _png),
     (b"RIFF", "image/webp", _webp),
     (b"%PDF-", "application/pdf", _pdf),
+)
+
+_SOUNDS: tuple[tuple[Callable[[bytes], bool], str, Callable[[bytes], bytes]], ...] = (
+    (lambda data: data.startswith(b"\x1a\x45\xdf\xa3"), "audio/webm", _webm),
+    (lambda data: data.startswith(b"OggS"), "audio/ogg", _ogg),
+    (lambda data: data[4:8] == b"ftyp", "audio/mp4", _mp4),
 )

@@ -25,7 +25,7 @@ KNOWN = frozenset(
     | {HL7 + n for n in (
         "minValue", "maxValue", "maxDecimalPlaces", "regex", "entryFormat", "questionnaire-unit",
         "questionnaire-itemControl", "questionnaire-hidden", "itemWeight", "ordinalValue", "translation",
-        "questionnaire-unitOption", "questionnaire-optionExclusive", "questionnaire-sliderStepValue",
+        "questionnaire-unitOption", "questionnaire-optionExclusive", "questionnaire-sliderStepValue", "mimeType",
     )}
 )  # fmt: skip
 TABLES = frozenset({"table", "gtable"})
@@ -111,6 +111,7 @@ class Item:
     base: str = ""  # linkId of the same item in the first instance
     value_set: str = ""  # where the options come from, when they are not in the file
     locked: str = ""  # the standard scale it belongs to: its words and points are not ours to change
+    kinds_of_file: tuple[str, ...] = ()  # MIME types an attachment may have; empty: pictures and PDF
     step: Decimal | None = None  # of a slider, from one mark to the next
 
     @property
@@ -135,6 +136,11 @@ class Item:
             and [(option.code, option.staff) for option in row.options] == first
             for row in self.items
         )  # fmt: skip
+
+    @property
+    def is_voice(self) -> bool:
+        """Answered by speaking: a recording, or typed words where nothing can be recorded."""
+        return self.type == "attachment" and any(kind.startswith("audio/") for kind in self.kinds_of_file)
 
     @property
     def slider_step(self) -> Decimal:
@@ -166,6 +172,7 @@ class Form:
     classification: Mapping[str, Any] | None = None
     checks: tuple[Mapping[str, Any], ...] = ()
     opening: Words = Words("")
+    read_aloud: bool = True  # the patient's page may read questions to who wants to listen
     minutes: Mapping[str, int] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)  # repeating group → instances, after expand()
@@ -238,6 +245,7 @@ def _form(content: Mapping[str, Any], definition: Mapping[str, Any]) -> Form:
         classification=content.get("classification"),
         checks=tuple(content.get("checks") or ()),
         opening=_words(content.get("opening") or ""),
+        read_aloud=content.get("read_aloud", True) is not False,
         minutes=content.get("minutes") or {},
         unsupported=tuple(unsupported),
         looks_back=_looks_back([content.get("rules"), content.get("classification")]),
@@ -373,6 +381,9 @@ def _item(
         base=str(link_id),
         value_set=str(raw.get("answerValueSet") or ""),
         locked=str(_value(extensions.get(OURS + "locked-scale")) or ""),
+        kinds_of_file=tuple(
+            str(_value(one) or "") for one in raw.get("extension", ()) if one.get("url") == HL7 + "mimeType"
+        ),
         step=_number(
             _value(extensions.get(OURS + "slider-step"))
             or _value(extensions.get(HL7 + "questionnaire-sliderStepValue"))

@@ -955,6 +955,8 @@ def _set_form(content: Content, params: Params, material: Any) -> None:
         content["title"] = {**title, "en" if field.endswith("-en") else "zh": value[:120]}
     elif field in {"opening", "opening-en"}:
         content["opening"] = {**opening, "en" if field.endswith("-en") else "zh": value[:1000]}
+    elif field == "read-aloud":
+        content["read_aloud"] = value in {"1", "true", "on"}
     elif field == "source":
         content["source"] = value[:400]
     elif field == "version":

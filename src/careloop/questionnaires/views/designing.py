@@ -121,7 +121,7 @@ def _show(request: PageRequest, draft: QuestionnaireDraft, state: Any, *, whole:
 
 def _preview(draft: QuestionnaireDraft, board: reading.Board, view: str, at: Any) -> dict[str, Any]:
     if view == "logic":
-        return {"logic": reading.logic_lines(board)}
+        return {"logic": reading.logic_lines(board), "drawn": reading.drawn_logic(board)}
     if view == "edit":
         return {}
     questionnaire = reading.preview_of(draft)

@@ -14,7 +14,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients import access as patients_access
 from careloop.questionnaires.models import Attachment
 
-ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/pdf": "pdf"}
+ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/pdf": "pdf", "audio/webm": "webm", "audio/mp4": "m4a", "audio/ogg": "ogg", "text/plain": "txt"}  # fmt: skip
 
 
 @page(patients_access.VIEW)
@@ -29,9 +29,11 @@ def file_answer(attachment: Attachment, *, by: Viewer) -> HttpResponse:
     seen(patient_id=attachment.patient_id, what="questionnaires.attachment", by=by)
     answer = FileResponse(
         BytesIO(bytes(attachment.data)),
-        as_attachment=not attachment.content_type.startswith("image/"),
+        as_attachment=attachment.content_type == "application/pdf",
         filename=f"answer-{str(attachment.pk)[-12:]}.{ENDINGS[attachment.content_type]}",
-        content_type=attachment.content_type,
+        content_type="text/plain; charset=utf-8"
+        if attachment.content_type == "text/plain"
+        else attachment.content_type,
     )
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
