@@ -133,6 +133,7 @@ def world(cast: Cast) -> Iterator[World]:
         form = forms.publish()
         world = World(cast)
         world.ids |= {"patient_id": cast.zhang.pk, "tab": "family", "link_id": "pain", "change_id": "none"}
+        world.ids |= {"severity": "critical", "role": "attending-doctor"}
         world.ids |= called(cast, form)
         world.ids |= planned(cast)
         world.ids |= written_to(cast)

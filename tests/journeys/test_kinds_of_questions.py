@@ -16,7 +16,7 @@ from careloop.kernel.actions import seeding
 from careloop.portal.tests.conftest import portal  # noqa: F401  (a fixture that another fixture asks for)
 from careloop.questionnaires import actions
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.tests.forms import content, number
+from careloop.questionnaires.tests.forms import CALL, content, number
 from careloop.questionnaires.tests.test_sliders import slider
 from careloop.questionnaires.tests.test_tables_of_questions import table
 from careloop.questionnaires.tests.test_voice import VOICE
@@ -168,6 +168,30 @@ def test_without_a_secure_page_words_take_its_place(people, browser):  # noqa: F
         tab.fill("textarea", "这两天还好")
         on(tab)
     assert bytes(Attachment.objects.unscoped("test").get().data).decode() == "这两天还好"
+
+
+def test_the_drawn_logic_leads_to_the_question_and_a_rule_says_who_is_told_next(browser, transactional_db):
+    cast = make_cast()
+    actions.publish_questionnaire(content=CALL, at=timezone.now(), by=SYSTEM)
+    made = Questionnaire.objects.get(url=CALL["url"])
+    draft = actions.start_version(questionnaire=made, at=timezone.now(), by=cast.as_zhao)
+    here = reverse("questionnaires:designer", args=[draft.pk])
+    with site() as url, page(browser, 1366, 768) as tab:
+        key = signed_in(cast.zhao).cookies["careloop_staff"].value
+        tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
+        tab.goto(url + here + "?view=logic")
+        expect(tab.locator("[data-drawing] [data-node]")).to_have_count(6)
+        expect(tab.locator("[data-drawing] .way")).to_have_count(1)
+        expect(tab.locator("[data-node=where].critical")).to_be_visible()
+        tab.screenshot(path=SHOTS / "designer-drawing.png")
+        assert axe_violations(tab) == []
+        tab.locator("[data-node=where]").focus()
+        tab.keyboard.press("Enter")
+        expect(tab.locator("[data-card=where].on")).to_be_visible()
+        tab.goto(url + here + "?selected=where&tab=alerts")
+        expect(tab.locator("[data-promise] [data-rung='department-head'][data-minutes='30']")).to_be_visible()
+        tab.screenshot(path=SHOTS / "designer-promise.png")
+        assert axe_violations(tab) == []
 
 
 def test_paper_and_desk_show_the_same_slider(browser, transactional_db):
