@@ -82,7 +82,7 @@ def drawing(
     nodes: dict[str, Node] = {}
     for number, item in enumerate(form.questions, start=1):
         column = place[item.link_id]
-        above = [nodes[line[0]].y for line in waits_of(form, item) if line[0] in nodes]
+        above = [nodes[line[0]].y - 10 for line in waits_of(form, item) if line[0] in nodes]
         y = max([row[column], *above[:1]])
         row[column] = y + DOWN
         nodes[item.link_id] = Node(
