@@ -56,6 +56,7 @@ try {
   bundle("src/css/patient.css", join(work, "patient.css"));
   bundle(staffEntry(work), join(work, "staff.js"), "--format=iife");
   bundle("src/js/patient.js", join(work, "patient.js"), "--format=iife");
+  bundle("src/js/patient-kinds.js", join(work, "patient-kinds.js"), "--format=iife");
   bundle("src/js/live-worker.js", join(work, "live-worker.js"), "--format=iife");
   bundle("src/js/charts.js", join(work, "charts.js"), "--format=iife");
   writeFileSync(join(work, "sprite.svg"), sprite());

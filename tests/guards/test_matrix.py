@@ -49,6 +49,7 @@ PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 # Addresses with parameters whose object is no patient's. Beginning of the route → why.
 NOT_ABOUT_A_PATIENT = {
     "account/sessions/": "one's own sign-ins",
+    "alerts/promise/": "what the limits in force do at a level; no alert is looked at",
     "console/": "people and roles; the three administrators",
     "integration/messages/": "interface messages; what they say has a permission of its own",
     "messages/templates/": "texts for everybody",

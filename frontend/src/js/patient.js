@@ -1,7 +1,5 @@
 // Patient pages work without this file. It adds: large letters, reading the question aloud, the safety page at once, and
 // going on without network (lib/lift.js).
-import { slide } from "./lib/slide.js";
-import { voice } from "./lib/voice.js";
 import { arrived, begin, forget, hold, send as sendPage, sendAll } from "./lib/lift.js";
 
 (function start() {
@@ -44,10 +42,8 @@ import { arrived, begin, forget, hold, send as sendPage, sendAll } from "./lib/l
     words.rate = 0.85;
     speaker.speak(words);
   });
-  document.addEventListener("careloop:page", () => { if (speaker) speaker.cancel(); mayListen(); slide(); voice(); });
+  document.addEventListener("careloop:page", () => { if (speaker) speaker.cancel(); mayListen(); });
   mayListen();
-  slide();
-  voice();
   window.addEventListener("pagehide", () => { if (speaker) speaker.cancel(); });
 
   // The safety page travels with the question: a dangerous answer shows it before the network is asked.

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.urls import reverse
 
 from careloop.alerts import reads, rules
@@ -35,7 +34,7 @@ def test_a_rule_brings_only_the_first_rung_forward():
 @pytest.mark.parametrize(("language", "words"), [("zh-hans", "科主任"), ("en", "head of department")])
 def test_the_fragment_says_it(cast, language, words):
     client = signed_in(cast.wang)
-    client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+    client.post("/account/language/", {"language": language})
     address = reverse("alerts:promise", args=["critical", "attending-doctor"])
     page = client.get(address, {"minutes": "20"}).content.decode()
     assert 'data-rung="department-head" data-minutes="20"' in page
