@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from uuid import uuid4
 
 import pytest
 
 from careloop.alerts import actions
 from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, PeriodForm
 
-SOMEBODY, OTHER, WARD = str(uuid4()), str(uuid4()), str(uuid4())
+SOMEBODY, OTHER, WARD = (f"018f0000-0000-7000-8000-00000000000{n}" for n in "abc")
 DUTY = {"organization": WARD, "kind": "department-duty", "practitioner": SOMEBODY, "valid_from": "2026-02-28T08:00"}
 ABSENCE = {"practitioner": SOMEBODY, "stand_in": OTHER, "valid_from": "2026-02-28T08:00"}
 
