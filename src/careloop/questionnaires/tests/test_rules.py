@@ -482,10 +482,22 @@ def test_scores_and_wordings_are_proofread_too():
     ("found", "classes", "expected"),
     [
         ([], None, False),
-        ([{"when": {"item": "pain", "op": ">", "value": 3}}], None, False),
-        ([{"when": {"previous": "pain", "op": ">", "value": 3}}], None, True),
-        ([{"when": {"any": [{"not": {"all": [{"change": "weight", "op": ">=", "value": 2}]}}]}}], None, True),
-        ([], {"outcomes": [{"when": {"all": [{"previous": "pain", "op": "exists", "value": True}]}}]}, True),
+        ([rule("now", {"item": "pain", "op": ">", "value": 3})], None, False),
+        ([rule("before", {"previous": "pain", "op": ">", "value": 3})], None, True),
+        ([rule("deep", {"any": [{"not": {"all": [{"change": "weight", "op": ">=", "value": 2}]}}]})], None, True),
+        (
+            [],
+            {
+                "outcomes": [
+                    {
+                        "code": "1",
+                        "title": {"zh": "一", "en": "One"},
+                        "when": {"all": [{"previous": "pain", "op": "exists", "value": True}]},
+                    }
+                ]
+            },
+            True,
+        ),
     ],
 )
 def test_only_a_form_that_compares_with_last_time_looks_back(found, classes, expected):
