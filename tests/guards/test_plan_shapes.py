@@ -30,9 +30,9 @@ MAY_WALK: dict[str, tuple[str, str]] = {
 }
 # Address → what carries it: each entry is one index, or several of which one is enough.
 CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "today/": (("task_open_department",), ("task_open_owner",)),
-    "today/list/": (("task_open_department",), ("task_open_owner",)),
-    "tasks/api/due/": (("task_open_department",), ("task_open_owner",)),
+    "today/": (("task_listed",), ("task_open_owner",)),
+    "today/list/": (("task_listed",), ("task_open_owner",)),
+    "tasks/api/due/": (("task_listed",), ("task_open_owner",)),
     "tasks/unreachable/": (("task_unreached",),),
     "alerts/rows/": (("alert_open_department",), ("alert_open_owner",)),
     "discharges/rows/": (("encounter_discharges", "encounter_discharged", "cohort_discharge"),),
