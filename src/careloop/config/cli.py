@@ -84,7 +84,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     if name not in TELL_THEMSELVES and not {"-h", "--help"}.isdisjoint(rest):
         print(f"usage: careloop {name} …\n\n{COMMANDS[name][0]}")
         return 0
-    if name in WITH_MOVABLE_CLOCK:
+    if name in WITH_MOVABLE_CLOCK and {"-h", "--help"}.isdisjoint(rest):
         os.environ.setdefault(clock.VARIABLE, str(env.load().data_dir.resolve() / "clock"))
         os.environ.setdefault("CARELOOP_SMS_GATEWAY_URL", "http://127.0.0.1:8002")  # the demo gateway it starts
         os.environ.setdefault("CARELOOP_SMS_GATEWAY_SECRET", "simulated-carrier")

@@ -22,12 +22,19 @@ def load_content() -> None:
     messaging.load_templates(at=now, by=SYSTEM)
 
 
+def today(minutes: float) -> datetime:
+    """Some minutes ago, but never yesterday: just after midnight each minute becomes a share of what the day has had."""
+    now = timezone.now()
+    had = now - timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    return now - min(timedelta(minutes=minutes), had * minutes / 60)
+
+
 def left_hospital(
     cast: Cast, patient: Patient | None = None, *, procedures: tuple[str, ...] = ("36.06",), at: datetime | None = None,
     diagnosis: str = "", **changed: str,
 ) -> Encounter:  # fmt: skip
     """A discharge some minutes ago, judged by the enrolment rules. By default a stent, so the PCI plan runs."""
-    at = at or timezone.now() - timedelta(minutes=20)
+    at = at or today(20)
     stay = Scene(cast).discharge(
         patient, procedures=procedures, at=at, operated_at=at - timedelta(days=2), diagnosis=diagnosis, **changed
     )

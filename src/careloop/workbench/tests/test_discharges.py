@@ -24,7 +24,7 @@ from careloop.plans.tests.factories import Scene, tasks_of
 from careloop.workbench.models import DischargeReview
 from careloop.workbench.reads import discharges as reads
 from careloop.workbench.reads.goals import pressure_goal
-from careloop.workbench.tests.discharging import daughter, left_hospital, load_content, plan_of
+from careloop.workbench.tests.discharging import daughter, left_hospital, load_content, plan_of, today
 
 pytestmark = pytest.mark.django_db
 
@@ -85,8 +85,8 @@ def test_the_list_shows_the_suggested_plan_and_why(cast, doctor, stay):
 
 def test_undecided_ones_come_first_then_the_newest(cast, doctor, stay):
     scene = Scene(cast)
-    newer = left_hospital(cast, scene.new_patient(), diagnosis="I50.9", at=timezone.now() - timedelta(minutes=5))
-    older = left_hospital(cast, scene.new_patient(), diagnosis="I50.9", at=timezone.now() - timedelta(minutes=50))
+    newer = left_hospital(cast, scene.new_patient(), diagnosis="I50.9", at=today(5))
+    older = left_hospital(cast, scene.new_patient(), diagnosis="I50.9", at=today(50))
     doctor.post(address("discharge-confirm", newer.pk))
     html = listed(doctor)
     places = [html.index(f'data-encounter="{one.pk}"') for one in (stay, older, newer)]
@@ -165,7 +165,7 @@ def test_the_list_asks_the_same_number_of_questions_for_one_and_for_ten(cast, do
 
 def test_page_two(cast, doctor, stay, monkeypatch):
     monkeypatch.setattr(reads, "PAGE", 1)
-    left_hospital(cast, Scene(cast).new_patient(), diagnosis="I50.9", at=timezone.now() - timedelta(minutes=40))
+    left_hospital(cast, Scene(cast).new_patient(), diagnosis="I50.9", at=today(40))
     first, second = listed(doctor), listed(doctor, offset="1")
     assert f'data-encounter="{stay.pk}"' in first
     assert f'data-encounter="{stay.pk}"' not in second
