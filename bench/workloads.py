@@ -122,6 +122,7 @@ class Bench:
         """Discharges over the socket: until acknowledged, and until plan and task are there."""
         run, sent, count = f"W{int(time.time()) % 100000}x", {}, max(100, int(self.seconds * 40))
         lines = product.hl7_lines(self.doors, run, datetime.now(UTC), sent, CLIENTS)
+        wait_for_jobs(self.here)  # what the answers of W3 still set off is not this workload's
         both = self.watched("hl7", "worker")
         app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
         stored = measuring.counted_threads(lines, count, self.database_alone)
@@ -194,6 +195,17 @@ def wait_for_tasks(here: Place, run: str, count: int, *, seconds: float = 240.0)
         if len(rows) >= count or time.monotonic() > until:
             return {str(visit)[1:]: float(str(at)) for visit, at in rows}
         time.sleep(0.2)
+
+
+def wait_for_jobs(here: Place, *, seconds: float = 180.0) -> None:
+    """Until the worker has nothing due left."""
+    sql = (
+        "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+        " AND (scheduled_at IS NULL OR scheduled_at <= now())"
+    )
+    until = time.monotonic() + seconds
+    while int(str(ask(here, sql)[0][0])) and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 def ask(here: Place, sql: str, *values: object) -> list[tuple[object, ...]]:
