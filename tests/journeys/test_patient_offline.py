@@ -67,6 +67,14 @@ def looks_right(tab, name: str) -> None:
     assert overflow(tab) <= 0, name
 
 
+def opened_again(tab, url: str) -> None:
+    """The network is back and the patient opens the page before anything could be sent: sending waits until it stands."""
+    tab.context.route("**/*", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    tab.context.set_offline(False)
+    tab.goto(url)
+    tab.context.unroute("**/*")
+
+
 def stored(people) -> QuestionnaireResponse:  # noqa: F811
     return QuestionnaireResponse.objects.visible_to(SYSTEM).get(task_id=people.task.pk)
 
@@ -118,8 +126,7 @@ def test_what_was_kept_is_sent_after_a_reload_and_the_way_goes_on_with_the_netwo
         tab.context.set_offline(True)
         tap(tab)
         tap(tab)
-        tab.context.set_offline(False)
-        tab.reload()
+        opened_again(tab, tab.url)
         tab.wait_for_function("() => document.querySelector('[data-offline]').hidden")
         while stored(people).values.get("chest") is None:
             tab.wait_for_timeout(50)
@@ -161,7 +168,6 @@ def test_a_dangerous_answer_without_network_shows_help_and_is_not_lost_by_a_relo
         tab.wait_for_selector("[data-safety-rule=chest-daily]")
         tab.wait_for_selector("[data-unsent]:not([hidden])")
         looks_right(tab, "offline-danger")
-        tab.context.set_offline(False)
-        tab.goto(url + f"/t/{people.task.pk}/")
+        opened_again(tab, url + f"/t/{people.task.pk}/")
         tab.wait_for_selector("main[data-safety]")
     assert stored(people).values == {"breath": "good", "chest": "yes", "when": "walk"}
