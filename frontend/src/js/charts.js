@@ -16,7 +16,8 @@ function base() {
   return {
     animation: false,
     color: [token("--brand"), token("--high-solid"), token("--ok-solid"), token("--none-solid")],
-    textStyle: { fontFamily: "inherit", color: token("--ink-2"), fontSize: 12 },
+    // By its name: the canvas that measures the words of a legend does not know "inherit".
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: token("--ink-2"), fontSize: 12 },
     grid: { left: 8, right: 56, top: 28, bottom: 4, containLabel: true },
     tooltip: { trigger: "axis", confine: true },
   };

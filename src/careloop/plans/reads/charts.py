@@ -10,6 +10,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 MOST_PEAKS = 5
+# The plan itself has the brand's blue; orange is kept for what comes too late.
+OTHERS, CALLS, LIMIT, LATE = "#B7C9D6", "#0A3D54", "#5F6F7D", "#B8500B"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,55 +36,66 @@ class _Week:
 def load(result: Mapping[str, Any]) -> Chart:
     """Contacts per week of this plan and of all others, the calls they cost, and what the nurses can do."""
     weeks = _weeks(result)
-    labels = list(weeks)
-    of = list(weeks.values())
-    own, others = _("This plan"), _("Other plans")
-    person, room = _("Calls for nurses"), _("Nurses can do")
-    options = {
-        "legend": {"top": 0, "left": 0},
-        "xAxis": {"type": "category", "data": labels},
-        "yAxis": {"type": "value", "minInterval": 1},
-        "series": [
-            {"name": own, "type": "bar", "stack": "all", "data": [week.own for week in of]},
-            {"name": others, "type": "bar", "stack": "all", "data": [week.others for week in of]},
-            {"name": person, "type": "line", "data": [week.person for week in of], "symbol": "none"},
-            {"name": room, "type": "line", "step": "middle", "symbol": "none", "lineStyle": {"type": "dashed"},
-             "data": [week.room for week in of]},
-        ],
-    }  # fmt: skip
-    headers = [_("Week from"), own, others, person, room, _("Fullest nurse-day"), _("Left at the end of the week")]
+    shown = list(weeks.values())
+    series = _work(
+        [w.own for w in shown], [w.others for w in shown], [w.person for w in shown], [w.room for w in shown]
+    )
+    headers = [
+        _("Week from"),
+        *(one["name"] for one in series),
+        _("Fullest nurse-day"),
+        _("Left at the end of the week"),
+    ]
     rows = [[label, w.own, w.others, w.person, w.room, w.fullest, w.waiting] for label, w in weeks.items()]
-    return Chart(options, headers, rows)
+    return Chart(_axes(list(weeks), series), headers, rows)
 
 
 def by_day(result: Mapping[str, Any]) -> Chart:
-    """Each day by itself: contacts, the calls they cost, what the nurses can do, the fullest nurse, and what is left over."""
+    """Each day by itself: contacts, the calls they cost, and what the nurses can do."""
     days = result["days"]
-    own, others, person, room = _("This plan"), _("Other plans"), _("Calls for nurses"), _("Nurses can do")
-    fullest, waiting = _("Most of one nurse"), _("Left in the evening")
-    rooms = [_room(day, result) for day in days]
-    lines = [
-        (person, [d["person"] for d in days]),
-        (fullest, [d["fullest"] for d in days]),
-        (waiting, [d["waiting"] for d in days]),
+    parts = [[day[key] for day in days] for key in ("own", "others", "person")]
+    return _daily(days, _work(*parts, [_room(day, result) for day in days]))
+
+
+def fullest(result: Mapping[str, Any]) -> Chart:
+    """Each day for those who do it: the most calls one nurse has, and the calls nobody had time for."""
+    days = result["days"]
+    series = [
+        {"name": _("Most of one nurse"), "type": "bar", "data": [day["fullest"] for day in days]},
+        _line(_("Left in the evening"), [day["waiting"] for day in days], LATE),
     ]
-    options = {
+    return _daily(days, series)
+
+
+def _daily(days: list[Mapping[str, Any]], series: list[dict[str, Any]]) -> Chart:
+    labels = [day["day"] for day in days]
+    rows = [list(row) for row in zip(labels, *(one["data"] for one in series), strict=True)]
+    return Chart(_axes(labels, series), [_("Day"), *(one["name"] for one in series)], rows)
+
+
+def _work(own: list[int], others: list[int], person: list[int], room: list[int]) -> list[dict[str, Any]]:
+    """Four series and no more: two kinds of contacts stacked, the calls among them, and the limit as a dashed line."""
+    limit = _line(_("Nurses can do"), room, LIMIT) | {"step": "middle"}
+    limit["lineStyle"] = {"type": "dashed"}
+    return [
+        {"name": _("This plan"), "type": "bar", "stack": "all", "data": own},
+        {"name": _("Other plans"), "type": "bar", "stack": "all", "data": others, "color": OTHERS},
+        _line(_("Calls for nurses"), person, CALLS),
+        limit,
+    ]
+
+
+def _line(name: str, data: list[int], colour: str) -> dict[str, Any]:
+    return {"name": name, "type": "line", "symbol": "none", "color": colour, "data": data}
+
+
+def _axes(labels: list[str], series: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
         "legend": {"top": 0, "left": 0},
-        "xAxis": {"type": "category", "data": [day["day"] for day in days]},
+        "xAxis": {"type": "category", "data": labels},
         "yAxis": {"type": "value", "minInterval": 1},
-        "series": [
-            {"name": own, "type": "bar", "stack": "all", "data": [day["own"] for day in days]},
-            {"name": others, "type": "bar", "stack": "all", "data": [day["others"] for day in days]},
-            *({"name": name, "type": "line", "data": data, "symbol": "none"} for name, data in lines),
-            {"name": room, "type": "line", "step": "middle", "symbol": "none", "lineStyle": {"type": "dashed"}, "data": rooms},
-        ],
-    }  # fmt: skip
-    headers = [_("Day"), own, others, person, room, fullest, waiting]
-    rows = [
-        [day["day"], day["own"], day["others"], day["person"], can, day["fullest"], day["waiting"]]
-        for day, can in zip(days, rooms, strict=True)
-    ]
-    return Chart(options, headers, rows)
+        "series": series,
+    }
 
 
 def peaks(result: Mapping[str, Any]) -> list[dict[str, Any]]:

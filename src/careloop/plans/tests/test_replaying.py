@@ -336,12 +336,14 @@ def test_every_day_stands_in_the_chart_with_its_fullest_nurse_and_its_room(scene
     found = run(drafted(scene.cast.as_zhao, the_plan()), scene.cast.as_zhao)
     if is_old:  # kept before each day had its own room
         found["days"] = [{key: value for key, value in day.items() if key != "room"} for day in found["days"]]
-    chart = charts.by_day(found)
-    assert [row[0] for row in chart.rows] == [day["day"] for day in found["days"]] == chart.options["xAxis"]["data"]
-    columns = list(zip(*chart.rows, strict=True))
-    by_name = {series["name"]: tuple(series["data"]) for series in chart.options["series"]}
-    assert by_name == {name: columns[chart.headers.index(name)] for name in chart.headers[1:]}
-    assert sum(columns[1]) == found["contacts"]
-    assert max(columns[5]) == max(day["fullest"] for day in found["days"]) > 0
+    work, nurses = charts.by_day(found), charts.fullest(found)
+    for chart in (work, nurses):
+        assert [row[0] for row in chart.rows] == [day["day"] for day in found["days"]] == chart.options["xAxis"]["data"]
+        columns = [list(column) for column in zip(*chart.rows, strict=True)]
+        assert [series["name"] for series in chart.options["series"]] == chart.headers[1:]
+        assert [series["data"] for series in chart.options["series"]] == columns[1:]
+    assert sum(row[1] for row in work.rows) == found["contacts"]
+    assert max(row[1] for row in nurses.rows) == max(day["fullest"] for day in found["days"]) > 0
+    assert [row[2] for row in nurses.rows] == [day["waiting"] for day in found["days"]]
     by_week = charts.load(found)
-    assert sum(columns[4]) == sum(row[4] for row in by_week.rows) > 0
+    assert sum(row[4] for row in work.rows) == sum(row[4] for row in by_week.rows) > 0

@@ -370,6 +370,7 @@ def _replay_context(found: PlanDraft, last: PlanReplay | None) -> dict[str, Any]
         "numbers": last.result,
         "chart": charts.load(last.result),
         "days": charts.by_day(last.result),
+        "fullest": charts.fullest(last.result),
         "peaks": charts.peaks(last.result),
         "owners": [(wording.owner_words(code), n) for code, n in sorted(last.result["by_owner"].items())],
         "met": charts.met(last.result, pages.titles_by_url(_language())),
