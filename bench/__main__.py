@@ -63,11 +63,11 @@ def _prepare(here: Place, size: w.Size) -> dict[str, object]:
     """Tables, shipped content and rows; a kept database is used as it is."""
     tables()
     os.environ["CARELOOP_DATABASE_ROLE"] = "owner"
-    import django  # noqa: PLC0415  (only now the address of the database is known)
+    import django
 
     django.setup()
-    from bench import seeding  # noqa: PLC0415
-    from careloop.tasks.models import Task  # noqa: PLC0415
+    from bench import seeding
+    from careloop.tasks.models import Task
 
     have = Task.objects.unscoped("is it filled?").exists()
     print(f"{size.tasks:,} follow-ups" + (" (kept)" if have else ""), flush=True)
@@ -77,7 +77,7 @@ def _prepare(here: Place, size: w.Size) -> dict[str, object]:
 
 
 def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -> list[dict[str, object]]:
-    from bench import product, workloads  # noqa: PLC0415  (they need Django)
+    from bench import product, workloads
 
     only = {name for name in given.only.upper().split(",") if name}
     loop = asyncio.new_event_loop()

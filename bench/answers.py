@@ -15,9 +15,9 @@ class _Undo(Exception):
 
 def sample(form: Any, *, at: datetime) -> tuple[dict[str, Any], Facts]:
     """The stored answers of one response, and its facts as (link, code, number)."""
-    from django.db import transaction  # noqa: PLC0415  (Django is set up by now)
+    from django.db import transaction
 
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
+    from careloop.kernel.viewer import Viewer
 
     by = Viewer.system("bench")
     kept: list[tuple[dict[str, Any], Facts]] = []
@@ -30,10 +30,10 @@ def sample(form: Any, *, at: datetime) -> tuple[dict[str, Any], Facts]:
 
 
 def _fill(form: Any, *, at: datetime, by: Any) -> tuple[dict[str, Any], Facts]:
-    from careloop.patients.actions import upsert_patient  # noqa: PLC0415
-    from careloop.patients.rules import IdentifierData, PersonData  # noqa: PLC0415
-    from careloop.questionnaires.actions import complete_response, start_response  # noqa: PLC0415
-    from careloop.questionnaires.models import AnswerFact  # noqa: PLC0415
+    from careloop.patients.actions import upsert_patient
+    from careloop.patients.rules import IdentifierData, PersonData
+    from careloop.questionnaires.actions import complete_response, start_response
+    from careloop.questionnaires.models import AnswerFact
 
     person = PersonData(identifiers=(IdentifierData(value="BSAMPLE", authority="HIS"),), name="样本")
     patient = upsert_patient(person=person, source="bench", at=at, by=by)
@@ -47,8 +47,8 @@ def _fill(form: Any, *, at: datetime, by: Any) -> tuple[dict[str, Any], Facts]:
 
 def answer_all(response: Any, *, at: datetime, by: Any) -> None:
     """Answer every question that is asked, and those that the answers bring up, as somebody who is well would."""
-    from careloop.questionnaires.actions import save_answer  # noqa: PLC0415
-    from careloop.questionnaires.reads import form_view  # noqa: PLC0415
+    from careloop.questionnaires.actions import save_answer
+    from careloop.questionnaires.reads import form_view
 
     dice = random.Random(1)
     done: set[str] = set()
@@ -68,7 +68,7 @@ def answer_all(response: Any, *, at: datetime, by: Any) -> None:
 
 def answer(question: Any, dice: random.Random) -> str | None:
     """What an invented patient says to this question; None to free text."""
-    from careloop.simulation.answering import choose, number  # noqa: PLC0415
+    from careloop.simulation.answering import choose, number
 
     codes = [option.code for option in question.options]
     if codes:

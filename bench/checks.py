@@ -87,7 +87,7 @@ def ordered(rows: list[Waiting], tab: str, *, now: datetime, midnight: datetime)
 
 
 def _first_section() -> int:
-    from careloop.tasks.rules import shipped_weights  # noqa: PLC0415  (Django is set up by now)
+    from careloop.tasks.rules import shipped_weights
 
     return int(shipped_weights().limits["first-section-from"])
 

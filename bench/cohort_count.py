@@ -9,7 +9,6 @@ builder does, for somebody who sees the whole hospital and for a nurse of one de
 enrolment rule would have taken, as the plan designer does. The target is one second.
 """
 
-# ruff: noqa: PLC0415  (Django may be imported only after the environment of the measurement stands)
 from __future__ import annotations
 
 import argparse

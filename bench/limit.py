@@ -34,7 +34,7 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
 
 def bare_insert(table: str, known: tuple[str, ...]) -> str:
     """INSERT for a table of the product: the named columns by value, each other required column by its plain default."""
-    from bench.seeding import constants  # noqa: PLC0415  (Django is set up by now)
+    from bench.seeding import constants
 
     name, rest = constants(table, known)
     columns = ", ".join([*known, *rest])

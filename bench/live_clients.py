@@ -17,21 +17,21 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-import django  # noqa: E402
+import django
 
-import tests.boot  # noqa: E402, F401  (starts the database and names the settings)
-
+import_module("tests.boot")  # it starts the database and names the settings
 django.setup()
 
-import aiohttp  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.test.utils import setup_databases, teardown_databases  # noqa: E402
+import aiohttp
+from django.db import connection
+from django.test.utils import setup_databases, teardown_databases
 
 
 def pss(pid: int) -> float:
@@ -71,7 +71,7 @@ def wait_until_open(port: int) -> None:
 def held_connections() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity WROOT datname = current_database() AND pid <> pg_backend_pid()"
         )
         return int(cursor.fetchone()[0])
 
@@ -129,11 +129,11 @@ def main() -> None:
     alerts = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     databases = setup_databases(verbosity=0, interactive=False)
-    from datetime import UTC, datetime  # noqa: PLC0415  (models need the set-up above)
+    from datetime import UTC, datetime
 
-    from careloop.alerts.actions import raise_findings  # noqa: PLC0415
-    from careloop.alerts.tests.test_actions import CHEST_PAIN, SYSTEM, origin_of  # noqa: PLC0415
-    from tests.cast import make_cast, signed_in  # noqa: PLC0415
+    from careloop.alerts.actions import raise_findings
+    from careloop.alerts.tests.test_actions import CHEST_PAIN, SYSTEM, origin_of
+    from tests.cast import make_cast, signed_in
 
     cast = make_cast()
     cookies = {"careloop_staff": signed_in(cast.zhao).cookies["careloop_staff"].value}
@@ -157,7 +157,7 @@ def main() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " WROOT datname = current_database() AND pid <> pg_backend_pid()"
             )
         connection.close()
         teardown_databases(databases, verbosity=0)

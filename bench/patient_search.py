@@ -7,7 +7,6 @@ record number, an identity number, two phones, one stay, one diagnosis and one d
 query as the top bar sends it, for somebody who sees the whole hospital and for a nurse of one department.
 """
 
-# ruff: noqa: PLC0415  (Django may be imported only after the environment of the measurement stands)
 from __future__ import annotations
 
 import argparse

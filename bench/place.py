@@ -20,8 +20,8 @@ os.environ.setdefault("CARELOOP_SHARED_DATA", str(ROOT.parent / "shared" / "data
 os.environ.setdefault("CARELOOP_SECRET_KEY", secrets.token_urlsafe(60))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
 
-from careloop.config import env  # noqa: E402  (the path to the product stands two lines above)
-from careloop.kernel import postgres  # noqa: E402
+from careloop.config import env
+from careloop.kernel import postgres
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -
     rows without waiting for the disk. Dropped at the end unless kept; a kept one is found again by its name. `fresh`
     drops what a killed run left.
     """
-    import psycopg  # noqa: PLC0415  (only here)
+    import psycopg
 
     cluster = postgres.cluster(env.load().data_dir, fsync=durable)
     mine = postgres.start(cluster)
@@ -85,7 +85,7 @@ def machine() -> str:
 
 def postmaster(here: Place) -> int:
     """The process id of the database server, parent of all its backends."""
-    import psycopg  # noqa: PLC0415
+    import psycopg
 
     with psycopg.connect(here.superuser) as database:
         (folder,) = database.execute("SHOW data_directory").fetchone() or ("",)

@@ -47,7 +47,7 @@ class Doors:
 @contextmanager
 def running(here: Place, logs: Path) -> Iterator[Doors]:
     """Staff site, patient portal, HL7 gateway and worker, started by the same commands a hospital uses."""
-    from careloop.kernel.supervisor import Process, Supervisor  # noqa: PLC0415
+    from careloop.kernel.supervisor import Process, Supervisor
 
     logs.mkdir(parents=True, exist_ok=True)
     ports = {name: _free_port() for name in ("web", "portal", "hl7")}
@@ -188,10 +188,10 @@ async def dashboard(doors: Doors, _number: int) -> Client:
 
 def patient_answers(links: Sequence[tuple[str, str]]) -> Client:
     """The n-th link opened, the second factor given, every question answered, the end reached: one unit."""
-    from careloop.simulation.phone import answer_link  # noqa: PLC0415
+    from careloop.simulation.phone import answer_link
 
     async def one(turn: int) -> bool:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         address, last4 = links[turn]
         end, _requests = await asyncio.to_thread(
@@ -213,7 +213,7 @@ class Opened:
 
 def open_forms(links: Sequence[tuple[str, str]]) -> list[Opened]:
     """Each link opened, the second factor given, the copy of the form fetched: what happens before the network is lost."""
-    from careloop.simulation.phone import Browser  # noqa: PLC0415  (Django is set up by now)
+    from careloop.simulation.phone import Browser
 
     found = []
     for address, last4 in links:
@@ -250,17 +250,17 @@ def whole_forms(opened: Sequence[Opened], answers: dict[str, object]) -> Client:
 
 def issue_links(doors: Doors, tasks: Sequence[tuple[str, str, str]], *, expires_at: datetime) -> list[tuple[str, str]]:
     """A link for each task, as the messages would carry it, with the last four digits it will be asked for."""
-    from django.conf import settings  # noqa: PLC0415
+    from django.conf import settings
 
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
-    from careloop.patients.actions import issue_link  # noqa: PLC0415
-    from careloop.patients.models import ContactPoint  # noqa: PLC0415
-    from careloop.patients.rules import link_token  # noqa: PLC0415
+    from careloop.kernel.viewer import Viewer
+    from careloop.patients.actions import issue_link
+    from careloop.patients.models import ContactPoint
+    from careloop.patients.rules import link_token
 
     by = Viewer.system("bench")
     found = []
     for task, patient, _department in tasks:
-        link = issue_link(patient_id=patient, purpose="questionnaire", task_id=task, expires_at=expires_at, by=by)  # type: ignore[arg-type]  # ids as text
+        link = issue_link(patient_id=patient, purpose="questionnaire", task_id=task, expires_at=expires_at, by=by)
         last4 = ContactPoint.objects.unscoped("bench").filter(patient_id=patient).values_list("last4", flat=True)[0]
         token = link_token(link.pk, settings.SECRET_KEY)
         found.append((f"{doors.portal}/q/{token}", last4))
@@ -290,7 +290,7 @@ def hl7_lines(
     doors: Doors, run: str, at: datetime, sent: dict[str, float], clients: int
 ) -> list[Callable[[int], bool]]:
     """One connection for each client; a unit here is the acknowledgement, the rows are waited for by the caller."""
-    from careloop.simulation.wire import Line  # noqa: PLC0415
+    from careloop.simulation.wire import Line
 
     def client(_n: int) -> Callable[[int], bool]:
         line = Line("127.0.0.1", doors.hl7)

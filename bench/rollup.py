@@ -11,22 +11,22 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-import django  # noqa: E402
+import django
 
-import tests.boot  # noqa: E402, F401  (starts the database and names the settings)
-
+import_module("tests.boot")  # it starts the database and names the settings
 django.setup()
 
-from django.db import connection  # noqa: E402
-from django.test.utils import setup_databases, teardown_databases  # noqa: E402
+from django.db import connection
+from django.test.utils import setup_databases, teardown_databases
 
-from careloop.kernel.viewer import Viewer  # noqa: E402
-from careloop.reports import actions, reads, rules  # noqa: E402
+from careloop.kernel.viewer import Viewer
+from careloop.reports import actions, reads, rules
 
 FILL = """
 INSERT INTO accounts_organization (id, created_at, updated_at, code, name, name_en, kind, path, phone, is_active)
@@ -34,7 +34,7 @@ INSERT INTO accounts_organization (id, created_at, updated_at, code, name, name_
 INSERT INTO accounts_organization (id, created_at, updated_at, code, name, name_en, kind, parent_id, path, phone, is_active)
     SELECT gen_random_uuid(), now(), now(), 'B' || n, 'B' || n, '', 'department',
         '00000000-0000-0000-0000-000000000001', '/B/B' || n || '/', '', true FROM generate_series(1, 40) n;
-CREATE TEMPORARY TABLE d AS SELECT row_number() OVER () AS n, id FROM accounts_organization WHERE kind = 'department';
+CREATE TEMPORARY TABLE d AS SELECT row_number() OVER () AS n, id FROM accounts_organization WROOT kind = 'department';
 """
 
 
@@ -46,9 +46,9 @@ def run(sql: str, *values: object) -> list[tuple[object, ...]]:
 
 def fill(tasks: int) -> None:
     """One patient with one discharge for every eight follow-ups; each row a copy of a row that the product made."""
-    from careloop.kernel.actions import seeding  # noqa: PLC0415  (models need the set-up above)
-    from careloop.tasks.models import ContactAttempt, Task  # noqa: PLC0415
-    from tests.cast import NOW, make_cast  # noqa: PLC0415
+    from careloop.kernel.actions import seeding
+    from careloop.tasks.models import ContactAttempt, Task
+    from tests.cast import NOW, make_cast
 
     cast = make_cast()
     with seeding():
@@ -81,11 +81,11 @@ def fill(tasks: int) -> None:
         (
             "tasks_contactattempt", call.pk,
             "'id', gen_random_uuid(), 'task_id', t.id, 'patient_id', t.patient_id, 'started_at', t.due_at",
-            f"tasks_task t WHERE t.id <> '{task.pk}'",
+            f"tasks_task t WROOT t.id <> '{task.pk}'",
         ),
     )  # fmt: skip
     for table, like, columns, source in copies:
-        where = "AND" if "WHERE" in source else "WHERE"
+        where = "AND" if "WROOT" in source else "WROOT"
         run(
             f"INSERT INTO {table} SELECT (made).* FROM (SELECT jsonb_populate_record(p, jsonb_build_object({columns})) AS made"
             f" FROM {table} p, {source} {where} p.id = %s OFFSET 0) x",
@@ -109,7 +109,7 @@ def completions(ids: list[object]) -> Callable[[], object]:
 
     def complete() -> object:
         return run(
-            "UPDATE tasks_task SET status = 'completed', outcome = 'reached-patient', ended_at = now() WHERE id = %s",
+            "UPDATE tasks_task SET status = 'completed', outcome = 'reached-patient', ended_at = now() WROOT id = %s",
             next(waiting),
         )
 
@@ -126,7 +126,7 @@ def main() -> None:
         took = time.perf_counter() - started
         print(f"{tasks} follow-ups with calls and {tasks // 8} discharges filled in {took:.1f} s")
         actions.fold_rollup(by=by)
-        ids = [row[0] for row in run("SELECT id FROM tasks_task WHERE status = 'requested' LIMIT 2000")]
+        ids = [row[0] for row in run("SELECT id FROM tasks_task WROOT status = 'requested' LIMIT 2000")]
         print("one completion with the triggers:   ", timed(1000, completions(ids[:1000])))
         run("ALTER TABLE tasks_task DISABLE TRIGGER reports_task_changed_u")
         print("one completion without the triggers:", timed(1000, completions(ids[1000:])))
@@ -139,7 +139,7 @@ def main() -> None:
             "thirteen months by department:      ",
             timed(50, lambda: reads.by_department(viewer=by, first=first, last=this, at=at)),
         )
-        recount = "SELECT sum(done) FROM reports_recount WHERE month = %s"
+        recount = "SELECT sum(done) FROM reports_recount WROOT month = %s"
         print("the same month counted again:       ", timed(3, lambda: run(recount, this)))
     finally:
         teardown_databases(databases, verbosity=0)

@@ -74,13 +74,13 @@ def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str
 
 def _hospital(now: datetime) -> None:
     """Departments and staff, all with one known password, through the product's own actions; then their ids are set to those that rows name."""
-    from django.contrib.auth.hashers import make_password  # noqa: PLC0415
-    from django.db import connection  # noqa: PLC0415
+    from django.contrib.auth.hashers import make_password
+    from django.db import connection
 
-    from bench.product import PASSWORD  # noqa: PLC0415
-    from careloop.accounts import actions as accounts  # noqa: PLC0415  (Django is set up by now)
-    from careloop.accounts.models import Organization, Role  # noqa: PLC0415
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
+    from bench.product import PASSWORD
+    from careloop.accounts import actions as accounts
+    from careloop.accounts.models import Organization, Role
+    from careloop.kernel.viewer import Viewer
 
     by = Viewer.system("bench")
     root = accounts.create_organization(
@@ -128,7 +128,7 @@ def _hospital(now: datetime) -> None:
 
 
 def _rename(table: str, old: str, new: str) -> None:
-    from django.db import connection  # noqa: PLC0415
+    from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET id = %s WHERE id = %s", [new, old])
@@ -136,10 +136,10 @@ def _rename(table: str, old: str, new: str) -> None:
 
 def given(now: datetime) -> Given:
     """One plan, one form; the answers are those the product itself makes of a filled form (see `bench.answers`)."""
-    from bench.answers import sample  # noqa: PLC0415
-    from careloop.messaging.models import MessageTemplate  # noqa: PLC0415
-    from careloop.plans.models import PlanDefinition  # noqa: PLC0415
-    from careloop.questionnaires.reads import current  # noqa: PLC0415
+    from bench.answers import sample
+    from careloop.messaging.models import MessageTemplate
+    from careloop.plans.models import PlanDefinition
+    from careloop.questionnaires.reads import current
 
     plan = PlanDefinition.objects.filter(status="active").order_by("url").first()
     form = current(FORM)
@@ -587,7 +587,7 @@ def constants(model_name: str, known: Sequence[str], now: datetime | None = None
     """The table of a model, and for each column that is not `known` the model's own default as COPY text. A null is
     left out, because that is what the database puts there by itself.
     """
-    from django.apps import apps  # noqa: PLC0415  (Django is set up by now)
+    from django.apps import apps
 
     model = apps.get_model(model_name)
     at = now or datetime.now(UTC)
@@ -631,9 +631,9 @@ def sizes(url: str, size: w.Size) -> dict[str, Any]:
 
 
 def _recount() -> None:
-    from django.utils import timezone  # noqa: PLC0415
+    from django.utils import timezone
 
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
-    from careloop.reports import actions as reports  # noqa: PLC0415
+    from careloop.kernel.viewer import Viewer
+    from careloop.reports import actions as reports
 
     reports.check_rollup(at=timezone.now(), by=Viewer.system("bench"))

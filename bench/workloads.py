@@ -152,7 +152,7 @@ class Bench:
 
     def _from_a_file(self) -> Sample:
         """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""
-        from careloop.integration.jobs.ingest import ingest  # noqa: PLC0415  (Django is set up by now)
+        from careloop.integration.jobs.ingest import ingest
 
         run = f"F{int(time.time()) % 100000}x"
         with tempfile.NamedTemporaryFile(suffix=".hl7") as file:
@@ -216,9 +216,9 @@ def ask(here: Place, sql: str, *values: object) -> list[tuple[object, ...]]:
 
 def rollup_is_exact() -> bool:
     """The stored months equal the recount from the rows: the product's own check finds no difference."""
-    from django.utils import timezone  # noqa: PLC0415  (Django is set up by now)
+    from django.utils import timezone
 
-    from careloop.kernel.viewer import Viewer  # noqa: PLC0415
-    from careloop.reports.actions import check_rollup  # noqa: PLC0415
+    from careloop.kernel.viewer import Viewer
+    from careloop.reports.actions import check_rollup
 
     return check_rollup(at=timezone.now(), by=Viewer.system("bench")).differing == 0

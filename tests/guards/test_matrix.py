@@ -100,7 +100,7 @@ def doors() -> list[Door]:
     from django.urls import get_resolver
 
     found = views(get_resolver("careloop.config.urls").url_patterns)
-    return [Door(route, view.permission, view.methods) for route, view in found]  # type: ignore[attr-defined]
+    return [Door(route, view.permission, view.methods) for route, view in found]
 
 
 DOORS = doors()

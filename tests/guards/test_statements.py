@@ -331,7 +331,7 @@ def test_no_staff_page_asks_more_than_its_line_with_one_row_or_with_thirty(world
 
 def portal_routes() -> set[str]:
     found = views(get_resolver("careloop.config.urls_portal").url_patterns)
-    return {route for route, view in found if "GET" in view.methods}  # type: ignore[attr-defined]
+    return {route for route, view in found if "GET" in view.methods}
 
 
 def test_every_page_of_the_patient_has_a_line_and_no_line_is_stale() -> None:
@@ -364,7 +364,7 @@ def measured_at_home(at_home: dict[str, object]) -> dict[str, int]:
     for route in sorted(portal_routes()):
         status, statements = asked(
             at_home["client"],
-            "/" + PARAMETER.sub(lambda match: str(at_home[match[1]]), route),  # type: ignore[arg-type]
+            "/" + PARAMETER.sub(lambda match: str(at_home[match[1]]), route),
         )
         counts[route] = statements
         if status not in {200, 302, 303, 404}:

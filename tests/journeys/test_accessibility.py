@@ -17,7 +17,7 @@ from careloop.integration.tests.factories import adt, receive
 from careloop.patients.actions import break_glass
 from careloop.questionnaires.actions import load_shipped_content
 from careloop.questionnaires.models import Questionnaire
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -34,7 +34,7 @@ def cast(transactional_db: None) -> Cast:
     return cast
 
 
-def faults(browser: Browser, url: str, person: Practitioner | None, paths: list[str]) -> dict[str, object]:  # noqa: F811
+def faults(browser: Browser, url: str, person: Practitioner | None, paths: list[str]) -> dict[str, object]:
     """What is wrong with these pages of this person at 1366 × 768."""
     found: dict[str, object] = {}
     with page(browser, 1366, 768) as tab:
@@ -49,12 +49,12 @@ def faults(browser: Browser, url: str, person: Practitioner | None, paths: list[
     return found
 
 
-def test_the_login_page(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_the_login_page(cast: Cast, browser: Browser) -> None:
     with site() as url:
         assert faults(browser, url, None, ["/login/"]) == {}
 
 
-def test_pages_of_nurses(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_pages_of_nurses(cast: Cast, browser: Browser) -> None:
     forms = Questionnaire.objects.filter(status="active").order_by("name").values_list("pk", flat=True)[:3]
     versions = [f"/questionnaires/{pk}/?mode={mode}" for pk in forms for mode in ("staff", "patient", "paper")]
     with site() as url:
@@ -62,7 +62,7 @@ def test_pages_of_nurses(cast: Cast, browser: Browser) -> None:  # noqa: F811
         assert faults(browser, url, cast.wang, paths) == {}
 
 
-def test_pages_of_administrators(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_pages_of_administrators(cast: Cast, browser: Browser) -> None:
     with site() as url:
         assert faults(browser, url, cast.system_admin, ["/integration/", "/console/health/", "/console/people/"]) == {}
         person = f"/console/people/{cast.wang.pk}/"
@@ -70,6 +70,6 @@ def test_pages_of_administrators(cast: Cast, browser: Browser) -> None:  # noqa:
         assert faults(browser, url, cast.audit_admin, ["/console/audit/"]) == {}
 
 
-def test_pages_of_supervisors(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_pages_of_supervisors(cast: Cast, browser: Browser) -> None:
     with site() as url:
         assert faults(browser, url, cast.qian, ["/patients/access-reviews/", "/alerts/"]) == {}

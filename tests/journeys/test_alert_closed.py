@@ -16,7 +16,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Questionnaire
 from careloop.tasks.models import Task
-from tests.browser import axe_violations, browser, overflow, page  # noqa: F401
+from tests.browser import axe_violations, overflow, page
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 from tests.real_server import real_site
 
@@ -53,7 +53,7 @@ def sign_in(tab: Page, url: str, cast: Cast) -> None:
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
-def test_critical_answer_to_closed_alert(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_critical_answer_to_closed_alert(browser: Browser, transactional_db: None) -> None:
     SHOTS.mkdir(exist_ok=True)
     cast = make_cast()
     questionnaires.load_shipped_content(at=datetime.now(UTC), by=SYSTEM)

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from careloop.accounts.models import Practitioner
 from careloop.reports.tests.test_rollup import Chaos
 from careloop.reports.tests.test_views import followed_up
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -30,13 +30,13 @@ def cast(transactional_db: None) -> Cast:
     return cast
 
 
-def enter(tab, url: str, person: Practitioner) -> None:  # type: ignore[no-untyped-def]
+def enter(tab, url: str, person: Practitioner) -> None:
     key = signed_in(person).cookies["careloop_staff"].value
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080)])
-def test_the_hospital_dashboard(cast: Cast, browser: Browser, width: int, height: int) -> None:  # noqa: F811
+def test_the_hospital_dashboard(cast: Cast, browser: Browser, width: int, height: int) -> None:
     with site() as url, page(browser, width, height) as tab:
         enter(tab, url, cast.he)
         tab.goto(f"{url}/reports/")
@@ -53,7 +53,7 @@ def test_the_hospital_dashboard(cast: Cast, browser: Browser, width: int, height
         assert axe_violations(tab) == []
 
 
-def test_from_a_number_to_its_list(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_from_a_number_to_its_list(cast: Cast, browser: Browser) -> None:
     with site() as url, page(browser, 1366, 768) as tab:
         enter(tab, url, cast.qian)
         tab.goto(f"{url}/reports/department/")
@@ -67,14 +67,14 @@ def test_from_a_number_to_its_list(cast: Cast, browser: Browser) -> None:  # noq
         tab.screenshot(path=SHOTS / "dashboard-list.png")
 
 
-def test_without_scripts_the_chart_is_there(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_without_scripts_the_chart_is_there(cast: Cast, browser: Browser) -> None:
     with site() as url, page(browser, 1366, 768, javascript=False) as tab:
         enter(tab, url, cast.he)
         tab.goto(f"{url}/reports/")
         expect(tab.locator("svg.linechart")).to_be_visible()
 
 
-def test_the_duty_page(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_the_duty_page(cast: Cast, browser: Browser) -> None:
     now = datetime.now(UTC)
     from careloop.alerts import actions
 

@@ -14,7 +14,7 @@ from careloop.accounts.models import Practitioner
 from careloop.questionnaires import actions
 from careloop.questionnaires.models import Questionnaire, QuestionnaireDraft, QuestionnaireResponse
 from careloop.questionnaires.tests.forms import choice, content, number
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -57,7 +57,7 @@ def settled(tab: Page, step: Any) -> None:
     expect(tab.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
 
 
-def test_built_replayed_published_answered_superseded(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_built_replayed_published_answered_superseded(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     first = actions.publish_questionnaire(
         content=a_form(), at=timezone.now() - timedelta(days=60), by=SYSTEM, department_id=cast.cardiology.pk
@@ -163,7 +163,7 @@ def replay(tab: Page, *, fired: int, of: int) -> None:
     expect(line.locator("a")).to_have_count(fired)
 
 
-def test_every_view_of_a_draft_at_every_width(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_every_view_of_a_draft_at_every_width(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     actions.load_shipped_content(at=timezone.now(), by=SYSTEM)
     pci = Questionnaire.objects.get(url="https://careloop.org/Questionnaire/pci-follow-up", status="active")

@@ -24,7 +24,7 @@ from careloop.portal import actions, reads, rules
 from careloop.portal.tests.conftest import PHONE_ZHANG
 from careloop.workbench.models import DischargeReview
 from careloop.workbench.tests.discharging import daughter, left_hospital, load_content, plan_of
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 from tests.figures import figure
 
@@ -45,7 +45,7 @@ def people(transactional_db) -> Iterator[Cast]:
 
 
 @contextmanager
-def ward(browser: Browser, people: Cast, url: str, *, width: int = 1366, height: int = 768) -> Iterator[Page]:  # noqa: F811
+def ward(browser: Browser, people: Cast, url: str, *, width: int = 1366, height: int = 768) -> Iterator[Page]:
     """Doctor Zhao on the list of discharges."""
     with page(browser, width, height) as tab:
         cookies = signed_in(people.zhao).cookies
@@ -69,7 +69,7 @@ def reviewed(stay: Encounter) -> list[str]:
     return list(rows.values_list("decision", flat=True))
 
 
-def test_two_clicks_confirm_and_one_key_takes_it_back(people, browser):  # noqa: F811
+def test_two_clicks_confirm_and_one_key_takes_it_back(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         started = time.perf_counter()
@@ -90,7 +90,7 @@ def test_two_clicks_confirm_and_one_key_takes_it_back(people, browser):  # noqa:
     assert reviewed(stay) == []
 
 
-def test_individual_changes_take_at_most_eight_clicks_and_a_minute(people, browser):  # noqa: F811
+def test_individual_changes_take_at_most_eight_clicks_and_a_minute(people, browser):
     stay = left_hospital(people)
     person = daughter(people.zhang)
     plan = plan_of(stay)
@@ -136,7 +136,7 @@ def test_individual_changes_take_at_most_eight_clicks_and_a_minute(people, brows
     assert [task.owner_id for task in tasks_of(plan, status="requested")].count(people.zhao.pk) >= 2
 
 
-def test_keys_alone_confirm_three_discharges(people, browser):  # noqa: F811
+def test_keys_alone_confirm_three_discharges(people, browser):
     stays = [
         left_hospital(people),
         *[left_hospital(people, Scene(people).new_patient(), diagnosis="I50.9") for _ in "12"],
@@ -153,7 +153,7 @@ def test_keys_alone_confirm_three_discharges(people, browser):  # noqa: F811
     assert [reviewed(stay) for stay in stays] == [["confirmed"]] * 3
 
 
-def test_escape_closes_and_the_focus_is_back_on_the_row(people, browser):  # noqa: F811
+def test_escape_closes_and_the_focus_is_back_on_the_row(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         tab.keyboard.press("Enter")
@@ -163,7 +163,7 @@ def test_escape_closes_and_the_focus_is_back_on_the_row(people, browser):  # noq
         assert tab.evaluate("document.activeElement.dataset.encounter") == str(stay.pk)
 
 
-def test_a_wrong_goal_is_said_beside_the_form_and_nothing_is_lost(people, browser):  # noqa: F811
+def test_a_wrong_goal_is_said_beside_the_form_and_nothing_is_lost(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         open_drawer(tab, stay)
@@ -174,7 +174,7 @@ def test_a_wrong_goal_is_said_beside_the_form_and_nothing_is_lost(people, browse
     assert plan_of(stay).personal().targets == {}
 
 
-def test_declining_with_a_reason_and_undoing_it(people, browser):  # noqa: F811
+def test_declining_with_a_reason_and_undoing_it(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         open_drawer(tab, stay)
@@ -187,7 +187,7 @@ def test_declining_with_a_reason_and_undoing_it(people, browser):  # noqa: F811
     assert plan_of(stay).status == "active"
 
 
-def test_the_qr_code_proves_the_number_while_the_drawer_watches(people, browser):  # noqa: F811
+def test_the_qr_code_proves_the_number_while_the_drawer_watches(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         open_drawer(tab, stay)
@@ -211,7 +211,7 @@ def scanned(address: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (375, 812)])
-def test_no_sideways_scroll_and_nothing_for_axe(people, browser, width, height):  # noqa: F811
+def test_no_sideways_scroll_and_nothing_for_axe(people, browser, width, height):
     stay = left_hospital(people)
     daughter(people.zhang)
     with site() as url, ward(browser, people, url, width=width, height=height) as tab:
@@ -228,7 +228,7 @@ def test_no_sideways_scroll_and_nothing_for_axe(people, browser, width, height):
         assert overflow(tab) == 0
 
 
-def test_the_page_works_again_after_a_reload_with_the_drawer_open(people, browser):  # noqa: F811
+def test_the_page_works_again_after_a_reload_with_the_drawer_open(people, browser):
     stay = left_hospital(people)
     with site() as url, ward(browser, people, url) as tab:
         tab.goto(f"{url}/discharges/?open={stay.pk}")
@@ -236,7 +236,7 @@ def test_the_page_works_again_after_a_reload_with_the_drawer_open(people, browse
         expect(tab.locator(f'[data-row][data-encounter="{stay.pk}"]')).to_have_attribute("data-state", "confirmed")
 
 
-def test_a_stranger_sees_an_empty_list(people, browser):  # noqa: F811
+def test_a_stranger_sees_an_empty_list(people, browser):
     left_hospital(people)
     client: Client = signed_in(people.li)
     assert b"data-encounter=" not in client.get("/discharges/").content

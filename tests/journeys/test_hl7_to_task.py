@@ -58,7 +58,7 @@ class Hospital:
 
 def work_off() -> None:
     """A worker until the queue is empty."""
-    worker = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
+    worker = app.with_connector(app.connector.get_worker_connector())
     worker.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
 
 

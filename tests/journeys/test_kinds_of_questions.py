@@ -13,7 +13,6 @@ from django.utils import timezone
 from playwright.sync_api import expect, sync_playwright
 
 from careloop.kernel.actions import seeding
-from careloop.portal.tests.conftest import portal  # noqa: F401  (a fixture that another fixture asks for)
 from careloop.questionnaires import actions
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.tests.forms import CALL, content, number
@@ -22,7 +21,7 @@ from careloop.questionnaires.tests.test_tables_of_questions import table
 from careloop.questionnaires.tests.test_voice import VOICE
 from tests.browser import ARGUMENTS, NAMES, axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
-from tests.journeys.test_patient_link import enter, link_for, people  # noqa: F401  (fixture)
+from tests.journeys.test_patient_link import enter, link_for
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
@@ -45,7 +44,7 @@ def browser():
         started.close()
 
 
-def asked(people: Any, made: dict[str, Any] = FORM) -> None:  # noqa: F811
+def asked(people: Any, made: dict[str, Any] = FORM) -> None:
     """The patient's task asks this form."""
     actions.publish_questionnaire(content=made, at=timezone.now(), by=SYSTEM)
     people.task.questionnaire_url = made["url"]
@@ -54,7 +53,7 @@ def asked(people: Any, made: dict[str, Any] = FORM) -> None:  # noqa: F811
 
 
 @contextmanager
-def telephone(browser: Any, url: str, people: Any, **more: Any):  # noqa: F811
+def telephone(browser: Any, url: str, people: Any, **more: Any):
     with page(browser, 375, 812, device_scale_factor=2, has_touch=True, is_mobile=True, **more) as tab:
         enter(tab, link_for(people, url))
         yield tab
@@ -77,11 +76,11 @@ def on(tab: Any) -> None:
     )
 
 
-def stored(people: Any) -> dict[str, Any]:  # noqa: F811
+def stored(people: Any) -> dict[str, Any]:
     return QuestionnaireResponse.objects.visible_to(SYSTEM).get(task_id=people.task.pk).values
 
 
-def test_a_slider_answers_nothing_until_it_is_touched(people, browser):  # noqa: F811
+def test_a_slider_answers_nothing_until_it_is_touched(people, browser):
     asked(people)
     with site() as url, telephone(browser, url, people, may_lose_network=True) as tab:
         way, words = tab.locator("input[type=range]"), tab.locator("[data-slider-words]")
@@ -113,7 +112,7 @@ def test_a_slider_answers_nothing_until_it_is_touched(people, browser):  # noqa:
     assert stored(people)["s"] == 50
 
 
-def test_a_table_is_answered_row_by_row_with_digits_and_page_by_page_on_a_telephone(people, browser):  # noqa: F811
+def test_a_table_is_answered_row_by_row_with_digits_and_page_by_page_on_a_telephone(people, browser):
     asked(people, content(table(), number("n", 0, 20), url=URL + "-table"))
     with site() as url, telephone(browser, url, people) as tab:
         seen = []
@@ -126,7 +125,7 @@ def test_a_table_is_answered_row_by_row_with_digits_and_page_by_page_on_a_teleph
     assert stored(people) == {"a": "yes", "b": "yes", "c": "yes"}
 
 
-def test_a_voice_is_recorded_heard_deleted_recorded_again_and_sent(people, browser):  # noqa: F811
+def test_a_voice_is_recorded_heard_deleted_recorded_again_and_sent(people, browser):
     asked(
         people, content({**VOICE, "text": "请说一说您的情况", "required": True}, number("n", 0, 20), url=URL + "-voice")
     )
@@ -158,7 +157,7 @@ def record_for(tab: Any, milliseconds: int) -> None:
     tab.locator("[data-replay]").wait_for()
 
 
-def test_without_a_secure_page_words_take_its_place(people, browser):  # noqa: F811
+def test_without_a_secure_page_words_take_its_place(people, browser):
     asked(people, content({**VOICE, "required": True}, number("n", 0, 20), url=URL + "-voice"))
     with site() as url, page(browser, 375, 812) as tab:
         tab.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")

@@ -26,7 +26,7 @@ from careloop.messaging.reads.texts import link_address
 from careloop.patients.models import Patient
 from careloop.portal.tests.conftest import PHONE_ZHANG
 from careloop.portal.tests.forms import make_task
-from tests.browser import ROOT, axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import ROOT, axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -43,14 +43,14 @@ def people(transactional_db: None) -> Iterator[Cast]:
         actions.load_letter_templates(at=timezone.now(), by=SYSTEM)
         change(cast.stay, status="finished", discharged_at=timezone.now() - timedelta(days=7), discharge_cycle=1)
         change(cast.zhang, name="周国强", address=ADDRESS)
-        cast.task = make_task(cast)  # type: ignore[attr-defined]
+        cast.task = make_task(cast)
         yield cast
     with connection.cursor() as cursor:  # the queue is not emptied with the tables
         cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
 
 
 @contextmanager
-def nurse(browser: Browser, people: Cast, width: int = 1366, height: int = 768) -> Iterator[tuple[Page, str]]:  # noqa: F811
+def nurse(browser: Browser, people: Cast, width: int = 1366, height: int = 768) -> Iterator[tuple[Page, str]]:
     """Nurse Wang at her desk."""
     with site() as url, page(browser, width, height) as tab:
         key = signed_in(people.wang).cookies["careloop_staff"].value
@@ -59,7 +59,7 @@ def nurse(browser: Browser, people: Cast, width: int = 1366, height: int = 768) 
 
 
 @contextmanager
-def telephone(browser: Browser) -> Iterator[tuple[Page, str]]:  # noqa: F811
+def telephone(browser: Browser) -> Iterator[tuple[Page, str]]:
     """The patient's telephone on the patient pages, which are a server of their own."""
     written = importlib.import_module("careloop.config.settings")
     with (
@@ -92,13 +92,13 @@ def run(batch: Batch) -> Batch:
     return batch
 
 
-def test_from_the_patients_page_through_the_post_to_the_answered_letter(people: Cast, browser: Browser) -> None:  # noqa: F811
+def test_from_the_patients_page_through_the_post_to_the_answered_letter(people: Cast, browser: Browser) -> None:
     with nurse(browser, people) as (tab, url):
         tab.goto(f"{url}/letters/patients/{people.zhang.pk}/")
         good(tab)
         not_reached = LetterTemplate.objects.get(code="not-reached", state="approved")
         tab.locator("select[name=template]").select_option(str(not_reached.pk))
-        tab.locator("select[name=task]").select_option(str(people.task.pk))  # type: ignore[attr-defined]
+        tab.locator("select[name=task]").select_option(str(people.task.pk))
         tab.locator("form button.p").click()
         expect(tab.locator("[data-state=made]")).to_be_visible()
         good(tab)
@@ -129,8 +129,8 @@ def test_from_the_patients_page_through_the_post_to_the_answered_letter(people: 
         expect(tab.locator("[data-state=answered]")).to_be_visible()
         expect(tab.locator("[data-answered=link]")).to_be_visible()
         good(tab)
-    people.task.refresh_from_db()  # type: ignore[attr-defined]
-    assert people.task.outcome == "answered-online"  # type: ignore[attr-defined]
+    people.task.refresh_from_db()
+    assert people.task.outcome == "answered-online"
 
 
 def answer_here(tab: Page) -> None:
@@ -164,7 +164,7 @@ def group(people: Cast) -> list[Patient]:
 def test_a_group_becomes_one_file_and_a_pile_for_the_post(
     people: Cast,
     group: list[Patient],
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     kept = make.cohort(people.wang, {"kind": "sex", "sexes": ["female"]})
     with nurse(browser, people) as (tab, url):
@@ -199,13 +199,13 @@ def test_a_group_becomes_one_file_and_a_pile_for_the_post(
 def test_every_page_of_letters_fits_and_can_be_read(
     people: Cast,
     group: list[Patient],
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     width: int,
     height: int,
 ) -> None:
     letter = actions.make_letter(
         key="x", patient_id=people.zhang.pk, template_id=LetterTemplate.objects.get(code="not-reached").pk,
-        task_id=people.task.pk, at=timezone.now(), by=people.as_wang,  # type: ignore[attr-defined]
+        task_id=people.task.pk, at=timezone.now(), by=people.as_wang,
     )  # fmt: skip
     template = letter.template_id
     pages = [

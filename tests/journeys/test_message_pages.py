@@ -13,7 +13,7 @@ from careloop.messaging.rules.requests import ReplyData
 from careloop.messaging.rules.states import Outcome
 from careloop.messaging.tests.factories import claim, queue, record
 from careloop.messaging.tests.factories import site as hospital
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -32,7 +32,7 @@ def some_messages(cast: Cast) -> Communication:
 
 
 def sign_in(tab: Page, url: str, person: object) -> None:
-    key = signed_in(person).cookies["careloop_staff"].value  # type: ignore[arg-type]
+    key = signed_in(person).cookies["careloop_staff"].value
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
@@ -42,7 +42,7 @@ def looks_right(tab: Page, address: str) -> None:
     assert not overflow(tab), address
 
 
-def test_the_message_pages(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_the_message_pages(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     with hospital(sms_quiet_hours=""):
         failed = some_messages(cast)
@@ -60,7 +60,7 @@ def test_the_message_pages(browser: Browser, transactional_db: None) -> None:  #
     assert Communication.objects.unscoped("test").filter(key=f"resend:{failed.pk}", state="queued").exists()
 
 
-def test_writing_a_template(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_writing_a_template(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     with hospital():
         actions.load_templates(at=timezone.now(), by=SYSTEM)

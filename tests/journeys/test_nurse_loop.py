@@ -18,7 +18,7 @@ from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.tests.factories import make_patient
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 from tests.figures import figure
 
@@ -47,7 +47,7 @@ def waiting(cast: Cast, how_many: int = 1) -> list[Task]:
 
 
 @contextmanager
-def desk(browser: Browser, person: Practitioner, url: str, path: str = "/today/") -> Iterator[Page]:  # noqa: F811
+def desk(browser: Browser, person: Practitioner, url: str, path: str = "/today/") -> Iterator[Page]:
     """A signed-in browser of this person, on the list."""
     with page(browser, 1366, 768) as tab:
         cookies = signed_in(person).cookies
@@ -67,7 +67,7 @@ def status(task: Task) -> str:
     return Task.objects.unscoped("test").values_list("status", flat=True).get(pk=task.pk)
 
 
-def test_nine_questions_with_at_most_22_keys_and_no_click(people, browser):  # noqa: F811
+def test_nine_questions_with_at_most_22_keys_and_no_click(people, browser):
     first, second = waiting(people, 2)
     with site() as url, desk(browser, people.wang, url) as tab:
         keys = 0
@@ -102,7 +102,7 @@ def test_nine_questions_with_at_most_22_keys_and_no_click(people, browser):  # n
     )  # fmt: skip
 
 
-def test_an_unanswered_call_takes_three_keys(people, browser):  # noqa: F811
+def test_an_unanswered_call_takes_three_keys(people, browser):
     first, second = waiting(people, 2)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
@@ -115,7 +115,7 @@ def test_an_unanswered_call_takes_three_keys(people, browser):  # noqa: F811
     assert (attempt.outcome, attempt.task_id) == ("no-answer", first.pk)
 
 
-def test_two_nurses_never_get_the_same_patient(people, browser):  # noqa: F811
+def test_two_nurses_never_get_the_same_patient(people, browser):
     tasks = waiting(people, 6)
     got: list[str] = []
     with site() as url, desk(browser, people.wang, url) as wang, desk(browser, people.sun, url) as sun:
@@ -134,7 +134,7 @@ def test_two_nurses_never_get_the_same_patient(people, browser):  # noqa: F811
     assert set(got) == {str(task.pk) for task in tasks}
 
 
-def test_a_killed_browser_loses_at_most_the_answer_that_was_being_typed(people, browser):  # noqa: F811
+def test_a_killed_browser_loses_at_most_the_answer_that_was_being_typed(people, browser):
     (task,) = waiting(people)
     with site() as url:
         with desk(browser, people.wang, url) as tab:
@@ -154,7 +154,7 @@ def test_a_killed_browser_loses_at_most_the_answer_that_was_being_typed(people, 
             assert current.get_attribute("data-link-id") == ("sleep" if kept == 4 else "salt")
 
 
-def test_answers_wait_for_the_network_and_leave_nothing_after_logout(people, browser):  # noqa: F811
+def test_answers_wait_for_the_network_and_leave_nothing_after_logout(people, browser):
     waiting(people)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
@@ -179,7 +179,7 @@ def test_answers_wait_for_the_network_and_leave_nothing_after_logout(people, bro
         assert tab.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('careloop.')).length") == 0
 
 
-def test_undo_brings_the_patient_back(people, browser):  # noqa: F811
+def test_undo_brings_the_patient_back(people, browser):
     first, second = waiting(people, 2)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
@@ -193,7 +193,7 @@ def test_undo_brings_the_patient_back(people, browser):  # noqa: F811
     assert (task.attempts, task.snoozed_until) == (0, None)
 
 
-def test_the_next_patient_is_there_within_300_ms(people, browser):  # noqa: F811
+def test_the_next_patient_is_there_within_300_ms(people, browser):
     waiting(people, 12)
     took = []
     with site() as url, desk(browser, people.wang, url) as tab:
@@ -216,7 +216,7 @@ def test_the_next_patient_is_there_within_300_ms(people, browser):  # noqa: F811
     assert took[len(took) // 2] <= 0.3 * crowded
 
 
-def test_a_dangerous_answer_shows_owner_and_deadline_and_goes_out_with_one_key(people, browser):  # noqa: F811
+def test_a_dangerous_answer_shows_owner_and_deadline_and_goes_out_with_one_key(people, browser):
     waiting(people)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
@@ -233,7 +233,7 @@ def test_a_dangerous_answer_shows_owner_and_deadline_and_goes_out_with_one_key(p
         expect(tab.locator('[data-alert="angina-again"][data-reported]')).to_have_count(1)
 
 
-def test_the_list_by_keys(people, browser):  # noqa: F811
+def test_the_list_by_keys(people, browser):
     tasks = waiting(people, 12)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.wait_for_selector(f'[data-preview-of="{tasks[0].pk}"]')
@@ -250,7 +250,7 @@ def test_the_list_by_keys(people, browser):  # noqa: F811
         tab.wait_for_selector(".callscreen[data-finish]")
 
 
-def test_at_1366_ten_rows_no_sideways_scroll_and_nothing_for_axe(people, browser):  # noqa: F811
+def test_at_1366_ten_rows_no_sideways_scroll_and_nothing_for_axe(people, browser):
     waiting(people, 14)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.wait_for_selector("[data-preview-of]")

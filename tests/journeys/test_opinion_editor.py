@@ -15,7 +15,7 @@ from careloop.accounts.models import Practitioner
 from careloop.publichealth import actions
 from careloop.publichealth.models import Opinion, OpinionChoice, OpinionDraft, OpinionTable
 from careloop.publichealth.tests.factories import ONCOLOGY, answered, give, publish_all
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401  (fixtures are found by name)
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 SETTLED = """() => { window.editorSettled = new Promise(done => document.addEventListener("htmx:afterSettle",
@@ -52,7 +52,7 @@ def past_answers(cast: Cast) -> None:
     actions.choose_opinion(opinion=decided, code="normal", note="", at=timezone.now(), by=cast.viewer(cast.zhao))
 
 
-def test_written_tried_reviewed_published_and_overridden(browser: Browser, transactional_db: None) -> None:  # noqa: F811  (the fixture)
+def test_written_tried_reviewed_published_and_overridden(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     publish_all("oncology-post-op")
     actions.load_shipped_tables(at=timezone.now(), by=SYSTEM)

@@ -13,35 +13,17 @@ from django.test import override_settings
 
 from careloop.alerts.models import Alert
 from careloop.kernel import assets
-from careloop.kernel.actions import seeding
 from careloop.messaging.reads.texts import link_address
 from careloop.patients.actions import issue_link
-from careloop.patients.models import Condition
-from careloop.portal.tests.conftest import PHONE_ZHANG, portal  # noqa: F401
-from careloop.portal.tests.forms import make_task
+from careloop.portal.tests.conftest import PHONE_ZHANG
 from careloop.questionnaires.models import QuestionnaireResponse
 from tests.browser import axe_violations, overflow, page, site, small_targets, small_texts
-from tests.cast import SYSTEM, make_cast, signed_in
+from tests.cast import SYSTEM, signed_in
 from tests.figures import figure
 
 pytestmark = pytest.mark.journey
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
 TAPS = {"breath": "和平常一样", "chest": "没有", "pain": "2", "pills": "都吃了", "signs": "都没有"}
-
-
-@pytest.fixture
-def people(transactional_db, portal):  # noqa: F811
-    SHOTS.mkdir(exist_ok=True)
-    people = make_cast()
-    with seeding():
-        people.hospital.name = "云溪市第一人民医院（示例）"
-        people.hospital.save()
-        people.zhang.name = "周国强"
-        people.zhang.save()
-        Condition.objects.visible_to(SYSTEM).update(text="急性前壁心肌梗死")
-    portal.ENV = importlib.import_module("dataclasses").replace(portal.ENV, hospital_phone="0571-8888 0000")
-    people.task = make_task(people)
-    return people
 
 
 def link_for(people, url):

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from careloop.audit.models import AuditEvent
-from careloop.portal.tests.conftest import portal  # noqa: F401  (a fixture that another fixture asks for)
 from careloop.questionnaires.models import QuestionnaireResponse
 from tests.browser import axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import SYSTEM
-from tests.journeys.test_patient_link import enter, link_for, people  # noqa: F401  (fixture)
+from tests.journeys.test_patient_link import enter, link_for
 
 pytestmark = pytest.mark.journey
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
@@ -22,7 +21,7 @@ KEPT = "() => Object.keys(sessionStorage).filter((name) => name.startsWith('care
 
 
 @contextmanager
-def telephone(browser, url, people):  # noqa: F811
+def telephone(browser, url, people):
     """Inside the form, at its first question, with the copy of the form fetched."""
     with page(browser, 375, 812, may_lose_network=True, device_scale_factor=2, has_touch=True, is_mobile=True) as tab:
         enter(tab, link_for(people, url))
@@ -75,11 +74,11 @@ def opened_again(tab, url: str) -> None:
     tab.context.unroute("**/*")
 
 
-def stored(people) -> QuestionnaireResponse:  # noqa: F811
+def stored(people) -> QuestionnaireResponse:
     return QuestionnaireResponse.objects.visible_to(SYSTEM).get(task_id=people.task.pk)
 
 
-def test_the_network_goes_in_the_middle_and_comes_back_at_the_end(people, browser):  # noqa: F811
+def test_the_network_goes_in_the_middle_and_comes_back_at_the_end(people, browser):
     with site() as url, telephone(browser, url, people) as tab:
         tap(tab)
         tap(tab)
@@ -108,7 +107,7 @@ def test_the_network_goes_in_the_middle_and_comes_back_at_the_end(people, browse
     assert AuditEvent.objects.filter(name="questionnaires.AnswersSent").count() == 1
 
 
-def test_a_question_that_depends_on_another_is_asked_without_network_too(people, browser):  # noqa: F811
+def test_a_question_that_depends_on_another_is_asked_without_network_too(people, browser):
     with site() as url, telephone(browser, url, people) as tab:
         tap(tab)
         tab.context.set_offline(True)
@@ -121,7 +120,7 @@ def test_a_question_that_depends_on_another_is_asked_without_network_too(people,
         assert tab.locator(".err").inner_text() == "请选一个回答"
 
 
-def test_what_was_kept_is_sent_after_a_reload_and_the_way_goes_on_with_the_network(people, browser):  # noqa: F811
+def test_what_was_kept_is_sent_after_a_reload_and_the_way_goes_on_with_the_network(people, browser):
     with site() as url, telephone(browser, url, people) as tab:
         tab.context.set_offline(True)
         tap(tab)
@@ -137,7 +136,7 @@ def test_what_was_kept_is_sent_after_a_reload_and_the_way_goes_on_with_the_netwo
     assert stored(people).status == "completed"
 
 
-def test_what_cannot_be_right_comes_back_with_its_question_and_nothing_was_stored(people, browser):  # noqa: F811
+def test_what_cannot_be_right_comes_back_with_its_question_and_nothing_was_stored(people, browser):
     with site() as url, telephone(browser, url, people) as tab:
         tab.context.set_offline(True)
         for _page in range(3):
@@ -158,7 +157,7 @@ def test_what_cannot_be_right_comes_back_with_its_question_and_nothing_was_store
     assert stored(people).values["sbp"] == 128
 
 
-def test_a_dangerous_answer_without_network_shows_help_and_is_not_lost_by_a_reload(people, browser):  # noqa: F811
+def test_a_dangerous_answer_without_network_shows_help_and_is_not_lost_by_a_reload(people, browser):
     with site() as url, telephone(browser, url, people) as tab:
         tap(tab)
         tab.context.set_offline(True)

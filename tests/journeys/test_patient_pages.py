@@ -12,7 +12,7 @@ import pytest
 from careloop.kernel import assets
 from careloop.kernel.actions import seeding
 from careloop.patients.models import MedicationStatement, Observation
-from careloop.portal.tests.conftest import PHONE_ZHANG, make_link, portal  # noqa: F401
+from careloop.portal.tests.conftest import PHONE_ZHANG, make_link
 from tests.browser import axe_violations, overflow, page, site, small_targets, small_texts
 from tests.cast import make_cast
 
@@ -22,7 +22,7 @@ PAGES = ["/", "/plan/", "/medicines/", "/measure/blood-pressure/", "/measure/wei
 
 
 @pytest.fixture
-def people(transactional_db, portal):  # noqa: F811
+def people(transactional_db, portal):
     people = make_cast()
     with seeding():
         people.zhang.name = "周国强"

@@ -16,7 +16,7 @@ from careloop.plans import actions
 from careloop.plans.models import CarePlan
 from careloop.plans.tests.factories import Scene, raw_plan, raw_step, tasks_of
 from careloop.workbench.tests.discharging import left_hospital, load_content
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401  # fixtures are found by their names
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -37,7 +37,7 @@ def open_steps(plan: CarePlan) -> set[str]:
     return {task.step_code for task in tasks_of(plan, status="requested")}
 
 
-def test_a_version_is_taken_over_and_taken_back(browser: Browser) -> None:  # noqa: F811  # the fixture imported above
+def test_a_version_is_taken_over_and_taken_back(browser: Browser) -> None:
     cast, now = make_cast(), timezone.now()
     scene = Scene(cast)
     old = actions.publish_plan(
@@ -102,7 +102,7 @@ def for_the_department(tab: Page, url: str, plan: CarePlan, definition_id: str) 
     expect(tab.locator("[data-sums]")).to_have_attribute("data-added", "1")
 
 
-def test_a_declined_plan_stays_declined_when_codes_come_later(browser: Browser) -> None:  # noqa: F811  # as above
+def test_a_declined_plan_stays_declined_when_codes_come_later(browser: Browser) -> None:
     cast = make_cast()
     load_content()
     stay = left_hospital(cast)

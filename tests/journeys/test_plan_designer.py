@@ -16,7 +16,7 @@ from careloop.plans.jobs import replay_draft
 from careloop.plans.models import CarePlan, PlanDefinition, PlanDraft
 from careloop.plans.tests.factories import Scene, tasks_of
 from careloop.questionnaires.actions import load_shipped_content as load_forms
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -33,7 +33,7 @@ def sound(tab: Page) -> None:
     assert overflow(tab) <= 0, tab.url
 
 
-def test_designed_replayed_published_enrolled(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_designed_replayed_published_enrolled(browser: Browser, transactional_db: None) -> None:
     cast, now = make_cast(), timezone.now()
     load_forms(at=now, by=SYSTEM)
     load_shipped_content(at=now, by=SYSTEM)

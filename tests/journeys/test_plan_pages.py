@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from careloop.plans.actions import enrol_discharges, load_shipped_content
 from careloop.plans.models import CarePlan
 from careloop.plans.tests.factories import Scene
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -32,7 +32,7 @@ def sign_in(tab: Page, url: str, cast: Cast) -> None:
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
-def test_the_plan_pages(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_the_plan_pages(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     plan = a_plan(cast)
     with site() as url, page(browser, 1366, 768) as tab:

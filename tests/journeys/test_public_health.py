@@ -16,7 +16,7 @@ from careloop.publichealth.models import EpisodeOfCare, OpinionTable
 from careloop.publichealth.tests.factories import ONCOLOGY, answered, publish_all, visited
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_patient
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import LONG_AGO, SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -46,7 +46,7 @@ def sign_in(tab: Page, url: str, cast: Cast) -> None:
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
-def test_from_the_list_to_the_paper_form_and_the_figures(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_from_the_list_to_the_paper_form_and_the_figures(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     episode = a_programme(cast)
     with site() as url, page(browser, 1366, 768) as tab:
@@ -78,7 +78,7 @@ def test_from_the_list_to_the_paper_form_and_the_figures(browser: Browser, trans
         assert axe_violations(tab) == []
 
 
-def test_the_two_week_task_explains_itself_on_the_call_screen(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_the_two_week_task_explains_itself_on_the_call_screen(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     a_programme(cast)
     task = Task.objects.unscoped("test").filter(patient=cast.zhang, status="requested", step_code="recheck").get()
@@ -88,7 +88,7 @@ def test_the_two_week_task_explains_itself_on_the_call_screen(browser: Browser, 
         expect(tab.locator("[data-why-clock=recheck]")).to_contain_text("152")
 
 
-def test_a_doctor_decides_on_a_suggestion(browser: Browser, transactional_db: None) -> None:  # noqa: F811
+def test_a_doctor_decides_on_a_suggestion(browser: Browser, transactional_db: None) -> None:
     cast = make_cast()
     a_programme(cast)
     response = answered(cast, ONCOLOGY, {"condition": "normal", "pain": 2, "lump": "no"}, at=timezone.now())
@@ -106,7 +106,7 @@ def test_a_doctor_decides_on_a_suggestion(browser: Browser, transactional_db: No
 
 
 @pytest.mark.parametrize("name", ["list", "indicators", "pack", "tables"])
-def test_nothing_runs_over_on_a_phone(browser: Browser, transactional_db: None, name: str) -> None:  # noqa: F811
+def test_nothing_runs_over_on_a_phone(browser: Browser, transactional_db: None, name: str) -> None:
     cast = make_cast()
     episode = a_programme(cast)
     with site() as url, page(browser, 375, 812) as tab:

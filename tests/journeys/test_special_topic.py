@@ -14,7 +14,7 @@ from careloop.batches.models import Batch
 from careloop.cohorts.models import Cohort, Topic
 from careloop.cohorts.tests import factories as make
 from careloop.tasks.models import Task
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 from tests.figures import figure
 
@@ -59,7 +59,7 @@ def cast(transactional_db: None) -> Cast:
     return cast
 
 
-def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: Browser) -> None:
     faults: dict[str, list[str]] = {}
     with site() as url, page(browser, 1366, 768) as tab:
         key = signed_in(cast.wang).cookies["careloop_staff"].value
@@ -119,7 +119,7 @@ def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: B
     assert hands.seconds <= 90
 
 
-def test_chosen_rows_are_counted_before_anything_is_done(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_chosen_rows_are_counted_before_anything_is_done(cast: Cast, browser: Browser) -> None:
     """Boxes, this page, all that match: the bar says how many; bulk starts only after the preview."""
     cohort = make.cohort(cast.wang)
     with site() as url, page(browser, 1366, 768) as tab:

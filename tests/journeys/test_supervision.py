@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.supervision.models import AnswerPair, Sample, SampledRecord
 from careloop.supervision.tests.factories import GOOD, number, record_of
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -39,7 +39,7 @@ def looks_right(tab: Page) -> None:
     assert overflow(tab) <= 0
 
 
-def test_from_drawing_to_kappa(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_from_drawing_to_kappa(cast: Cast, browser: Browser) -> None:
     SHOTS.mkdir(exist_ok=True)
     with site() as url, page(browser, 1366, 768) as tab:
         sign_in(tab, url, cast)
@@ -78,7 +78,7 @@ def ask_again(tab: Page, url: str, row: SampledRecord, cast: Cast) -> None:
     tab.goto(f"{url}/supervision/checks/{row.pk}/")
     tab.keyboard.press("F9")
     expect(tab.locator("[data-blind=begun]")).to_be_visible()
-    assert tab.goto(f"{url}/questionnaires/responses/{row.response_id}/").status == 404  # type: ignore[union-attr]
+    assert tab.goto(f"{url}/questionnaires/responses/{row.response_id}/").status == 404
     tab.goto(f"{url}/supervision/checks/{row.pk}/")
     if row.order == 1:
         looks_right(tab)
@@ -101,7 +101,7 @@ def ask_again(tab: Page, url: str, row: SampledRecord, cast: Cast) -> None:
     assert differing.count() == (0 if original.values == GOOD else 1)
     if differing.count():
         tab.screenshot(path=SHOTS / "supervision-comparison.png")
-        differing.select_option("recorded-wrong" if "sbp" in differing.get_attribute("name") else "changed-since")  # type: ignore[operator]
+        differing.select_option("recorded-wrong" if "sbp" in differing.get_attribute("name") else "changed-since")
         tab.keyboard.press("F9")
     expect(tab.locator("[data-open=settled]")).to_be_visible()
     if row.order == 1:
@@ -118,7 +118,7 @@ def kappa_by_hand() -> float:
     return (observed - expected) / (1 - expected)
 
 
-def test_the_pages_on_a_telephone(cast: Cast, browser: Browser) -> None:  # noqa: F811
+def test_the_pages_on_a_telephone(cast: Cast, browser: Browser) -> None:
     with site() as url, page(browser, 375, 812) as tab:
         sign_in(tab, url, cast)
         for path in ("", "samples/new/", "findings/", "records/", "agreement/", "integrity/", "integrity/mine/"):

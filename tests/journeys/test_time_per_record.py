@@ -25,7 +25,7 @@ from careloop.tasks.tests.factories import make_patient
 from careloop.workbench.rules.keystrokes import Estimate, Press, estimate
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
-from tests.browser import browser, site  # noqa: F401
+from tests.browser import site
 from tests.cast import SYSTEM, Cast, make_cast
 from tests.figures import figure
 from tests.journeys.test_nurse_loop import desk, status
@@ -95,7 +95,7 @@ def next_patient(tab: Page, task: Task) -> float:
     return (time.perf_counter() - started) / max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def test_a_routine_record_of_nine_questions(people, browser: Browser):  # noqa: F811
+def test_a_routine_record_of_nine_questions(people, browser: Browser):
     first, second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -119,7 +119,7 @@ def test_a_routine_record_of_nine_questions(people, browser: Browser):  # noqa: 
     assert (attempt.outcome, attempt.contact_point_id is not None) == ("reached-patient", True)
 
 
-def test_a_routine_record_on_the_shipped_discharge_form(people, browser: Browser):  # noqa: F811
+def test_a_routine_record_on_the_shipped_discharge_form(people, browser: Browser):
     first, second = due(people, ROUTINE)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -140,7 +140,7 @@ def test_a_routine_record_on_the_shipped_discharge_form(people, browser: Browser
     assert status(first) == "completed"
 
 
-def test_an_unanswered_call(people, browser: Browser):  # noqa: F811
+def test_an_unanswered_call(people, browser: Browser):
     first, second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -154,7 +154,7 @@ def test_an_unanswered_call(people, browser: Browser):  # noqa: F811
     assert found.record <= MODEL["goals"]["unanswered_seconds"]
 
 
-def test_f9_completes_nothing_while_a_required_answer_is_missing(people, browser: Browser):  # noqa: F811
+def test_f9_completes_nothing_while_a_required_answer_is_missing(people, browser: Browser):
     first, _second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -168,7 +168,7 @@ def test_f9_completes_nothing_while_a_required_answer_is_missing(people, browser
     assert status(first) == "requested"
 
 
-def test_f9_completes_nothing_before_anybody_was_called(people, browser: Browser):  # noqa: F811
+def test_f9_completes_nothing_before_anybody_was_called(people, browser: Browser):
     first, _second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -178,7 +178,7 @@ def test_f9_completes_nothing_before_anybody_was_called(people, browser: Browser
     assert not ContactAttempt.objects.unscoped("test").exists()
 
 
-def test_a_pressure_above_two_hundred_still_gets_its_third_digit(people, browser: Browser):  # noqa: F811
+def test_a_pressure_above_two_hundred_still_gets_its_third_digit(people, browser: Browser):
     first, _second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)
@@ -194,7 +194,7 @@ def test_a_pressure_above_two_hundred_still_gets_its_third_digit(people, browser
     assert (response.values["sbp"], response.values["dbp"]) == (210, 110)
 
 
-def test_the_record_is_dated_when_it_was_made(people, browser: Browser):  # noqa: F811
+def test_the_record_is_dated_when_it_was_made(people, browser: Browser):
     first, second = due(people, forms.URL)
     with site() as url, desk(browser, people.wang, url) as tab:
         begin(tab, first)

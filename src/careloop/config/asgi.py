@@ -16,16 +16,16 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
 django.setup()
 
-from django.conf import settings  # noqa: E402  (Django must be set up first)
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402  (Django must be set up first)
-from django.db import close_old_connections, connections  # noqa: E402  (Django must be set up first)
-from django.http import parse_cookie  # noqa: E402  (Django must be set up first)
-from django.utils import timezone  # noqa: E402  (Django must be set up first)
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import close_old_connections, connections
+from django.http import parse_cookie
+from django.utils import timezone
 
-from careloop.accounts.reads import live_viewer, open_keys  # noqa: E402  (Django must be set up first)
-from careloop.alerts import access, reads  # noqa: E402  (Django must be set up first)
-from careloop.config.bridge import Receive, Scope, Send, WsgiBridge  # noqa: E402  (Django must be set up first)
-from careloop.config.live import Audience, LiveApp, notifications_of  # noqa: E402  (Django must be set up first)
+from careloop.accounts.reads import live_viewer, open_keys
+from careloop.alerts import access, reads
+from careloop.config.bridge import Receive, Scope, Send, WsgiBridge
+from careloop.config.live import Audience, LiveApp, notifications_of
 
 LIVE_PATH: Final = "/live/"
 

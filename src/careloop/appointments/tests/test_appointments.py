@@ -44,11 +44,11 @@ class TestRules:
         ],
     )  # fmt: skip
     def test_what_follows_what(self, now: str, event: str, after: str) -> None:
-        assert next_status(now=now, event=event) == after  # type: ignore[arg-type]  # bare values of a test
+        assert next_status(now=now, event=event) == after
 
     @given(st.sampled_from(["booked", "cancelled", "noshow"]), st.sampled_from(sorted(STATUS_AFTER)))
     def test_the_last_word_counts(self, now: str, event: str) -> None:
-        assert next_status(now=now, event=event) == STATUS_AFTER[event]  # type: ignore[index,arg-type]  # bare values of a test
+        assert next_status(now=now, event=event) == STATUS_AFTER[event]
 
     def test_old_news(self) -> None:
         assert is_stale(occurred_at=AT, last_said_at=AT + timedelta(seconds=1))
@@ -134,8 +134,8 @@ class TestFollowing:
 
     @pytest.mark.parametrize("event", sorted(STATUS_AFTER))
     def test_whatever_is_heard_first_makes_it(self, cast: Cast, event: str) -> None:
-        row = follow(cast, AppointmentData(number="S9", event=event, occurred_at=AT))  # type: ignore[arg-type]  # bare values of a test
-        assert row.status == STATUS_AFTER[event]  # type: ignore[index]  # bare values of a test
+        row = follow(cast, AppointmentData(number="S9", event=event, occurred_at=AT))
+        assert row.status == STATUS_AFTER[event]
         assert (row.starts_at, row.place_text, row.practitioner_text) == (None, "", "")
         assert len(facts()) == 1
 
@@ -211,7 +211,7 @@ def test_messages_out_of_order_end_where_the_newest_one_says(
     messages = [
         AppointmentData(
             number=number, event=event, starts_at=AT + timedelta(days=days), place=place, occurred_at=AT + timedelta(minutes=n)
-        )  # type: ignore[arg-type]  # bare values of a test
+        )
         for n, (event, days, place) in enumerate(told)
     ]  # fmt: skip
     for n in order:

@@ -32,7 +32,7 @@ AT = timezone.now()
 
 def select(cast: Cast, *rows: object, subject: str = "task", by: object = None) -> Selection:
     ids = [getattr(row, "pk", row) for row in rows]
-    return actions.select_rows(subject=subject, ids=ids, came_from="today", by=by or cast.as_wang)  # type: ignore[arg-type]  # bare values of a test
+    return actions.select_rows(subject=subject, ids=ids, came_from="today", by=by or cast.as_wang)
 
 
 def begin(cast: Cast, selection: Selection, verb: str, **values: str) -> Batch:

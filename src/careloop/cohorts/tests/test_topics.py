@@ -43,7 +43,7 @@ def start(cast: Cast, cohort: Cohort, *, by: Viewer | None = None, **given: obje
         "title": "Chest pain study", "questionnaire_url": make.FORM, "plan_url": "", "staff": [], "deadline": DEADLINE,
         "key": str(uuid4()), "at": AT, **given,
     }  # fmt: skip
-    return actions.start_topic(cohort_id=cohort.pk, by=by or cast.as_wang, **values)  # type: ignore[arg-type]  # bare values of a test
+    return actions.start_topic(cohort_id=cohort.pk, by=by or cast.as_wang, **values)
 
 
 def run(topic: Topic) -> Topic:

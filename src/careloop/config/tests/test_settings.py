@@ -97,7 +97,7 @@ def sleeper(tmp_path, name):
     log = tmp_path / f"{name}.starts"
     program = f"import time; open({str(log)!r}, 'a').write('x'); time.sleep(60)"
     process = Process(name, ("unused",))
-    process.start = lambda: _start(process, program)  # type: ignore[method-assign]  # a stand-in for one test
+    process.start = lambda: _start(process, program)
     return process, log
 
 

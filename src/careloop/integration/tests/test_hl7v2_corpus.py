@@ -261,7 +261,7 @@ def test_batch_file_holds_two_messages() -> None:
 
 
 def test_creatinine_trend_of_one_patient() -> None:
-    values = [flat(outcome(f"simhospital/000{n}"))["results"]["tt-0003-01"] for n in (1, 2, 3, 4)]  # type: ignore[arg-type]
+    values = [flat(outcome(f"simhospital/000{n}"))["results"]["tt-0003-01"] for n in (1, 2, 3, 4)]
     assert values == ["98.00 UMOLL H F", "83.00 UMOLL  F", "95.00 UMOLL H F", "85.00 UMOLL  F"]
 
 

@@ -38,7 +38,7 @@ class Memory:
 
 @contextlib.asynccontextmanager
 async def listening(store: Memory, **settings: object) -> AsyncIterator[int]:
-    gateway = Gateway(store, Limits(**settings))  # type: ignore[arg-type]
+    gateway = Gateway(store, Limits(**settings))
     port = await gateway.start("127.0.0.1", 0)
     try:
         yield port

@@ -494,5 +494,5 @@ def replaced(**values: object) -> SimpleNamespace:
 
 
 def test_receipt_is_plain() -> None:
-    assert Receipt.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert Receipt.__dataclass_params__.frozen
     assert Viewer.system("x").everything

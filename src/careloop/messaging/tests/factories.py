@@ -65,7 +65,7 @@ def link_for(patient: Patient, *, at: datetime = NOW, days: int = 3) -> AccessLi
 def change(row: object, **values: object) -> None:
     """Change a row behind the back of every action."""
     with seeding():
-        type(row).objects.unscoped("a test").filter(pk=row.pk).update(**values)  # type: ignore[attr-defined]  # bare values of a test
+        type(row).objects.unscoped("a test").filter(pk=row.pk).update(**values)
 
 
 def more_patients(count: int, department: object, *, prefix: str = "139") -> list[Patient]:

@@ -229,11 +229,11 @@ EVENTS = (
 
 @pytest.mark.parametrize(("status", "event", "has_end"), list(itertools.product(STATUSES, EVENTS, (False, True))))
 def test_every_step_ends_in_a_known_status_and_again_changes_nothing(status: str, event: str, has_end: bool) -> None:
-    after = next_status(status, event, is_old=False, has_end=has_end, cycle=1)  # type: ignore[arg-type]
+    after = next_status(status, event, is_old=False, has_end=has_end, cycle=1)
     assert after in STATUSES[1:]
-    assert next_status(after, event, is_old=False, has_end=has_end, cycle=1) == after  # type: ignore[arg-type]
+    assert next_status(after, event, is_old=False, has_end=has_end, cycle=1) == after
     if status:
-        assert next_status(status, event, is_old=True, has_end=has_end, cycle=1) == status  # type: ignore[arg-type]
+        assert next_status(status, event, is_old=True, has_end=has_end, cycle=1) == status
 
 
 # --- evidence on a number ----------------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_evidence_follows_from_the_results(story: list[str]) -> None:
 @given(st.lists(st.sampled_from(sorted(SILENT)), max_size=8))
 def test_silence_never_revives_and_never_kills(story: list[str]) -> None:
     for start in ("invalid", "verified", "unverified"):
-        evidence = Evidence(trust=start)  # type: ignore[arg-type]
+        evidence = Evidence(trust=start)
         for result in story:
             evidence = after_result(evidence, result)
         assert (evidence.trust == "invalid") == (start == "invalid")

@@ -105,9 +105,9 @@ def medicines(patient: Patient, *told: MedicationData) -> int:
 def test_a_stopped_order_marks_its_row() -> None:
     patient = upsert(person())
     order = {"key": "O1", "text": "替格瑞洛", "dose": "90", "dose_unit": "mg", "frequency": "bid", "is_discharge": True}
-    assert medicines(patient, MedicationData(**order)) == 1  # type: ignore[arg-type]
-    assert medicines(patient, MedicationData(**order)) == 0  # type: ignore[arg-type]
-    assert medicines(patient, MedicationData(**order, control="stopped")) == 1  # type: ignore[arg-type]
+    assert medicines(patient, MedicationData(**order)) == 1
+    assert medicines(patient, MedicationData(**order)) == 0
+    assert medicines(patient, MedicationData(**order, control="stopped")) == 1
     row = MedicationStatement.objects.unscoped("test").get()
     assert (row.dose, row.status, row.is_discharge) == ("90 mg", "stopped", True)
 

@@ -280,7 +280,7 @@ def test_units_flags_and_concepts() -> None:
     ],
 )  # fmt: skip
 def test_queries(text: str, terms: list[tuple[str, str]]) -> None:
-    assert read_query(text) == tuple(Term(kind, value) for kind, value in terms)  # type: ignore[arg-type]
+    assert read_query(text) == tuple(Term(kind, value) for kind, value in terms)
 
 
 @given(st.from_regex(r"\+861[3-9][0-9]{9}", fullmatch=True))
@@ -330,7 +330,7 @@ def test_dial_order() -> None:
             "failures": 0,
             "rank": 1,
         }
-        return dial_order(trust=trust, at=at, **(told | more))  # type: ignore[arg-type]
+        return dial_order(trust=trust, at=at, **(told | more))
 
     wanted = [
         key("verified", last_success=at),

@@ -25,7 +25,7 @@ def sealed(cast: Cast) -> Cast:
 
 
 def sees(cast: Cast, person: object) -> bool:
-    return Patient.objects.visible_to(cast.viewer(person)).filter(pk=cast.zhang.pk).exists()  # type: ignore[arg-type]
+    return Patient.objects.visible_to(cast.viewer(person)).filter(pk=cast.zhang.pk).exists()
 
 
 def test_the_record_is_closed_to_that_person_only(sealed: Cast) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 def visit(patient: Patient, event: str, hours: int = 0, number: str = "V1", **more: Any) -> Encounter:
     told = VisitData(
-        number=number, authority="HIS", event=event, occurred_at=AT + timedelta(hours=hours),  # type: ignore[arg-type]
+        number=number, authority="HIS", event=event, occurred_at=AT + timedelta(hours=hours),
         **({"encounter_class": "IMP"} | more),
     )  # fmt: skip
     return actions.upsert_encounter(patient=patient, visit=told, source="hl7:HIS", at=AT, by=BY)
@@ -157,7 +157,7 @@ def test_any_sequence_leaves_a_consistent_visit_and_repeating_its_last_message_c
     st.booleans(),
 )  # fmt: skip
 def test_neutral_and_old_events_never_move_a_status(status: str, event: str, is_old: bool, has_end: bool) -> None:
-    after = next_status(status, event, is_old=is_old, has_end=has_end, cycle=0)  # type: ignore[arg-type]
+    after = next_status(status, event, is_old=is_old, has_end=has_end, cycle=0)
     if is_old or event in NEUTRAL:
         assert after == status
     if status == "finished" and event not in ("discharge-cancelled", "admission-cancelled"):

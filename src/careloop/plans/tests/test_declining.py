@@ -241,7 +241,7 @@ def test_every_outcome_but_the_open_one_has_words(outcome: Outcome) -> None:
         assert wording.outcome_words(outcome.value) != outcome.value
 
 
-def test_marks_are_read_for_many_discharges_at_once(scene: Scene, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]  # a fixture of pytest without a type
+def test_marks_are_read_for_many_discharges_at_once(scene: Scene, django_assert_num_queries) -> None:
     stays = [scene.discharge(patient=scene.new_patient(), diagnosis="S72.0") for _n in range(4)]
     for stay in stays[:2]:
         decline(stay)

@@ -400,9 +400,7 @@ def test_two_reviewers_publish_at_once(transactional_db: None) -> None:
     forms_in_force(FORM)
     draft = handed_in(cast.as_zhao)
     viewers = [cast.viewer(cast.qian), cast.as_sun, cast.viewer(cast.he)]
-    found = together(
-        *[lambda by=by: actions.publish_draft(draft=draft, at=timezone.now(), by=by) for by in viewers]  # type: ignore[misc]  # a lambda that binds its loop variable
-    )
+    found = together(*[lambda by=by: actions.publish_draft(draft=draft, at=timezone.now(), by=by) for by in viewers])
     assert found == ["ok", "published-already", "published-already"]
     assert PlanDefinition.objects.count() == 1
 
@@ -414,7 +412,7 @@ def test_two_people_begin_a_version_at_once(transactional_db: None) -> None:
     first = actions.publish_plan(raw=good(), enrols=True, at=timezone.now(), by=SYSTEM)
     viewers = [cast.as_zhao, cast.viewer(cast.qian), cast.as_sun]
     found = together(
-        *[lambda by=by: actions.start_version(definition=first, at=timezone.now(), by=by) for by in viewers]  # type: ignore[misc]  # a lambda that binds its loop variable
+        *[lambda by=by: actions.start_version(definition=first, at=timezone.now(), by=by) for by in viewers]
     )
     assert found == ["draft-open-already", "draft-open-already", "ok"]
     assert PlanDraft.objects.count() == 1
@@ -427,7 +425,7 @@ def test_two_people_change_a_draft_at_once(transactional_db: None) -> None:
     draft = a_draft(cast.as_zhao)
     found = together(
         *[
-            lambda text=text: actions.change_draft(  # type: ignore[misc]  # a lambda that binds its loop variable
+            lambda text=text: actions.change_draft(
                 draft=draft, change=schedule(text), revision=1, at=timezone.now(), by=cast.as_zhao
             )
             for text in ("4", "5", "6")

@@ -82,7 +82,7 @@ def by_rules(raw: dict[str, Any]) -> set[Any]:
     )
     found = set()
     for stay in facts.stays(rows.values_list("pk", flat=True)):
-        day = facts.local_day(stay.encounter.discharged_at)  # type: ignore[arg-type]  # bare values of a test
+        day = facts.local_day(stay.encounter.discharged_at)
         known = stay.facts(today=day)
         if exclusion(known, today=day, latest_days=365) is None and match(plan, known).fits:
             found.add(stay.encounter.pk)

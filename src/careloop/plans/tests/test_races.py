@@ -59,7 +59,7 @@ def test_one_discharge_enrolled_by_eight_workers(scene: Scene) -> None:
     made = together(
         *[lambda: actions.enrol_discharges(encounter_ids=[stay.pk], at=AT, by=SYSTEM) for _ in range(WORKERS)]
     )
-    assert sum(made) == 1  # type: ignore[arg-type]  # bare values of a test
+    assert sum(made) == 1
     assert CarePlan.objects.unscoped("test").count() == 1
     assert Task.objects.unscoped("test").count() == 6
     assert EnrolmentDecision.objects.unscoped("test").get().times_decided == 1
@@ -69,7 +69,7 @@ def test_overlapping_batches_wait_for_each_other_and_do_not_lock_up(scene: Scene
     stays = [scene.discharge(patient=scene.new_patient(), procedures=("36.06",)) for _ in range(6)]
     ids = [stay.pk for stay in stays]
     orders = [ids, ids[::-1], ids[2:] + ids[:2], ids[:3]]
-    together(*[lambda o=o: actions.enrol_discharges(encounter_ids=o, at=AT, by=SYSTEM) for o in orders])  # type: ignore[misc]  # a lambda that binds its loop variable
+    together(*[lambda o=o: actions.enrol_discharges(encounter_ids=o, at=AT, by=SYSTEM) for o in orders])
     assert CarePlan.objects.unscoped("test").count() == 6
     assert Task.objects.unscoped("test").count() == 36
 
@@ -83,7 +83,7 @@ def test_the_next_occurrence_is_derived_once(scene: Scene) -> None:
     made = together(
         *[lambda: actions.derive_next(care_plan_ids=[plan.pk], at=task.due_at, by=SYSTEM) for _ in range(WORKERS)]
     )
-    assert sum(made) == 1  # type: ignore[arg-type]  # bare values of a test
+    assert sum(made) == 1
     assert [t.occurrence for t in Task.objects.unscoped("test").open()] == [1]
 
 
@@ -154,7 +154,7 @@ def _open(plan: CarePlan) -> set[str]:
 def test_eight_who_undo_one_adoption_undo_it_once(scene: Scene) -> None:
     plan, adoption = _adopted(scene)
     done = together(*[lambda: actions.undo_adoption(adoption=adoption, at=AT, by=SYSTEM) for _ in range(WORKERS)])
-    assert sorted(done) == [False] * (WORKERS - 1) + [True]  # type: ignore[type-var]  # bare values of a test
+    assert sorted(done) == [False] * (WORKERS - 1) + [True]
     assert _open(plan) == {"a", "b"}
     assert AuditEvent.objects.filter(name="plans.PlanVersionAdoptionUndone").count() == 1
 
@@ -206,7 +206,7 @@ def test_eight_who_decline_leave_one_mark(scene: Scene) -> None:
     stay = scene.discharge(procedures=("36.06",))
     marks = together(*[
         lambda n=n: actions.decline_plans(encounter=stay, reason=f"reason-{n}", at=AT, by=SYSTEM).pk for n in range(WORKERS)
-    ])  # type: ignore[misc]  # fmt: skip
+    ])  # fmt: skip
     assert len(set(marks)) == 1
     assert FollowUpDecline.objects.unscoped("test").count() == 1
     assert EnrolmentDecision.objects.unscoped("test").get().outcome == "declined"
@@ -244,5 +244,5 @@ def test_eight_revivers_begin_a_lost_replay_once(scene: Scene) -> None:
         )  # fmt: skip
     later = AT + timedelta(hours=1)
     found = together(*[lambda: actions.revive_replays(at=later, by=SYSTEM) for _ in range(WORKERS)])
-    assert sum(map(len, found)) == 1  # type: ignore[arg-type]  # bare values of a test
+    assert sum(map(len, found)) == 1
     assert [one for one in found if one] == [[replay.pk]]

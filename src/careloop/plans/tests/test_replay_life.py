@@ -207,7 +207,7 @@ def played(scene: Scene, *steps: dict[str, Any]) -> dict[str, Any]:
     )
     jobs.replay_draft.func(event={"replay_id": str(replay.pk)})
     replay.refresh_from_db()
-    return replay.result  # type: ignore[no-any-return]  # JSON as it came
+    return replay.result
 
 
 def readmitted(scene: Scene, first: int, last: int | None, **changed: str) -> None:

@@ -35,7 +35,7 @@ def test_nothing_stands_in_the_way_of_a_fresh_one() -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_each_reason_alone(name: str) -> None:
     change, why = WRONG[name]
-    assert why_it_stands(replace(FRESH, **change), at=AT) is why  # type: ignore[arg-type]  # bare values of a test
+    assert why_it_stands(replace(FRESH, **change), at=AT) is why
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_day_and_no_longer(after: timedelta, why: Stands | None) -> None:
     ],
 )  # fmt: skip
 def test_whatever_anybody_did_with_a_contact_counts(touched: dict[str, object]) -> None:
-    item = Item(**{"is_open": True} | touched)  # type: ignore[arg-type]  # bare values of a test
+    item = Item(**{"is_open": True} | touched)
     assert item.was_acted_on
     assert why_it_stands(replace(FRESH, items=(Item(is_open=True), item)), at=AT) is Stands.ACTED_ON
 
@@ -75,7 +75,7 @@ def test_a_message_that_never_left_is_no_act(state: str) -> None:
 def test_what_nobody_can_change_is_told_first(names: set[str], hours: int) -> None:
     standing = FRESH
     for name in names:
-        standing = replace(standing, **WRONG[name][0])  # type: ignore[arg-type]  # bare values of a test
+        standing = replace(standing, **WRONG[name][0])
     why = why_it_stands(standing, at=AT + timedelta(hours=hours))
     reasons = [WRONG[name][1] for name in WRONG if name in names]
     assert why is (reasons[0] if reasons else Stands.TOO_LATE if hours > 24 else None)

@@ -19,7 +19,7 @@ BOTH = {Channel.WECHAT, Channel.SMS}
 
 
 def change(kind: ChangeKind, id: str = "c1", **more: object) -> Change:
-    return Change(id=id, kind=kind, at="2026-11-14T08:00:00+08:00", by="user:1", **more)  # type: ignore[arg-type]  # bare values of a test
+    return Change(id=id, kind=kind, at="2026-11-14T08:00:00+08:00", by="user:1", **more)
 
 
 CHANGES = (

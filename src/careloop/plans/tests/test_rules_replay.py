@@ -35,7 +35,7 @@ NEW, OLD = "new", "old"
 def contact(day: int, *, plan: str = NEW, patient: int = 1, window: int = 2, **more: object) -> Contact:
     due = MONDAY + timedelta(days=day)
     told = {"owner": CENTRE, "messages_first": False, "messages_only": False} | more
-    return Contact(due, due + timedelta(days=window), patient, plan, **told)  # type: ignore[arg-type]  # bare values of a test
+    return Contact(due, due + timedelta(days=window), patient, plan, **told)
 
 
 def played(
@@ -136,7 +136,7 @@ def test_the_roster_says_how_much_each_day_holds() -> None:
     assert [day.room for day in days[:4]] == [1, 3, 40, 0]
     assert [day.waiting for day in days[:4]] == [5, 2, 0, 0]
     assert (days[1].fullest, days[1].emptiest) == (2, 1)
-    assert risk.late == 2  # type: ignore[attr-defined]  # a small object of the test's own
+    assert risk.late == 2
 
 
 def test_who_is_away_does_not_count_as_the_emptiest() -> None:
@@ -153,7 +153,7 @@ def test_a_day_off_has_no_room_whatever_the_roster_says() -> None:
 def test_nobody_on_the_roster_does_nothing() -> None:
     days, risk = on_roster([contact(0, window=0)], {})
     assert days[-1].waiting == 1
-    assert risk.late == 1  # type: ignore[attr-defined]  # a small object of the test's own
+    assert risk.late == 1
     assert all(day.fullest == 0 for day in days)
 
 
@@ -318,14 +318,14 @@ def test_overlap_agrees_with_comparing_everything(contacts: list[Contact]) -> No
 @given(contacts_made, st.randoms())
 def test_the_order_of_contacts_does_not_matter(contacts: list[Contact], dice: object) -> None:
     shuffled = list(contacts)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]  # a small object of the test's own
+    dice.shuffle(shuffled)
     assert played(contacts) == played(shuffled)
     assert overlap(contacts, plan=NEW) == overlap(shuffled, plan=NEW)
 
 
 @given(contacts_made)
 def test_more_nurses_never_make_more_overdue(contacts: list[Contact]) -> None:
-    late = [played(contacts, nurses=n, per_day=2)[1].late for n in (1, 2, 3)]  # type: ignore[attr-defined]  # a small object of the test's own
+    late = [played(contacts, nurses=n, per_day=2)[1].late for n in (1, 2, 3)]
     assert late == sorted(late, reverse=True)
 
 

@@ -103,7 +103,7 @@ def test_what_is_filled_in_passes_the_look_up_unchanged(plan: CarePlan) -> None:
 
 
 @pytest.mark.parametrize("path", PLAN_FILES, ids=lambda path: path.stem)
-def test_every_shipped_step_has_an_english_title_without_chinese_in_it(path) -> None:  # type: ignore[no-untyped-def]  # a fixture of pytest without a type
+def test_every_shipped_step_has_an_english_title_without_chinese_in_it(path) -> None:
     import json
 
     raw = json.loads(path.read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ def raised(cast: Cast, response: QuestionnaireResponse | None = None, **given: o
         "by": cast.viewer(cast.qian),
         **given,
     }
-    return actions.raise_finding(response=response, department_id=cast.cardiology.pk, **values)  # type: ignore[arg-type]  # bare values of a test
+    return actions.raise_finding(response=response, department_id=cast.cardiology.pk, **values)
 
 
 @pytest.mark.parametrize(("severity", "days"), [("minor", 14), ("serious", 7)])
@@ -140,7 +140,7 @@ def test_strangers_do_not_see_a_finding(cast: Cast) -> None:
 
 def review(cast: Cast, response: QuestionnaireResponse, **given: object) -> RecordReview:
     values = {"verdict": "fine", "note": "", "at": NOW, "by": cast.as_zhao, **given}
-    return actions.review_record(response=response, department_id=cast.cardiology.pk, **values)  # type: ignore[arg-type]  # bare values of a test
+    return actions.review_record(response=response, department_id=cast.cardiology.pk, **values)
 
 
 def test_a_colleague_reviews_once(cast: Cast) -> None:

@@ -32,7 +32,7 @@ def record(number: int, **given: object) -> Record:
         at=START + timedelta(minutes=5 * number), values=values, readings={"8480-6": 132.0, "8462-4": 84.0},
         call_seconds=120.0, findings=int(number % 4 == 0),
     )  # fmt: skip
-    return replace(plain, **given)  # type: ignore[arg-type]  # bare values of a test
+    return replace(plain, **given)
 
 
 def month(count: int = 60, **given: object) -> list[Record]:

@@ -28,7 +28,7 @@ from careloop.patients.rules import (
     VisitData,
 )
 from careloop.workbench.views.p360 import TABS
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,7 +123,7 @@ def keep(tab: Page, name: str) -> None:
         tab.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
-def test_the_record_and_the_list_look_right_and_work_by_keyboard(browser: Browser) -> None:  # noqa: F811
+def test_the_record_and_the_list_look_right_and_work_by_keyboard(browser: Browser) -> None:
     cast = make_cast()
     with seeding():
         for person, name in ((cast.zhao, "张明远"), (cast.wang, "陈雨"), (cast.sun, "黄志平")):

@@ -19,14 +19,14 @@ from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.tests.factories import make_patient
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
-from tests.browser import axe_violations, browser, overflow, page, site  # noqa: F401  # fixtures of this module
+from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def desk(browser: Browser, person: Practitioner, url: str, width: int = 1366, height: int = 768) -> Iterator[Page]:  # noqa: F811  # pytest fixture
+def desk(browser: Browser, person: Practitioner, url: str, width: int = 1366, height: int = 768) -> Iterator[Page]:
     """A signed-in tab."""
     with page(browser, width, height) as tab:
         cookies = signed_in(person).cookies
@@ -50,7 +50,7 @@ def answer_all(tab: Page) -> None:
     expect(tab.locator("[data-saved]")).to_have_attribute("data-saved-at", re.compile(r"\d\d:\d\d"))
 
 
-def test_a_home_visit_by_keys_and_what_it_leaves_behind(transactional_db: None, browser: Browser) -> None:  # noqa: F811  # pytest fixture
+def test_a_home_visit_by_keys_and_what_it_leaves_behind(transactional_db: None, browser: Browser) -> None:
     cast = make_cast()
     forms.publish()
     task = taken(cast)
@@ -78,7 +78,7 @@ def test_a_home_visit_by_keys_and_what_it_leaves_behind(transactional_db: None, 
     assert QuestionnaireResponse.objects.unscoped("test").get(task_id=task.pk).mode == "visit"
 
 
-def test_nobody_at_home_on_a_phone_sized_screen(transactional_db: None, browser: Browser) -> None:  # noqa: F811  # pytest fixture
+def test_nobody_at_home_on_a_phone_sized_screen(transactional_db: None, browser: Browser) -> None:
     cast = make_cast()
     forms.publish()
     task = taken(cast, channel="visit")
@@ -97,7 +97,7 @@ def test_nobody_at_home_on_a_phone_sized_screen(transactional_db: None, browser:
     assert (task.status, task.channel, task.attempts) == ("requested", "visit", 1)
 
 
-def test_the_phone_takes_over_again_and_digits_mean_what_they_show(transactional_db: None, browser: Browser) -> None:  # noqa: F811  # pytest fixture
+def test_the_phone_takes_over_again_and_digits_mean_what_they_show(transactional_db: None, browser: Browser) -> None:
     cast = make_cast()
     forms.publish()
     task = taken(cast)
@@ -125,7 +125,7 @@ RELATIVE = {"今天": 0, "明天": 1, "后天": 2, "昨天": -1, "+7": 7, "-3": 
 WRONG = ("2026-02-29", "2026-13-01", "11/22/2026", "abc", "0000-00-00", "2026-11", "+12345", "32月1日")
 
 
-def test_days_are_read_as_people_write_them(transactional_db: None, browser: Browser) -> None:  # noqa: F811  # pytest fixture
+def test_days_are_read_as_people_write_them(transactional_db: None, browser: Browser) -> None:
     cast = make_cast()
     with site() as url, desk(browser, cast.qian, url) as tab:
         tab.goto(url + reverse("rosters:teams"))
@@ -158,7 +158,7 @@ def test_days_are_read_as_people_write_them(transactional_db: None, browser: Bro
         assert axe_violations(tab) == []
 
 
-def test_the_calendar_behind_the_field_and_the_server_agree(transactional_db: None, browser: Browser) -> None:  # noqa: F811  # pytest fixture
+def test_the_calendar_behind_the_field_and_the_server_agree(transactional_db: None, browser: Browser) -> None:
     cast = make_cast()
     with site() as url, desk(browser, cast.qian, url) as tab:
         tab.goto(url + reverse("rosters:workload") + "?first=2026-11-01&last=2026-11-20")
