@@ -24,6 +24,7 @@ from pathlib import Path
 SUPERUSER, OWNER, APP = "postgres", "careloop_owner", "careloop_app"
 ACCOUNT = "careloop-db"
 ORPHAN_SECONDS = 15  # after a kill -9 the server's children need a moment to notice and let go of its memory
+STOP_SECONDS = 60  # a busy server writes its memory out before it goes
 START_SECONDS = 600  # crash recovery of a large database may take minutes; never give up early
 PLANNING = "-c random_page_cost=1.1"
 """Pages come from memory or a solid-state disk. At PostgreSQL's own 4, made for turning disks, a list of some thousand rows is
@@ -60,6 +61,14 @@ class Cluster:
     def is_running(self) -> bool:
         return self.run("pg_ctl", "status", "-D", str(self.data), check=False).returncode == 0
 
+    @property
+    def is_stopping(self) -> bool:
+        """Still there, and letting nobody in any more: the eighth line of the server's lock file says so."""
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()[7].strip() == "stopping"
+        except (FileNotFoundError, IndexError):
+            return False
+
 
 def cluster(state: Path, *, fsync: bool = True) -> Cluster:
     """The cluster whose state lives in `state`. Root gets a place under /var/lib that the server's account can reach."""
@@ -79,6 +88,7 @@ def start(of: Cluster) -> bool:
 
 def _start(of: Cluster) -> bool:
     _prepare(of)
+    _wait_for_its_end(of)
     if of.is_running:
         return False
     _forget_stale_pid(of.data / "postmaster.pid")
@@ -94,6 +104,13 @@ def _start(of: Cluster) -> bool:
             raise DatabaseUnavailable(f"PostgreSQL does not start; the end of {log} says why:\n{_tail(log)}")
         time.sleep(0.2)
     return True
+
+
+def _wait_for_its_end(of: Cluster) -> None:
+    """A server on its way out is neither running nor gone: `make demo` right after Ctrl-C of another one."""
+    until = time.monotonic() + STOP_SECONDS
+    while of.is_stopping and of.is_running and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def stop(of: Cluster) -> None:

@@ -5,6 +5,8 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -82,6 +84,21 @@ def test_stop_is_orderly_and_start_goes_on(cluster):
     assert not cluster.is_running
     postgres.stop(cluster)  # nothing to do
     assert postgres.start(cluster) is True
+
+
+def test_a_start_during_a_stop_waits_for_its_end(cluster):
+    before = postmaster(cluster)
+    with ThreadPoolExecutor() as pool:
+        with psycopg.connect(cluster.url(postgres.OWNER)):  # an orderly stop waits for whoever is still there
+            os.kill(before, signal.SIGTERM)
+            while not cluster.is_stopping:
+                time.sleep(0.01)
+            starting = pool.submit(postgres.start, cluster)
+            with pytest.raises(TimeoutError):
+                starting.result(timeout=1)
+        assert starting.result() is True
+    assert postmaster(cluster) != before
+    assert select(cluster, "SELECT 1") == 1
 
 
 def test_half_made_data_directory_is_made_anew(tmp_path):
