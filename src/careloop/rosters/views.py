@@ -37,12 +37,13 @@ def workload(request: PageRequest) -> HttpResponse:
         run = actions.distribute(day=today, at=at, by=request.viewer)
     found = reads.situation(viewer=request.viewer, day=today, at=at)
     people = _own_people(found.people, request.viewer)
+    shown = {one.practitioner.pk for one in people}
     first, last = forms.PeriodForm(request.GET).period(today=today)
     rows = reads.nurse_days(people=[one.practitioner.pk for one in people], first=first, last=last)
     context = {
         "run": run,
         "waiting": len(found.items),
-        "room": sum(max(0, carer.capacity - carer.load) for carer in found.carers),
+        "room": sum(max(0, carer.capacity - carer.load) for carer in found.carers if carer.id in shown),
         "loads": reads.loads(people, day=today),
         "rows": rows,
         "report": reads.fairness_of(rows),

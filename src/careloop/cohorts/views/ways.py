@@ -25,9 +25,10 @@ SHOWN = 50
 
 @page(access.VIEW)
 def ways(request: PageRequest) -> HttpResponse:
-    """The tab asked for, the due list first."""
-    way = request.GET.get("way", "due")
-    way = way if way in WAYS else "due"
+    """The tab asked for; else the due list, and the special topics for whoever does not call."""
+    first = "due" if request.viewer.can("tasks.work") else "topic"
+    way = request.GET.get("way", first)
+    way = way if way in WAYS else first
     context = {"way": way, "tabs": _tabs(way), **_WAYS[way](request)}
     return render(request, "cohorts/ways.html", context)
 

@@ -1,5 +1,6 @@
 """The pages of teams and of the distribution: what they show, change and refuse."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,10 @@ def test_a_nurse_sees_the_colleagues_of_the_own_departments_only(cast):
     assert f'data-person="{cast.li.pk}"' not in page
     everybody = cast.client(cast.sun).get(reverse("rosters:workload")).content.decode()
     assert f'data-person="{cast.li.pk}"' in everybody
+    for shown in (page, everybody):
+        assert int(re.search(r'data-room="(\d+)"', shown)[1]) == sum(
+            map(int, re.findall(r'data-capacity="(\d+)"', shown))
+        )
 
 
 def test_queries_do_not_grow_with_people_and_work(cast, django_assert_max_num_queries):
