@@ -12,19 +12,27 @@ from django.utils import timezone, translation
 from careloop.accounts import actions, reads
 from careloop.accounts.models import StaffSession
 from careloop.accounts.rules import PROFILES, password_expired, session_end
+from careloop.kernel.pages import PageRequest
 from careloop.kernel.viewer import NOBODY, Viewer
 
-Handler = Callable[[HttpRequest], HttpResponse]
+
+class StaffRequest(PageRequest):
+    """A request to the staff's side: it knows its session, None before sign-in."""
+
+    staff_session: StaffSession | None
+
+
+Handler = Callable[[StaffRequest], HttpResponse]
 HEARTBEAT = timedelta(seconds=60)
 
 
 def viewer(get_response: Handler) -> Handler:
     """Sets request.viewer and request.staff_session. Anonymous when there is no session, or it is over."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: StaffRequest) -> HttpResponse:
         session, viewer = _who(request)
-        request.staff_session = session  # type: ignore[attr-defined]  # an attribute of ours on Django's request
-        request.viewer = viewer  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+        request.staff_session = session
+        request.viewer = viewer
         return get_response(request)
 
     return middleware
@@ -33,8 +41,8 @@ def viewer(get_response: Handler) -> Handler:
 def language(get_response: Handler) -> Handler:
     """The person's language; before sign-in the one chosen on the login page."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        session: StaffSession | None = request.staff_session  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+    def middleware(request: StaffRequest) -> HttpResponse:
+        session = request.staff_session
         chosen = session.practitioner.language if session else request.session.get("language", settings.LANGUAGE_CODE)
         with translation.override(chosen):
             return get_response(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -84,9 +86,9 @@ class Practitioner(AbstractBaseUser):
     USERNAME_FIELD = "username"
     objects = PractitionerManager()
 
-    def save(self, *args: object, **kwargs: object) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         mine = ledger("Practitioner")
-        super().save(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+        super().save(*args, **kwargs)
         mine.writes += 1
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.cohorts.rules.columns import COLUMNS
 from careloop.cohorts.rules.definition import DEEPEST, KINDS, MODES
+from careloop.kernel.choices import offer
 
 PLACE = re.compile(rf"g(\d{{1,2}})((?:\.c\d{{1,2}}){{0,{DEEPEST}}})\.([a-z_]{{1,20}})")
 LISTS = frozenset({"departments", "classes", "sexes", "levels", "states"})
@@ -208,7 +209,7 @@ class TopicForm(forms.Form):
 
     def __init__(self, *args: Any, staff: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["staff"].choices = list(staff.items())  # type: ignore[attr-defined]  # a choice field
+        offer(self, "staff", staff.items())
 
     def clean(self) -> dict[str, Any]:
         """A contact needs a form, a plan needs a plan."""

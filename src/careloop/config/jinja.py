@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.urls import NoReverseMatch
 from django.utils import timezone, translation
@@ -19,6 +18,7 @@ from careloop.config.templates import SpeakingEnvironment
 from careloop.kernel import display
 from careloop.kernel.addresses import address
 from careloop.kernel.assets import asset
+from careloop.kernel.pages import PageRequest
 
 
 def environment(**options: Any) -> Environment:
@@ -83,15 +83,15 @@ def url_or_none(name: str, *args: Any, **kwargs: Any) -> str | None:
         return None
 
 
-def _token(request: HttpRequest) -> str:
+def _token(request: PageRequest) -> str:
     """One token for all forms of an answer: masking it anew for each says nothing more."""
     found: str | None = getattr(request, "shown_csrf_token", None)
     if found is None:
-        found = request.shown_csrf_token = get_token(request)  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+        found = request.shown_csrf_token = get_token(request)
     return found
 
 
-def context(request: HttpRequest) -> dict[str, Any]:
+def context(request: PageRequest) -> dict[str, Any]:
     """What every page knows: who looks, the menu, the language, the hospital's name."""
     viewer = getattr(request, "viewer", None)
     return {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+
+from careloop.kernel.pages import PageRequest
 
 POLICY = "; ".join(
     (
@@ -23,17 +25,17 @@ POLICY = "; ".join(
 )
 
 
-def security_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def security_headers(get_response: Callable[[PageRequest], HttpResponse]) -> Callable[[PageRequest], HttpResponse]:
     """Content security policy, no caching of pages about people, and an id that ties log, audit and answer together."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        request.request_id = uuid.uuid4().hex  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+    def middleware(request: PageRequest) -> HttpResponse:
+        request.request_id = uuid.uuid4().hex
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=(self)")
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # an attribute of ours on Django's request
+        response.headers["X-Request-ID"] = request.request_id
         return response
 
     return middleware

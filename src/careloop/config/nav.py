@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf
 from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel.addresses import address
+from careloop.kernel.pages import PageRequest
 
 # (group, ((url name, icon, label, permission), …)). A page whose room is not there yet simply does not appear.
 MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]], ...] = (
@@ -72,9 +72,9 @@ MENU: tuple[tuple[str | Promise, tuple[tuple[str, str, str | Promise, str], ...]
 )
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+def navigation(request: PageRequest) -> list[dict[str, Any]]:
     """The groups this viewer sees; `active` marks the page the request is on."""
-    viewer = request.viewer  # type: ignore[attr-defined]  # set by the middleware
+    viewer = request.viewer
     menu = _menu(get_language(), get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
     here = _here(menu, request.path)
     groups = []

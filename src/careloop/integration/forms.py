@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization
 from careloop.integration.models import InboxMessage
+from careloop.kernel.choices import choose_from
 
 _TYPED = frozenset({"event", "sender", "control"})
 
@@ -26,8 +29,8 @@ class MessageFilter(forms.Form):
     code = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         for name in ("state", "channel", "event", "sender", "control"):
             self.fields[name].widget.attrs = (
                 {"class": "in auto", "size": 14} if name in _TYPED else {"class": "in auto"}
@@ -56,8 +59,6 @@ class MapForm(forms.Form):
     value = forms.CharField(max_length=120)
     organization = forms.ModelChoiceField(queryset=Organization.objects.none(), to_field_name="id")
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
-        field = self.fields["organization"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Organization.objects.filter(is_active=True)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose_from(self, "organization", Organization.objects.filter(is_active=True))

@@ -72,7 +72,7 @@ def action(function: Callable[P, R]) -> Callable[P, R]:
             mine.pass_on(outer)  # only now: what a savepoint took back leaves nothing behind
         return result
 
-    run.is_action = True  # type: ignore[attr-defined]  # read by the guards
+    vars(run)["is_action"] = True  # read by the guards
     return run
 
 
@@ -95,7 +95,7 @@ def look(function: Callable[P, R]) -> Callable[P, R]:
             raise NothingRecorded(f"{function.__module__}.{function.__name__} is no mere look")
         return result
 
-    run.is_action = True  # type: ignore[attr-defined]  # read by the guards
+    vars(run)["is_action"] = True  # read by the guards
     return run
 
 

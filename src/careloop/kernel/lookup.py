@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.http import Http404
 
@@ -12,5 +13,5 @@ def get_or_404(queryset: QuerySet[M], **lookup: Any) -> M:
     """Takes a queryset, never a model class, so the scope is said where it is used."""
     try:
         return queryset.get(**lookup)
-    except queryset.model.DoesNotExist:  # type: ignore[attr-defined]  # every model has it, the type of a model does not say so
+    except ObjectDoesNotExist:
         raise Http404 from None

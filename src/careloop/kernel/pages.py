@@ -26,9 +26,17 @@ View = Callable[..., HttpResponse]
 
 
 class PageRequest(HttpRequest):
-    """A request after the middleware: it knows its viewer."""
+    """A request after the middleware: it knows its viewer, and the id that ties log, audit and answer together."""
 
     viewer: Viewer
+    request_id: str
+    shown_csrf_token: str
+
+
+def declared(view: View, *, permission: str, methods: tuple[str, ...]) -> View:
+    """Writes on the door what it asks for: the guards and the menu read it there."""
+    vars(view).update(permission=permission, methods=methods)
+    return view
 
 
 class QueryInTemplate(RuntimeError):
@@ -54,9 +62,7 @@ def page(permission: Permission, *, methods: tuple[str, ...] = ("GET",)) -> Call
             finally:
                 request.viewer = whole  # a part of a page was made: the page goes on with its own
 
-        guarded.permission = permission.code  # type: ignore[attr-defined]  # read by the guards and the menu
-        guarded.methods = methods  # type: ignore[attr-defined]  # read by the guards and the menu
-        return guarded
+        return declared(guarded, permission=permission.code, methods=methods)
 
     return declare
 
@@ -71,9 +77,7 @@ def public_page(why: str, *, methods: tuple[str, ...] = ("GET", "POST")) -> Call
                 return HttpResponse(status=405)
             return view(request, *args, **kwargs)
 
-        guarded.permission = f"public: {why}"  # type: ignore[attr-defined]  # read by the guards and the menu
-        guarded.methods = methods  # type: ignore[attr-defined]  # read by the guards and the menu
-        return guarded
+        return declared(guarded, permission=f"public: {why}", methods=methods)
 
     return declare
 

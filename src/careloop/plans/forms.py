@@ -10,6 +10,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from careloop.kernel.choices import choose_from
 from careloop.plans.models import PlanDefinition
 from careloop.plans.rules.drafting import DROPPED
 
@@ -79,7 +80,7 @@ class StartForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["definition"].queryset = PlanDefinition.objects.active()  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
+        choose_from(self, "definition", PlanDefinition.objects.active())
 
 
 class NewPlanForm(forms.Form):

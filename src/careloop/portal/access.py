@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from careloop.kernel.pages import PageRequest, View
+from careloop.kernel.pages import PageRequest, View, declared
 
 # Which part of the portal each purpose opens.
 PARTS = {
@@ -17,6 +17,19 @@ PARTS = {
     "measurement": frozenset({"measurements"}),
     "home": frozenset({"questions", "measurements", "home"}),
 }
+
+
+class OpenedLink(Protocol):
+    """What a door asks of the link that was opened: what it is for."""
+
+    @property
+    def purpose(self) -> str: ...
+
+
+class LinkRequest(PageRequest):
+    """A request to the portal: it knows which link was opened and proven, or that none was."""
+
+    patient_session: OpenedLink | None
 
 
 def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[[View], View]:
@@ -27,8 +40,8 @@ def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[
 
     def declare(view: View) -> View:
         @wraps(view)
-        def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            session = request.patient_session  # type: ignore[attr-defined]
+        def guarded(request: LinkRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            session = request.patient_session
             if session is None:
                 return HttpResponseRedirect(reverse("portal:again"))
             if part != "any" and part not in PARTS.get(session.purpose, frozenset()):
@@ -37,8 +50,6 @@ def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[
                 return HttpResponse(status=405)
             return view(request, *args, **kwargs)
 
-        guarded.permission = f"public: patient link ({part})"  # type: ignore[attr-defined]
-        guarded.methods = methods  # type: ignore[attr-defined]
-        return guarded
+        return declared(guarded, permission=f"public: patient link ({part})", methods=methods)
 
     return declare

@@ -11,8 +11,9 @@ from django.utils import timezone
 from careloop.accounts.middleware import client_ip
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.portal import reads
+from careloop.portal.access import LinkRequest
 
-Handler = Callable[[HttpRequest], HttpResponse]
+Handler = Callable[[LinkRequest], HttpResponse]
 
 
 class TokenCsrf(CsrfViewMiddleware):
@@ -22,20 +23,20 @@ class TokenCsrf(CsrfViewMiddleware):
     """
 
     def _origin_verified(self, request: HttpRequest) -> bool:
-        return request.META["HTTP_ORIGIN"] == "null" or bool(super()._origin_verified(request))  # type: ignore[misc]
+        return request.META["HTTP_ORIGIN"] == "null" or bool(super()._origin_verified(request))  # type: ignore[misc]  # Django's own, not in its type
 
 
-def viewer(get_response: Handler) -> Handler:
+def viewer(get_response: Handler) -> Callable[[LinkRequest], HttpResponse]:
     """Sets request.patient_session and request.viewer. The patient comes from the link, never from the request."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def middleware(request: LinkRequest) -> HttpResponse:
         session = reads.open_session(request.session, at=timezone.now())
         ip, request_id = client_ip(request), getattr(request, "request_id", "")
-        request.patient_session = session  # type: ignore[attr-defined]
+        request.patient_session = session
         if session is None:
-            request.viewer = Viewer(actor=NOBODY.actor, ip=ip, request_id=request_id)  # type: ignore[attr-defined]
+            request.viewer = Viewer(actor=NOBODY.actor, ip=ip, request_id=request_id)
         else:
-            request.viewer = Viewer.patient(session.patient.pk, ip=ip, request_id=request_id)  # type: ignore[attr-defined]
+            request.viewer = Viewer.patient(session.patient.pk, ip=ip, request_id=request_id)
         response = get_response(request)
         response.headers.setdefault("X-Robots-Tag", "noindex, nofollow, noarchive")
         return response

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from careloop.kernel.choices import offer
 from careloop.rosters.models import MOST_A_DAY, Leave, Shift
 from careloop.rosters.reads.workload import LONGEST
 from careloop.tasks.models import QUEUE_KINDS, Task
@@ -29,7 +30,7 @@ class TeamForm(forms.Form):
 
     def __init__(self, data: Mapping[str, Any] | None, departments: list[tuple[str, str]]) -> None:
         super().__init__(data)
-        self.fields["departments"].choices = departments  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
+        offer(self, "departments", departments)
 
 
 class MemberForm(forms.Form):

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_date
 
 from careloop.accounts.models import Organization, Practitioner
 from careloop.audit.record import list_seen
+from careloop.kernel.choices import choices_of
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.kernel.viewer import Viewer
@@ -117,7 +118,7 @@ def _teams(request: PageRequest, fault: Any = None, status: int = 200) -> HttpRe
             .order_by("first_day", "practitioner__name", "pk")
         ),
         "weekdays": forms.WEEKDAYS, "kinds": forms.KINDS, "parts": Shift.Part.choices, "halves": Leave.Half.choices,
-        "reasons": forms.LeaveForm.base_fields["reason"].choices,  # type: ignore[attr-defined]  # a choice field; Django's forms say Field only
+        "reasons": choices_of(forms.LeaveForm.base_fields, "reason"),
     }  # fmt: skip
     return render(request, "rosters/teams.html", context, status=status)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
+from careloop.kernel.choices import offer
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.supervision.actions.findings import CODES
@@ -55,16 +56,12 @@ class SampleForm(forms.Form):
             people = people.filter(organization__in=viewer.departments)
         hospital = [("", _("Whole hospital"))] if viewer.hospital_wide else []
         named = [(str(pk), name) for pk, name in people.values_list("pk", "name")]
-        self._offer("department", [*hospital, *((str(pk), name) for pk, name in departments.values_list("pk", "name"))])
-        self._offer("author", [("", _("everybody")), *named])
-        self._offer("checker", [("", _("myself")), *named])
+        offer(self, "department", [*hospital, *((str(pk), name) for pk, name in departments.values_list("pk", "name"))])
+        offer(self, "author", [("", _("everybody")), *named])
+        offer(self, "checker", [("", _("myself")), *named])
         active = Questionnaire.objects.filter(status=Questionnaire.Status.ACTIVE).order_by("title", "pk")
-        self._offer("form", [("", _("all")), *active.values_list("url", "title")])
-        self._offer("mode", [("", _("all")), *QuestionnaireResponse.Mode.choices])
-
-    def _offer(self, name: str, choices: Any) -> None:
-        field = self.fields[name]
-        field.choices = choices  # type: ignore[attr-defined]  # all of these are choice fields
+        offer(self, "form", [("", _("all")), *active.values_list("url", "title")])
+        offer(self, "mode", [("", _("all")), *QuestionnaireResponse.Mode.choices])
 
     @staticmethod
     def start(viewer: Viewer) -> dict[str, Any]:
@@ -115,7 +112,7 @@ class FindingForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].choices = [(code, finding_label(code)) for code in CODES]  # type: ignore[attr-defined]  # a ChoiceField
+        offer(self, "code", [(code, finding_label(code)) for code in CODES])
 
 
 class MonthForm(forms.Form):

@@ -213,12 +213,12 @@ def _upsert(
 
     A key that another patient already has (a sender that counts its lines from one) is made this patient's own.
     """
-    wanted: dict[str, Any] = {row.key: row for row in rows}  # type: ignore[attr-defined]
+    wanted: dict[str, Any] = {row.key: row for row in rows}  # type: ignore[attr-defined]  # every model of results has a key
     if not wanted:
         return []
     own = {key: stored_key(str(patient.pk), key) for key in wanted}
     found = model.objects.unscoped(INTERFACE).filter(key__in=[*own, *own.values()]).select_for_update(no_key=True)
-    known: dict[str, Any] = {row.key: row for row in found.order_by("id")}  # type: ignore[attr-defined]
+    known: dict[str, Any] = {row.key: row for row in found.order_by("id")}  # type: ignore[attr-defined]  # every model of results has a key
     columns = [f.attname for f in model._meta.concrete_fields if f.attname not in (*ignore, "key")]
     changed_rows: list[Any] = []
     for key, row in wanted.items():

@@ -68,6 +68,8 @@ RELATION_CLASSES: Final[dict[str, Relation]] = {
     "7": "sibling", "8": "relative",
 }  # fmt: skip
 """First digit of a GB/T 4761 code."""
+RELATION_DIGITS: Final[dict[str, Relation]] = {"51": "father", "52": "mother", "97": "other"}
+"""Codes of GB/T 4761 that say more than their first digit."""
 
 
 def relation_code(told: str) -> Relation:
@@ -77,7 +79,7 @@ def relation_code(told: str) -> Relation:
     if known:
         return known
     if re.fullmatch(r"[0-9]{1,2}", words):
-        return {"51": "father", "52": "mother", "97": "other"}.get(words) or _relation_class(words)  # type: ignore[return-value]
+        return RELATION_DIGITS.get(words) or _relation_class(words)
     return "other"
 
 

@@ -53,8 +53,8 @@ def load(result: Mapping[str, Any]) -> Chart:
 def by_day(result: Mapping[str, Any]) -> Chart:
     """Each day by itself: contacts, the calls they cost, and what the nurses can do."""
     days = result["days"]
-    parts = [[day[key] for day in days] for key in ("own", "others", "person")]
-    return _daily(days, _work(*parts, [_room(day, result) for day in days]))
+    own, others, person = ([day[key] for day in days] for key in ("own", "others", "person"))
+    return _daily(days, _work(own, others, person, [_room(day, result) for day in days]))
 
 
 def fullest(result: Mapping[str, Any]) -> Chart:

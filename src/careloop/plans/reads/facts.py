@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -21,6 +21,8 @@ from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts
 from careloop.plans.rules.schedule import Past, Progress, last_day
 from careloop.tasks.models import Task
+
+Coded = TypeVar("Coded", Condition, Procedure)
 
 # A task closed for one of these reasons did not happen: its occurrence may be planned again.
 REOPENING = frozenset(
@@ -230,8 +232,8 @@ def may_be_contacted(patient_id: UUID) -> bool:
     return living.exists()
 
 
-def _by_encounter(rows: Iterable[Condition] | Iterable[Procedure]) -> dict[UUID, list]:  # type: ignore[type-arg]  # rows of either kind
-    grouped: dict[UUID, list] = defaultdict(list)  # type: ignore[type-arg]  # rows of either kind
+def _by_encounter(rows: Iterable[Coded]) -> dict[UUID, list[Coded]]:
+    grouped: dict[UUID, list[Coded]] = defaultdict(list)
     for row in rows:
         if row.encounter_id:
             grouped[row.encounter_id].append(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -101,11 +102,9 @@ def change(request: PageRequest, draft_id: UUID) -> HttpResponse:
     found, part = _draft(draft_id), request.POST.get("part", "")
     data = request.POST.copy()
     if part in _VALUES:
-        values = _VALUES[part](data)
-        edit = lambda raw: drafting.set_part(raw, _PART_KEYS[part], values)  # noqa: E731  # one of two ways to change the draft, named alike
+        edit = partial(drafting.set_part, part=_PART_KEYS[part], values=_VALUES[part](data))
     else:
-        values = step_values(data)
-        edit = lambda raw: drafting.set_step(raw, part, values)  # noqa: E731  # one of two ways to change the draft, named alike
+        edit = partial(drafting.set_step, code=part, values=step_values(data))
     saved = actions.change_draft(
         draft=found, change=edit, revision=_revision(request), at=timezone.now(), by=request.viewer
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import translation
@@ -25,7 +26,7 @@ def ask_department(
     within: timedelta,
     at: datetime,
     by: Viewer,
-    focus: object = None,
+    focus: UUID | None = None,
 ) -> bool:
     """Asks the department that cared last; the same key asks once. False when no department knows the patient.
 
@@ -50,7 +51,7 @@ def ask_department(
         step_title=words,
         step_title_en=english,
         risk=risk,
-        focus_id=focus,  # type: ignore[arg-type]
+        focus_id=focus,
     )
     request_tasks(requests=[asked], by=by)
     return True

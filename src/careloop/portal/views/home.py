@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel.display import number
-from careloop.kernel.pages import PageRequest
 from careloop.plans.reads.titles import Titles, titles_in
 from careloop.portal import reads, rules
 from careloop.portal.access import patient_page
-from careloop.portal.views.showing import show
+from careloop.portal.views.showing import PatientRequest, show
 from careloop.tasks.models import Task
 
 HOME = "/"
@@ -20,11 +21,11 @@ ICONS = {"blood-pressure": "pulse", "weight": "scale"}
 
 
 @patient_page("home")
-def home(request: PageRequest) -> HttpResponse:
+def home(request: PatientRequest) -> HttpResponse:
     """What to do today, and the ways to everything else."""
     at = timezone.now()
     viewer = request.viewer
-    patient = request.patient_session.patient  # type: ignore[attr-defined]
+    patient = request.patient_session.patient
     coming = reads.coming_tasks(viewer, at=at)
     context = {
         "name": patient.name,
@@ -36,7 +37,7 @@ def home(request: PageRequest) -> HttpResponse:
     return show(request, "portal/home.html", context)
 
 
-def _measure_card(request: PageRequest, measurement: rules.Measurement) -> dict[str, str]:
+def _measure_card(request: PatientRequest, measurement: rules.Measurement) -> dict[str, str]:
     found = reads.readings(request.viewer, measurement, count=1)
     last = f"{value_words(found[-1])} · {day_words(found[-1].measured_at)}" if found else _("Not noted yet")
     titles = {"blood-pressure": _("Note the blood pressure"), "weight": _("Note the weight")}
@@ -44,7 +45,7 @@ def _measure_card(request: PageRequest, measurement: rules.Measurement) -> dict[
 
 
 @patient_page("home")
-def plan(request: PageRequest) -> HttpResponse:
+def plan(request: PatientRequest) -> HttpResponse:
     """The plans that run, what comes next and what is done."""
     at, titles = timezone.now(), titles_in(get_language() or "zh-hans")
     context = {
@@ -66,7 +67,7 @@ def plan(request: PageRequest) -> HttpResponse:
 
 
 @patient_page("home")
-def medicines(request: PageRequest) -> HttpResponse:
+def medicines(request: PatientRequest) -> HttpResponse:
     """The medicines the hospital wrote down."""
     context = {"medicines": reads.medicines(request.viewer)}
     return show(request, "portal/medicines.html", context, title=_("My medicines"), back=HOME)
@@ -77,11 +78,11 @@ def title_of(task: Task, titles: Titles) -> str:
     return titles.step(task.plan_title, task.step_words) or titles.plan(task.plan_words)
 
 
-def day_words(moment: object) -> str:
+def day_words(moment: datetime | None) -> str:
     """11月20日 / 20 November; empty for nothing."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment)  # type: ignore[arg-type]
+    local = timezone.localtime(moment)
     return _("%(month)s/%(day)s") % {"month": local.month, "day": local.day}
 
 

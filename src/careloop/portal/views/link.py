@@ -12,7 +12,7 @@ from careloop.accounts.middleware import client_ip
 from careloop.kernel.pages import PageRequest, public_page
 from careloop.patients.models import AccessLink
 from careloop.portal import actions, reads, rules
-from careloop.portal.access import patient_page
+from careloop.portal.access import LinkRequest, patient_page
 from careloop.portal.views.showing import LARGE, show
 
 YEAR = 365 * 24 * 3600
@@ -87,10 +87,10 @@ def family(request: PageRequest) -> HttpResponse:
 
 
 @public_page("one must be able to leave a borrowed telephone", methods=("POST",))
-def leave(request: PageRequest) -> HttpResponse:
+def leave(request: LinkRequest) -> HttpResponse:
     """Ends the session in this browser."""
     request.session.flush()
-    request.patient_session = None  # type: ignore[attr-defined]
+    request.patient_session = None
     answer = message_page(request, _("You have left"), _("Nobody can see your pages on this telephone now."))
     answer.headers["Clear-Site-Data"] = '"storage"'
     return answer

@@ -12,11 +12,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel import svg
-from careloop.kernel.pages import PageRequest
 from careloop.portal import actions, forms, reads, rules
 from careloop.portal.access import patient_page
 from careloop.portal.views.home import day_words, value_words
-from careloop.portal.views.showing import show
+from careloop.portal.views.showing import PatientRequest, show
 
 ADVICE: Mapping[str, Mapping[str, str | Promise]] = {
     "blood-pressure": {
@@ -40,7 +39,7 @@ TREND = {"blood-pressure": ("systolic", "diastolic"), "weight": ("weight",)}
 
 
 @patient_page("measurements", methods=("GET", "POST"))
-def measure(request: PageRequest, code: str) -> HttpResponse:
+def measure(request: PatientRequest, code: str) -> HttpResponse:
     """The form; after saving the same page with what the number means. A number nobody can have is not saved."""
     measurement = reads.measurements().get(code)
     if measurement is None:
@@ -51,7 +50,7 @@ def measure(request: PageRequest, code: str) -> HttpResponse:
     if not entry.is_good:
         return _page(request, measurement, entry=entry, status=422)
     level = actions.enter_measurement(
-        patient=request.patient_session.patient,  # type: ignore[attr-defined]
+        patient=request.patient_session.patient,
         measurement=measurement,
         values=entry.values,
         once=entry.once,
@@ -62,7 +61,7 @@ def measure(request: PageRequest, code: str) -> HttpResponse:
 
 
 def _page(
-    request: PageRequest,
+    request: PatientRequest,
     measurement: rules.Measurement,
     *,
     entry: forms.MeasurementEntry | None = None,
@@ -84,7 +83,7 @@ def _page(
         "trend_words": words["title"],
         "rows": [{"words": value_words(one), "when": one.measured_at} for one in reversed(found[-5:])],
     }
-    home = request.patient_session.purpose == rules.HOME  # type: ignore[attr-defined]
+    home = request.patient_session.purpose == rules.HOME
     return show(
         request, "portal/measure.html", context, title=str(words["title"]), back="/" if home else "", status=status
     )

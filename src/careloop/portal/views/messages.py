@@ -10,28 +10,27 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from careloop.kernel.pages import PageRequest
 from careloop.portal import actions, forms, reads
 from careloop.portal.access import patient_page
 from careloop.portal.views.home import HOME
-from careloop.portal.views.showing import show
+from careloop.portal.views.showing import PatientRequest, show
 
 
 @patient_page("home", methods=("GET", "POST"))
-def messages(request: PageRequest) -> HttpResponse:
+def messages(request: PatientRequest) -> HttpResponse:
     """Writing asks a nurse for an answer; the page says that nobody reads it at night (ux R12)."""
     if request.method != "POST":
         return _page(request, sent=request.GET.get("sent") == "1")
     text, problem = forms.read_text(request.POST)
     if problem:
         return _page(request, text=text, error=problem, status=422)
-    patient = request.patient_session.patient  # type: ignore[attr-defined]
+    patient = request.patient_session.patient
     once = forms.read_once(request.POST)
     actions.leave_message(patient=patient, text=text, once=once, at=timezone.now(), by=request.viewer)
     return HttpResponseRedirect(f"{reverse('portal:messages')}?sent=1", status=303)
 
 
-def _page(request: PageRequest, *, status: int = 200, **more: Any) -> HttpResponse:
+def _page(request: PatientRequest, *, status: int = 200, **more: Any) -> HttpResponse:
     names = {True: _("You"), False: _("The hospital")}
     context = {
         "messages": [

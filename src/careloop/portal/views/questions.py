@@ -12,12 +12,11 @@ from django.utils.translation import gettext as _
 
 from careloop.kernel.errors import Refused
 from careloop.kernel.lookup import get_or_404
-from careloop.kernel.pages import PageRequest
 from careloop.portal import actions, forms, reads, rules
 from careloop.portal.access import patient_page
 from careloop.portal.views.home import day_words
 from careloop.portal.views.link import message_page
-from careloop.portal.views.showing import show
+from careloop.portal.views.showing import PatientRequest, show
 from careloop.questionnaires.actions import FileRefused, TooManyFiles
 from careloop.questionnaires.models import Attachment
 from careloop.questionnaires.reads import FileView, asking, attachments_of
@@ -25,9 +24,9 @@ from careloop.questionnaires.rules import MOST_INSTANCES, Finding, Item
 from careloop.questionnaires.views.files import file_answer
 
 
-def _find(request: PageRequest, task_id: UUID) -> reads.Sitting:
+def _find(request: PatientRequest, task_id: UUID) -> reads.Sitting:
     """The form of this task; 404 for a task of somebody else or of another link (security A03)."""
-    if not request.patient_session.opens(task_id):  # type: ignore[attr-defined]
+    if not request.patient_session.opens(task_id):
         raise Http404
     found = reads.sitting(task_id, at=timezone.now(), viewer=request.viewer)
     if found is None:
@@ -36,7 +35,7 @@ def _find(request: PageRequest, task_id: UUID) -> reads.Sitting:
 
 
 @patient_page("questions")
-def task(request: PageRequest, task_id: UUID) -> HttpResponse:
+def task(request: PatientRequest, task_id: UUID) -> HttpResponse:
     """Where somebody who opens or reopens the form goes on: the first open question, the check, or the end."""
     return HttpResponseRedirect(_resume(_find(request, task_id)))
 
@@ -51,7 +50,7 @@ def _resume(found: reads.Sitting) -> str:
 
 
 @patient_page("questions", methods=("GET", "POST"))
-def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
+def question(request: PatientRequest, task_id: UUID, key: str) -> HttpResponse:
     """One question. Its answer is saved when it is sent; a dangerous one raises its alert in the same moment."""
     found = _find(request, task_id)
     page = found.page(key)
@@ -66,7 +65,7 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     entry = forms.read_answers(found.form, page, request.POST, found.answers)
     if not entry.is_good:
         return _question_page(request, found, page, entry=entry, status=422)
-    family = request.patient_session.family  # type: ignore[attr-defined]
+    family = request.patient_session.family
     saved = actions.answer(
         task=found.task,
         questionnaire=found.questionnaire,
@@ -82,7 +81,7 @@ def question(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
     return _go_on(request, reads.answered(found, saved.response), page)
 
 
-def _go_on(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
+def _go_on(request: PatientRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
     """The next page; or, when the patient asked for one more of a group, its first question."""
     if "add-instance" in request.POST and page[0].group:
         group = page[0].group
@@ -99,7 +98,7 @@ def _go_on(request: PageRequest, found: reads.Sitting, page: reads.Page) -> Http
     return HttpResponseRedirect(_after(found, page[0].link_id), status=303)
 
 
-def _taken_back(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
+def _taken_back(request: PatientRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
     """One instance of a group, or one file, is taken away; the page comes again, or the first one that is open."""
     at, key = timezone.now(), page[0].link_id
     if found.response is not None and request.POST.get("remove-instance"):
@@ -119,7 +118,7 @@ def _uuid(text: str) -> UUID:
         raise Http404 from None
 
 
-def _file_sent(request: PageRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
+def _file_sent(request: PatientRequest, found: reads.Sitting, page: reads.Page) -> HttpResponse:
     """A picture. Without one the way goes on when one was sent before, or when the question may stay open."""
     item, sent = page[0], request.FILES.getlist(page[0].link_id)
     typed = request.POST.get(item.link_id, "").strip() if item.is_voice else ""
@@ -142,7 +141,7 @@ def _file_sent(request: PageRequest, found: reads.Sitting, page: reads.Page) -> 
 
 
 @patient_page("questions")
-def file(request: PageRequest, task_id: UUID, file_id: UUID) -> HttpResponse:
+def file(request: PatientRequest, task_id: UUID, file_id: UUID) -> HttpResponse:
     """A picture the patient sent with these answers; never one of somebody else."""
     found = _find(request, task_id)
     if found.response is None:
@@ -161,7 +160,7 @@ def _after(found: reads.Sitting, key: str) -> str:
 
 
 @patient_page("questions")
-def safety(request: PageRequest, task_id: UUID, key: str) -> HttpResponse:
+def safety(request: PatientRequest, task_id: UUID, key: str) -> HttpResponse:
     """What to do now, and who was told. Shown again whenever the address is opened while the answer stands."""
     found = _find(request, task_id)
     page = found.page(key)
@@ -189,7 +188,7 @@ def _notified(found: reads.Sitting, finding: Finding) -> str:
 
 
 @patient_page("questions", methods=("GET", "POST"))
-def answers(request: PageRequest, task_id: UUID) -> HttpResponse:
+def answers(request: PatientRequest, task_id: UUID) -> HttpResponse:
     """Every answer once more, each with its way back; sending closes the task."""
     found = _find(request, task_id)
     if found.is_closed:
@@ -211,7 +210,7 @@ def answers(request: PageRequest, task_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("portal:done", args=[task_id]), status=303)
 
 
-def _refused(request: PageRequest, found: reads.Sitting, refusal: Refused) -> HttpResponse:
+def _refused(request: PatientRequest, found: reads.Sitting, refusal: Refused) -> HttpResponse:
     """Sent twice, finished by telephone meanwhile, or a required question is open: show where it stands."""
     fresh = _find(request, found.task.pk)
     if fresh.is_closed:
@@ -220,7 +219,7 @@ def _refused(request: PageRequest, found: reads.Sitting, refusal: Refused) -> Ht
 
 
 @patient_page("questions", methods=("GET", "POST"))
-def whole(request: PageRequest, task_id: UUID) -> HttpResponse:
+def whole(request: PatientRequest, task_id: UUID) -> HttpResponse:
     """The whole form at once. GET: every page of it, so that a telephone can go on without network. POST: what it kept
     meanwhile, stored in one transaction or not at all; the answer says what became of it and where to go on."""
     found = _find(request, task_id)
@@ -238,9 +237,9 @@ def whole(request: PageRequest, task_id: UUID) -> HttpResponse:
 
 
 def _store_whole(
-    request: PageRequest, found: reads.Sitting, entry: forms.AnswerEntry, key: UUID, *, finish: bool
+    request: PatientRequest, found: reads.Sitting, entry: forms.AnswerEntry, key: UUID, *, finish: bool
 ) -> HttpResponse:
-    family = request.patient_session.family  # type: ignore[attr-defined]  # the portal's middleware puts it there
+    family = request.patient_session.family
     at = timezone.now()
     try:
         saved = actions.send_whole(
@@ -312,7 +311,7 @@ def _everything(found: reads.Sitting) -> dict[str, Any]:
 
 
 @patient_page("questions")
-def done(request: PageRequest, task_id: UUID) -> HttpResponse:
+def done(request: PatientRequest, task_id: UUID) -> HttpResponse:
     """Thanks, and what happens next. While the form is open it leads back into it."""
     found = _find(request, task_id)
     if not found.is_closed:
@@ -323,7 +322,7 @@ def done(request: PageRequest, task_id: UUID) -> HttpResponse:
         "answered": found.is_done,
         "worrying": bool(reads.findings(found, at=at)),
         "next_date": day_words(coming[0].due_at) if coming else "",
-        "home": request.patient_session.purpose == rules.HOME,  # type: ignore[attr-defined]
+        "home": request.patient_session.purpose == rules.HOME,
     }
     return show(request, "portal/done.html", context, title=_title(found))
 
@@ -332,7 +331,7 @@ def done(request: PageRequest, task_id: UUID) -> HttpResponse:
 
 
 def _question_page(
-    request: PageRequest,
+    request: PatientRequest,
     found: reads.Sitting,
     page: reads.Page,
     *,
@@ -358,7 +357,7 @@ def _question_page(
         "dangers": [danger.as_json() for danger in dangers],
         "safeties": safeties,
     }
-    home = request.patient_session.purpose == rules.HOME  # type: ignore[attr-defined]
+    home = request.patient_session.purpose == rules.HOME
     return show(
         request,
         "portal/question.html",

@@ -6,10 +6,16 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from careloop.kernel.pages import render
+from careloop.kernel.pages import PageRequest, render
 from careloop.portal import reads, rules
 
 LARGE = "large"
+
+
+class PatientRequest(PageRequest):
+    """A request that `patient_page` let in: there is a patient behind it."""
+
+    patient_session: reads.PatientSession
 
 
 def show(

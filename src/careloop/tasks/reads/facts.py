@@ -69,19 +69,19 @@ def facts(task_ids: Sequence[UUID] | None, *, at: datetime) -> list[WeighedTask]
         return [_weighed(row) for row in cursor.fetchall()]
 
 
-def _weighed(row: tuple[object, ...]) -> WeighedTask:
+def _weighed(row: tuple[Any, ...]) -> WeighedTask:
     task_id, due_at, promised_at, ends_at, risk, report, message_state, discharged_at, contacted, hour, tries = row
     return WeighedTask(
-        task_id=task_id,  # type: ignore[arg-type]  # a row of values_list has no types
+        task_id=task_id,
         facts=rules.PriorityFacts(
-            due_at=due_at,  # type: ignore[arg-type]  # a row of values_list has no types
-            promised_at=promised_at,  # type: ignore[arg-type]  # a row of values_list has no types
-            window_ends_at=ends_at,  # type: ignore[arg-type]  # a row of values_list has no types
+            due_at=due_at,
+            promised_at=promised_at,
+            window_ends_at=ends_at,
             risk=str(risk),
             self_report=str(report) or None,
-            discharged_at=discharged_at,  # type: ignore[arg-type]  # a row of values_list has no types
+            discharged_at=discharged_at,
             contacted_since_discharge=bool(contacted),
-            best_hour=hour,  # type: ignore[arg-type]  # a row of values_list has no types
+            best_hour=hour,
             answered_partly=message_state == "opened",
             tries_today=int(str(tries)),
         ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from careloop.kernel.choices import choose_from
 from careloop.plans.forms import HAND_REASONS, OwnerForm
 from careloop.plans.models import PlanDefinition
 from careloop.workbench.reads.discharges import DAYS, STATES, ListQuery
@@ -43,9 +45,9 @@ class ConfirmForm(forms.Form):
 
     definition = forms.ModelChoiceField(queryset=PlanDefinition.objects.none(), required=False)
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["definition"].queryset = PlanDefinition.objects.active()  # type: ignore[attr-defined]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose_from(self, "definition", PlanDefinition.objects.active())
 
 
 class DeclineForm(forms.Form):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -10,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Practitioner
+from careloop.kernel.choices import choose_from
 from careloop.patients.actions import SCOPES
 from careloop.patients.models import Consent, Patient, Risk
 from careloop.patients.reads import PatientFilter
@@ -75,9 +77,9 @@ class GrantForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=300)
     hours = forms.TypedChoiceField(label=_("For how long"), coerce=int, choices=[(h, h) for h in HOURS])
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["person"].queryset = Practitioner.objects.filter(is_active=True)  # type: ignore[attr-defined]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choose_from(self, "person", Practitioner.objects.filter(is_active=True))
 
 
 class SensitivityForm(forms.Form):

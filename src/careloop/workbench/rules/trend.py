@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil, floor
@@ -127,10 +127,10 @@ def _scale_of(values: Sequence[float]) -> tuple[float, float, float]:
     return bottom, top if top > bottom else bottom + step, step
 
 
-def _days(first: date, days: int, x_of: object) -> tuple[Tick, ...]:
+def _days(first: date, days: int, x_of: Callable[[date], float]) -> tuple[Tick, ...]:
     every = max(1, ceil(days / 6))
     marks = [first + timedelta(days=n) for n in range(0, days + 1, every)]
-    return tuple(Tick(x_of(day), f"{day.month}-{day.day}") for day in marks)  # type: ignore[operator]
+    return tuple(Tick(x_of(day), f"{day.month}-{day.day}") for day in marks)
 
 
 def _marker(x: float, text: str) -> Marker:

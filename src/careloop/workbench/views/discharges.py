@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import list_seen, seen
+from careloop.kernel.choices import choices_of
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.kernel.viewer import Viewer
@@ -381,7 +382,7 @@ def _drawer(request: PageRequest, encounter: Encounter) -> dict[str, Any]:
         "may_change": viewer.can(plans_access.PERSONALISE),
         "may_edit_contact": viewer.can(patients_access.EDIT_CONTACT),
         "may_send": viewer.can(messaging_access.SEND),
-        "owners": forms.OwnerChoice().fields["owner"].choices,  # type: ignore[attr-defined]
+        "owners": choices_of(forms.OwnerChoice().fields, "owner"),
         "reasons": forms.NO_FOLLOW_UP,
         "relations": RELATIONS,
         "error": "",
