@@ -126,6 +126,9 @@ def test_chosen_rows_are_counted_before_anything_is_done(cast: Cast, browser: Br
         key = signed_in(cast.wang).cookies["careloop_staff"].value
         tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
         tab.goto(f"{url}/follow-up/groups/{cohort.pk}/")
+        for width in (375, 768, 1366):
+            tab.set_viewport_size({"width": width, "height": 768})
+            assert overflow(tab) == 0, width
         bar = tab.locator("[data-bulk-count]")
         expect(tab.locator("[data-bulk-go]")).to_be_disabled()
         tab.locator('[name="row"]').first.check()
