@@ -186,6 +186,7 @@ class Patient(ScopedModel):
     active = models.BooleanField(default=True)
     merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="tombstones")
     data_conflicts = models.JSONField(default=list)  # [{"code": "birth-date-differs", …}] shown, never blocking
+    corrected = models.JSONField(null=True)  # {column: the sender's word that staff replaced}; null: nothing corrected
 
     privacy = {
         "name": "direct", "name_pinyin": "direct", "name_initials": "direct", "birth_date": "quasi",
@@ -193,7 +194,7 @@ class Patient(ScopedModel):
         "ethnicity": "quasi", "language": "quasi", "marital_status": "quasi", "insurance": "quasi",
         "occupation": "quasi", "address_code": "quasi",
         "risk_reason": "clinical", "risk_at": "clinical", "do_not_contact": "none", "active": "none",
-        "data_conflicts": "quasi",
+        "data_conflicts": "quasi", "corrected": "direct",
     }  # fmt: skip
 
     class Meta:

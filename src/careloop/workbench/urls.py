@@ -104,6 +104,7 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/consents/", p360.consent, name="consent"),
     path("patients/<uuid:patient_id>/relatives/", p360.relative, name="relative"),
     path("patients/<uuid:patient_id>/relatives/<uuid:related_id>/", record_changes.edit_relative, name="relative-edit"),
+    path("patients/<uuid:patient_id>/particulars/", record_changes.particulars, name="particulars"),
     path("patients/<uuid:patient_id>/death/withdraw/", record_changes.withdraw_death, name="withdraw-death"),
     path("patients/<uuid:patient_id>/access/", record_changes.lend, name="lend-access"),
     path("patients/<uuid:patient_id>/sensitivity/", record_changes.sensitivity, name="sensitivity"),

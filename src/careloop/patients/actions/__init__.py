@@ -35,6 +35,7 @@ from careloop.patients.actions.merging import (
 from careloop.patients.actions.persons import (
     NoIdentifier,
     Told,
+    correct_particulars,
     record_death,
     set_risk,
     set_sensitivity,
@@ -77,6 +78,7 @@ __all__ = [
     "add_contact_point",
     "break_glass",
     "correct_contact_point",
+    "correct_particulars",
     "dismiss_duplicate",
     "grant_access",
     "issue_link",

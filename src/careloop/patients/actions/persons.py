@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
@@ -24,6 +24,7 @@ from careloop.patients.reads.columns import assign, romanised, wait_for_turn, wi
 from careloop.patients.reads.told import contact_rows, related_rows
 from careloop.patients.rules import PersonData, changed
 from careloop.patients.rules.codes import sex_code
+from careloop.patients.rules.corrections import CORRECTABLE, after_message, corrected, tidy
 from careloop.patients.rules.data import DELETE, Delete
 from careloop.patients.rules.identifiers import IDENTITY, NATIONAL, Identifier, is_key, read_identifier
 from careloop.patients.rules.identity import IdentityNumber, identity_conflicts
@@ -265,10 +266,7 @@ def _update(patient: Patient, person: PersonData, told: Sequence[Identifier]) ->
 
 def _columns(patient: Patient, person: PersonData, told: Sequence[Identifier]) -> dict[str, Any]:
     """What the columns hold after the sender spoke."""
-    values: dict[str, Any] = {
-        column: str(changed(getattr(person, column), now=getattr(patient, column), empty=""))[: width(Patient, column)]
-        for column in TEXT_COLUMNS
-    }
+    values = _text_columns(patient, person)
     values |= _name_columns(patient, person)
     values["birth_date"] = changed(person.birth_date, now=patient.birth_date, empty=None)
     values["sex"] = "unknown" if isinstance(person.sex, Delete) else sex_code(person.sex) if person.sex else patient.sex
@@ -282,6 +280,22 @@ def _columns(patient: Patient, person: PersonData, told: Sequence[Identifier]) -
     if numbers:
         values |= _from_identity(values, numbers, person)
     return values
+
+
+def _text_columns(patient: Patient, person: PersonData) -> dict[str, Any]:
+    """The particulars, with what staff corrected held against a sender who only repeats the old word."""
+    values: dict[str, Any] = {}
+    replaced: dict[str, str] = dict(patient.corrected or {})
+    for column in TEXT_COLUMNS:
+        values[column], held = after_message(
+            getattr(person, column), now=getattr(patient, column), replaced=replaced.pop(column, None),
+            longest=width(Patient, column),
+        )  # fmt: skip
+        if held is not None:
+            replaced[column] = held
+        elif column == "address":
+            replaced.pop("address_code", None)  # the code went with the address that was corrected
+    return values | {"corrected": replaced or None}
 
 
 def _name_columns(patient: Patient, person: PersonData) -> dict[str, str]:
@@ -400,6 +414,27 @@ def withdraw_death(*, patient: Patient, at: datetime, by: Viewer) -> None:
     )
     if changed_rows:
         record(events.DeathWithdrawn(patient_id=patient.pk), by=by)
+
+
+@action
+def correct_particulars(*, patient: Patient, given: Mapping[str, str], by: Viewer) -> tuple[str, ...]:
+    """What the patient told us about address, employer and the like (`CORRECTABLE`); the names of the changed columns.
+
+    Lasts until the hospital system says something new: repeating its old word does not bring that back. With another
+    address the county code of the old one goes. Again: nothing. Refuses no word; an empty one takes the old one away.
+    """
+    row = Patient.objects.visible_to(by).select_for_update(of=("self",), no_key=True).get(pk=patient.pk)
+    before = row.corrected or {}
+    words = {column: tidy(given[column])[: width(Patient, column)] for column in CORRECTABLE if column in given}
+    if words.get("address", row.address) != row.address:
+        words["address_code"] = before.get("address_code", "") if words["address"] == before.get("address") else ""
+    held = corrected({column: getattr(row, column) for column in {*words, *before}}, words, before)
+    changed_columns = assign(row, words)
+    if changed_columns:
+        row.corrected = held or None
+        row.save(update_fields=[*changed_columns, "corrected", "updated_at"])
+        record(events.PatientUpdated(patient_id=row.pk, fields=changed_columns), by=by)
+    return changed_columns
 
 
 @action

@@ -69,6 +69,22 @@ class RelativeForm(forms.Form):
     may_receive = forms.BooleanField(required=False)
 
 
+class ParticularsForm(forms.Form):
+    """What a patient told about themself. A field that is not sent changes nothing; an empty one takes the word away."""
+
+    address = forms.CharField(required=False, max_length=300, label=_("Address"))
+    employer = forms.CharField(required=False, max_length=200, label=_("Employer"))
+    occupation = forms.CharField(required=False, max_length=60, label=_("Occupation"))
+    insurance = forms.CharField(required=False, max_length=60, label=_("Insurance"))
+    ethnicity = forms.CharField(required=False, max_length=40, label=_("Ethnic group"))
+    language = forms.CharField(required=False, max_length=40, label=_("Language"))
+    marital_status = forms.CharField(required=False, max_length=20, label=_("Marital status"))
+
+    def given(self) -> dict[str, str]:
+        """Only what was sent."""
+        return {name: self.cleaned_data[name] for name in self.fields if name in self.data}
+
+
 class GrantForm(forms.Form):
     """Who may see a record that is not theirs, why, and for how long."""
 

@@ -35,7 +35,9 @@ from careloop.patients.models import (
     Procedure,
     RelatedPerson,
 )
+from careloop.patients.reads.columns import width
 from careloop.patients.reads.contact import asked_by_dial_list, dial_list, trust_of
+from careloop.patients.rules.corrections import CORRECTABLE
 from careloop.patients.rules.masking import mask_identity_number, mask_phone
 from careloop.tasks.models import Task
 from careloop.workbench.reads.goals import asked_by_goal, pressure_goal
@@ -516,7 +518,7 @@ def personal(patient: Patient, *, viewer: Viewer) -> dict[str, Any]:
         "numbers": [
             (str(IDENTIFIERS.get(row.type, row.type)), _shown(row), row.is_suspect) for row in numbers
         ],
-        "particulars": [(label, value) for label, value in _particulars(patient) if value],
+        "particulars": particulars(patient),
         "allergies": list(AllergyIntolerance.objects.visible_to(viewer).filter(patient=patient).order_by("-active", "pk")),
         "conditions": list(
             Condition.objects.visible_to(viewer).filter(patient=patient, active=True).order_by("code_key", "rank", "pk")[:80]
@@ -535,15 +537,32 @@ def _shown(row: PatientIdentifier) -> str:
     return mask_identity_number(row.value) if row.type in ("NI", "SS", "PPN") else row.value
 
 
-def _particulars(patient: Patient) -> list[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Particular:
+    """One fact about a person outside medicine, and what the hospital system said before staff corrected it."""
+
+    code: str
+    label: str
+    value: str
+    replaced: str | None
+    longest: int
+
+
+def particulars(patient: Patient) -> list[Particular]:
+    """In the order of the record; those without a value too, so that they can be filled in."""
+    labels = {
+        "address": _("Address"),
+        "employer": _("Employer"),
+        "occupation": _("Occupation"),
+        "insurance": _("Insurance"),
+        "ethnicity": _("Ethnic group"),
+        "language": _("Language"),
+        "marital_status": _("Marital status"),
+    }
+    replaced = patient.corrected or {}
     return [
-        (_("Address"), patient.address),
-        (_("Employer"), patient.employer),
-        (_("Occupation"), patient.occupation),
-        (_("Insurance"), patient.insurance),
-        (_("Ethnic group"), patient.ethnicity),
-        (_("Language"), patient.language),
-        (_("Marital status"), patient.marital_status),
+        Particular(code, labels[code], getattr(patient, code), replaced.get(code), width(Patient, code) or 0)
+        for code in CORRECTABLE
     ]
 
 

@@ -1,4 +1,4 @@
-"""The patient's record: a relative changed, a death taken back, access lent, a record closed, a document read."""
+"""The patient's record: particulars corrected, a relative changed, a death taken back, access lent, a record closed, a document read."""
 
 from __future__ import annotations
 
@@ -31,6 +31,51 @@ def make_document(patient: Patient, **more: object) -> DocumentReference:
 
 def family_page(cast: Cast, person) -> str:
     return cast.client(person).get(address("patient-tab", cast.zhang.pk, "family")).content.decode()
+
+
+# ---- particulars ----
+
+
+def dossier(cast: Cast, person, language: str = "zh-hans") -> str:
+    client = cast.client(person)
+    client.cookies["django_language"] = language
+    return client.get(address("patient-tab", cast.zhang.pk, "dossier")).content.decode()
+
+
+def write(cast: Cast, person, **given):
+    return cast.client(person).post(address("particulars", cast.zhang.pk), given)
+
+
+def test_an_address_is_corrected_where_it_stands(cast):
+    with seeding():
+        Patient.objects.unscoped("test").filter(pk=cast.zhang.pk).update(address="西山路 1 号", employer="一中")
+    answer = write(cast, cast.wang, address="人民路 128 号")
+    cast.zhang.refresh_from_db()
+    assert (answer.status_code, cast.zhang.address, cast.zhang.employer) == (200, "人民路 128 号", "一中")
+    shown = answer.content.decode()
+    assert "人民路 128 号" in shown
+    assert "西山路 1 号" in shown
+    assert shown.count("data-corrected") == 1
+    assert dossier(cast, cast.zhao, "en").count("data-corrected") == 1
+    row = AuditEvent.objects.get(name="patients.PatientUpdated")
+    assert row.actor == f"staff:{cast.wang.pk}"
+
+
+@pytest.mark.parametrize("given", [{"address": "路" * 301}, {"employer": "a\0b"}])
+def test_what_cannot_be_stored_comes_back_with_words(cast, given):
+    answer = write(cast, cast.wang, **given)
+    shown = answer.content.decode()
+    assert answer.status_code == 422
+    assert 'data-code="particulars"' in shown
+    assert not AuditEvent.objects.filter(name="patients.PatientUpdated").exists()
+
+
+def test_particulars_are_changed_by_the_care_team_only(cast):
+    assert write(cast, cast.li, address="x").status_code == 404
+    assert write(cast, cast.qian, address="x").status_code == 403
+    page = address("particulars", cast.zhang.pk)
+    assert f'hx-post="{page}"' in dossier(cast, cast.wang)
+    assert f'hx-post="{page}"' not in dossier(cast, cast.qian)
 
 
 # ---- a relative ----

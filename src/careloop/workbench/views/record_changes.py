@@ -1,4 +1,4 @@
-"""What is mended on the patient's record besides numbers: a relative, a death that was a mistake, who may see it; documents."""
+"""What is mended on the record besides numbers: particulars, a relative, a death by mistake, who may see it; documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients import access, actions
 from careloop.patients.models import DocumentReference, Patient, RelatedPerson
-from careloop.workbench.forms.patient import GrantForm, RelativeForm, SensitivityForm
+from careloop.workbench.forms.patient import GrantForm, ParticularsForm, RelativeForm, SensitivityForm
 from careloop.workbench.reads import p360
 from careloop.workbench.reads.relations import RELATIONS
 
@@ -51,6 +51,24 @@ def edit_relative(request: PageRequest, patient_id: UUID, related_id: UUID) -> H
         "error": error,
     }
     return render(request, "workbench/_p360_family.html", context, status=422 if error else 200)
+
+
+@page(access.EDIT_CONTACT, methods=("POST",))
+def particulars(request: PageRequest, patient_id: UUID) -> HttpResponse:
+    """Address, employer and the like as the patient says they are; letters go to the address written here."""
+    living = Patient.objects.visible_to(request.viewer).filter(merged_into=None)
+    found, form = get_or_404(living, pk=patient_id), ParticularsForm(request.POST)
+    if form.is_valid():
+        actions.correct_particulars(patient=found, given=form.given(), by=request.viewer)
+        found.refresh_from_db()
+    context = {
+        "patient": found,
+        "particulars": p360.particulars(found),
+        "may_edit": True,
+        "typed": {} if form.is_valid() else request.POST,
+        "error": "" if form.is_valid() else _("A word is too long or cannot be stored. Shorten it."),
+    }
+    return render(request, "workbench/_p360_particulars.html", context, status=200 if form.is_valid() else 422)
 
 
 @page(access.EDIT_CONTACT, methods=("POST",))
