@@ -187,8 +187,8 @@ PORTAL_LIMITS: dict[str, int] = {
 }
 # What the same addresses show when something is asked of them, and lists behind a figure: address → statements.
 ASKED: dict[str, int] = {
-    "search/?q=Zhang": 4,
-    "search/?q=0347": 7,
+    "search/?q=Zhang": 5,
+    "search/?q=0347": 8,
     "patients/?q=Patient": 5,
     "today/?tab=overdue": 7,
     "patients/{patient_id}/follow-up/": 12,

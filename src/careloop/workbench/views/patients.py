@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -15,6 +16,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients import access, reads
 from careloop.patients.models import Risk
 from careloop.workbench.forms.patient import DAYS, ListForm
+from careloop.workbench.reads.call_backs import CallBack, call_backs
 from careloop.workbench.reads.people import age
 
 OMNI_LIMIT = 8
@@ -66,9 +68,13 @@ def _departments(viewer: Viewer) -> list[Organization]:
 
 @page(access.VIEW)
 def omni_search(request: PageRequest) -> HttpResponse:
-    """Lines under the search field of the top bar."""
+    """Lines under the search field of the top bar; who was called in vain lately can be taken up at once (C04)."""
     query = request.GET.get("q", "")[:60].strip()
     hits = reads.search_patients(query, viewer=request.viewer, limit=OMNI_LIMIT) if query else []
     if hits:
         list_seen(what="patients.search", ids=[hit.id for hit in hits], by=request.viewer)
-    return render(request, "workbench/_omni_results.html", {"query": query, "rows": _rows(hits)})
+    expected: dict[UUID, CallBack] = {}
+    if hits and request.viewer.can("tasks.work"):
+        expected = call_backs([hit.id for hit in hits], viewer=request.viewer, at=timezone.now())
+    context = {"query": query, "rows": _rows(hits), "call_backs": expected}
+    return render(request, "workbench/_omni_results.html", context)
