@@ -135,17 +135,25 @@ def _request(clock: ProgrammeClock, at: datetime) -> TaskRequest:
 
 
 def _end(
-    clocks: Sequence[ProgrammeClock], *, status: str, reason: str, at: datetime, by: Viewer, keep: UUID | None = None
+    clocks: Sequence[ProgrammeClock],
+    *,
+    status: str,
+    reason: str,
+    at: datetime,
+    by: Viewer,
+    ended_at: datetime | None = None,
+    keep: UUID | None = None,
 ) -> None:
     """Inside an action that holds the patient: these clocks are over, and so is work that nobody need do any more.
 
-    `keep` is the task at which the form was answered: it ends with its own call or page, a moment later.
+    `ended_at` is when what they waited for happened, if that was not now: a clock is kept on the day of the visit, not
+    of the job that heard of it. `keep` is the task at which the form was answered: it ends with its own call or page, a moment later.
     """
     if not clocks:
         return
     ids = [clock.pk for clock in clocks]
     ProgrammeClock.objects.unscoped(HELD).filter(pk__in=ids, status=Status.RUNNING).update(
-        status=status, ended_at=at, end_reason=reason, updated_at=at
+        status=status, ended_at=ended_at or at, end_reason=reason, updated_at=at
     )
     tasks = Task.objects.unscoped(HELD).open().filter(key__in=[clock.task_key for clock in clocks])
     if status == Status.DONE:  # somebody may be on the phone with another of them: that call ends as it ends
@@ -184,7 +192,8 @@ def settle_clock_of_task(*, task_id: UUID, outcome: str, at: datetime, by: Viewe
         return ""
     known = outcome_of(outcome)
     reached = known is not None and known.reached and known.effect == "complete"
-    _end([clock], status=Status.DONE if reached else Status.STOPPED, reason=f"task-{outcome}"[:40], at=at, by=by)
+    status = Status.DONE if reached else Status.STOPPED
+    _end([clock], status=status, reason=f"task-{outcome}"[:40], at=at, ended_at=task.ended_at, by=by)
     return LEAVING.get(outcome, "")
 
 

@@ -165,6 +165,40 @@ def _write_next(episode: EpisodeOfCare) -> None:
     episode.save(update_fields=["next_due_on", "updated_at"])
 
 
+def _recount(episode: EpisodeOfCare) -> ProgrammeVisit | None:
+    """The streak of every visit in the order of time, and the newest one's result on the episode."""
+    visits = list(
+        ProgrammeVisit.objects.unscoped(HELD)
+        .filter(episode=episode, status=ProgrammeVisit.Status.CURRENT)
+        .order_by("visited_at", "pk")
+    )
+    streak = 0
+    for visit in visits:
+        streak = rules.streak_after(streak, visit.in_target)
+        if visit.streak != streak:
+            visit.streak = streak
+            visit.save(update_fields=["streak", "updated_at"])
+    newest = visits[-1] if visits else None
+    _summarise(episode, newest, streak)
+    return newest
+
+
+def _summarise(episode: EpisodeOfCare, newest: ProgrammeVisit | None, streak: int) -> None:
+    control = EpisodeOfCare.Control
+    episode.last_visit_on = newest.visited_on if newest else None
+    episode.last_class = newest.class_code if newest else ""
+    episode.last_title = newest.class_title if newest else {}
+    episode.is_urgent = newest.is_urgent if newest else False
+    episode.streak = streak
+    if newest is None:
+        episode.control = control.NONE
+    elif newest.in_target is None:
+        episode.control = control.NONE if newest.class_code else control.UNKNOWN
+    else:
+        episode.control = control.IN if newest.in_target else control.OUT
+    episode.save()
+
+
 @action
 def end_episode(*, episode: EpisodeOfCare, reason: str, at: datetime, by: Viewer) -> None:
     """Management ends for a reason from the list; its clocks stop and their open tasks close."""
@@ -250,6 +284,7 @@ def realign_after_merge(*, patient_ids: Sequence[UUID], at: datetime, by: Viewer
                 moved += 1
     _end_tombstones(patient_ids, at=at, by=by)
     for episode in EpisodeOfCare.objects.unscoped(HELD).active().filter(patient_id__in=patient_ids).order_by("pk"):
+        _recount(episode)
         _write_next(episode)
     record(EpisodesRealigned(patient_ids=tuple(patient_ids), patient_id=None), by=by)
     return moved

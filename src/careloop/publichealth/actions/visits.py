@@ -15,7 +15,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients.models import CareRelationship, Encounter
 from careloop.publichealth import rules
 from careloop.publichealth.actions.clocks import HELD, _end, _hold, _running, _start
-from careloop.publichealth.actions.episodes import _finish, _new_episode, _write_next
+from careloop.publichealth.actions.episodes import _finish, _new_episode, _recount, _resume, _write_next
 from careloop.publichealth.events import VisitJudged, VisitWithdrawn
 from careloop.publichealth.models import EpisodeOfCare, ProgrammeClock, ProgrammeVisit, RulePack
 from careloop.publichealth.reads import packs
@@ -157,12 +157,15 @@ def _settle(
     by: Viewer,
     keep: UUID | None,
 ) -> None:
-    """What waited for this visit is done; the newest visit alone says what comes next."""
+    """What waited for this visit is done; the newest visit alone says what comes next.
+
+    A clock waits for a visit after the one that started it: an older visit, written down or corrected later, is not it.
+    """
     form_url = visit.canonical.partition("|")[0]
-    _end(
-        [clock for clock in _running(episode) if clock.form_url == form_url and clock.started_at <= at],
-        status=DONE, reason="visited", at=at, by=by, keep=keep,
-    )  # fmt: skip
+    started = ProgrammeVisit.objects.unscoped(HELD).filter(episode=episode, visited_at__gte=visit.visited_at)
+    later = set(started.exclude(pk=visit.pk).values_list("pk", flat=True))
+    waited = [clock for clock in _running(episode) if clock.form_url == form_url and clock.visit_id not in later]
+    _end(waited, status=DONE, reason="visited", at=at, ended_at=visit.visited_at, by=by, keep=keep)
     newest = _recount(episode)
     if judged.closes:
         if episode.status == EpisodeOfCare.Status.ACTIVE:
@@ -189,38 +192,6 @@ def _follow(
     _write_next(episode)
 
 
-def _recount(episode: EpisodeOfCare) -> ProgrammeVisit | None:
-    """The streak of every visit in the order of time, and the newest one's result on the episode."""
-    visits = list(
-        ProgrammeVisit.objects.unscoped(HELD).filter(episode=episode, status=CURRENT).order_by("visited_at", "pk")
-    )
-    streak = 0
-    for visit in visits:
-        streak = rules.streak_after(streak, visit.in_target)
-        if visit.streak != streak:
-            visit.streak = streak
-            visit.save(update_fields=["streak", "updated_at"])
-    newest = visits[-1] if visits else None
-    _summarise(episode, newest, streak)
-    return newest
-
-
-def _summarise(episode: EpisodeOfCare, newest: ProgrammeVisit | None, streak: int) -> None:
-    control = EpisodeOfCare.Control
-    episode.last_visit_on = newest.visited_on if newest else None
-    episode.last_class = newest.class_code if newest else ""
-    episode.last_title = newest.class_title if newest else {}
-    episode.is_urgent = newest.is_urgent if newest else False
-    episode.streak = streak
-    if newest is None:
-        episode.control = control.NONE
-    elif newest.in_target is None:
-        episode.control = control.NONE if newest.class_code else control.UNKNOWN
-    else:
-        episode.control = control.IN if newest.in_target else control.OUT
-    episode.save()
-
-
 def _settle_referral_check(response: QuestionnaireResponse, pack: rules.Pack, *, at: datetime, by: Viewer) -> None:
     """A referral check answers the referral clocks of this patient, whichever programme asked."""
     urls = {p.forms.get("referral-check") for p in pack.programmes}
@@ -230,25 +201,49 @@ def _settle_referral_check(response: QuestionnaireResponse, pack: rules.Pack, *,
         patient_id=response.patient_id, kind="referral-check", status=ProgrammeClock.Status.RUNNING
     )
     waiting = list(clocks.select_related("episode").order_by("pk"))
-    _end(waiting, status=DONE, reason="visited", at=at, by=by, keep=response.task_id)
+    _end(
+        waiting, status=DONE, reason="visited", at=at, ended_at=response.authored_at, by=by, keep=response.task_id,
+    )  # fmt: skip
     for clock in waiting:
         _write_next(clock.episode)
 
 
 @action
 def withdraw_visit(*, response_id: UUID, at: datetime, by: Viewer) -> bool:
-    """These answers were entered in error: the visit counts no more, and the one before says again what comes next."""
-    visit = ProgrammeVisit.objects.visible_to(by).select_related("episode").filter(response_id=response_id).first()
-    if visit is None or visit.status == ProgrammeVisit.Status.ERROR:
+    """These answers were entered in error: the visit counts no more, and the one before says again what comes next.
+
+    What the visit had ended goes on: the course it closed, and in place of the clocks it kept new ones.
+    """
+    mine = ProgrammeVisit.objects.visible_to(by).filter(response_id=response_id)
+    patient_id = mine.values_list("patient_id", flat=True).first()
+    if patient_id is None:
         return False
-    _hold(visit.patient_id)
+    _hold(patient_id)
+    visit = mine.select_related("episode").get()
+    if visit.status == ProgrammeVisit.Status.ERROR:
+        return False
+    counted = visit.status == CURRENT
     _withdraw(visit, ProgrammeVisit.Status.ERROR, at=at, by=by)
+    if counted:
+        _take_back(visit, at=at, by=by)
     newest = _recount(visit.episode)
     if visit.episode.status == EpisodeOfCare.Status.ACTIVE:
         if newest is not None:
             _follow(visit.episode, newest, None, at=at, by=by)
         _write_next(visit.episode)
     return True
+
+
+def _take_back(visit: ProgrammeVisit, *, at: datetime, by: Viewer) -> None:
+    """What a visit that never was had done: clocks it answered were not kept, a course it closed runs on."""
+    ProgrammeClock.objects.unscoped(HELD).filter(
+        episode=visit.episode, form_url=visit.canonical.partition("|")[0], status=DONE, end_reason="visited",
+        ended_at=visit.visited_at,
+    ).update(status=ProgrammeClock.Status.STOPPED, end_reason="visit-error", updated_at=at)  # fmt: skip
+    episode = visit.episode
+    same = EpisodeOfCare.objects.unscoped(HELD).filter(patient_id=visit.patient_id, programme=episode.programme)
+    if visit.role == "closing" and episode.end_reason == "course-closed" and not same.active().exists():
+        _resume(episode, at=at, by=by)
 
 
 def _withdraw(visit: ProgrammeVisit, status: str, *, at: datetime, by: Viewer) -> None:

@@ -395,12 +395,63 @@ def test_answers_entered_in_error_give_the_word_back_to_the_visit_before(world):
         FIRST.date(),
         FIRST.date() + timedelta(days=14),
     )
-    assert [(c.kind, c.status) for c in clocks()] == [
-        ("recheck", "done"),
-        ("recheck", "running"),
-        ("routine", "stopped"),
-    ]
+    assert sorted((c.kind, c.status, c.end_reason) for c in clocks()) == [
+        ("recheck", "running", ""), ("recheck", "stopped", "visit-error"), ("routine", "stopped", "visit-error"),
+    ]  # fmt: skip
     assert len({clock.key for clock in clocks()}) == 3
+
+
+def test_a_correction_of_an_older_visit_leaves_the_clock_of_the_newest_alone(world):
+    old = answered(world, HTN, {**BP, **HIGH}, at=FIRST)
+    actions.take_up_response(response_id=old.pk, at=FIRST, by=SYSTEM)
+    newest = visited(world, values={"sbp": 146}, at=SECOND)
+    before = [(c.kind, c.status, c.key, c.due_on) for c in clocks()]
+    asked = [task.pk for task in work() if task.status == "requested"]
+    new = questionnaires.amend_response(
+        response=old, answers={"sbp": 131}, at=SECOND + timedelta(days=1), by=world.as_wang
+    )
+    jobs.take_up_response.func(event={"response_id": str(new.pk), "patient_id": str(world.zhang.pk)})
+    assert [(c.kind, c.status, c.key, c.due_on) for c in clocks()] == before
+    assert [task.pk for task in work() if task.status == "requested"] == asked
+    newest.refresh_from_db()
+    assert (newest.streak, episode().streak, episode().last_visit_on) == (1, 1, SECOND.date())
+
+
+@pytest.mark.parametrize("late_by", [0, 1, 30])
+def test_a_clock_is_kept_on_the_day_of_the_visit_whenever_the_job_runs(world, late_by):
+    visited(world, values=HIGH, at=FIRST)
+    response = answered(world, HTN, BP, at=SECOND)
+    actions.take_up_response(response_id=response.pk, at=SECOND + timedelta(days=late_by), by=SYSTEM)
+    (recheck,) = clocks(kind="recheck")
+    assert (recheck.status, recheck.ended_at) == ("done", SECOND)
+    assert timezone.localdate(recheck.ended_at) <= recheck.due_on
+
+
+def test_a_closing_form_entered_in_error_lets_the_course_run_on(world):
+    register(world)
+    visited(world, TB_FIRST, TB, at=FIRST + timedelta(days=1))
+    waiting = [(clock.kind, clock.due_on) for clock in clocks(status="running")]
+    response = answered(world, TB_CLOSING, CLOSING, at=SECOND)
+    actions.take_up_response(response_id=response.pk, at=SECOND, by=SYSTEM)
+    assert (episode().status, clocks(status="running")) == ("finished", [])
+    questionnaires.mark_entered_in_error(response=response, by=SYSTEM)
+    for _ in range(2):
+        jobs.withdraw_visit.func(event={"response_id": str(response.pk), "patient_id": str(world.zhang.pk)})
+    found = episode()
+    assert (found.status, found.ended_at, found.end_reason) == ("active", None, "")
+    assert [(clock.kind, clock.due_on) for clock in clocks(status="running")] == waiting
+    assert (found.next_due_on, found.last_visit_on) == (waiting[0][1], FIRST.date() + timedelta(days=1))
+    assert facts("publichealth.ManagementResumed") == 1
+
+
+def test_a_closing_form_entered_in_error_after_a_new_course_began_resumes_nothing(world):
+    register(world)
+    response = answered(world, TB_CLOSING, CLOSING, at=FIRST + timedelta(hours=2))
+    actions.take_up_response(response_id=response.pk, at=FIRST + timedelta(hours=2), by=SYSTEM)
+    register(world)
+    questionnaires.mark_entered_in_error(response=response, by=SYSTEM)
+    assert actions.withdraw_visit(response_id=response.pk, at=SECOND, by=SYSTEM)
+    assert EpisodeOfCare.objects.unscoped("test").filter(status="active").count() == 1
 
 
 def test_withdrawing_the_only_visit_leaves_the_patient_managed_without_a_result(world):
@@ -510,11 +561,16 @@ def test_programmes_follow_a_merge_and_its_undoing(world):
     jobs.realign_after_merge.func(event=event)
     kept = episode(patient=world.zhang, status="active")
     assert ProgrammeVisit.objects.unscoped("test").filter(episode=kept).count() == 2
+    assert (kept.control, kept.last_class, kept.last_visit_on, kept.streak) == ("out", "2", SECOND.date(), 1)
+    assert kept.next_due_on == SECOND.date() + timedelta(days=14)
     assert not EpisodeOfCare.objects.unscoped("test").filter(patient=other, status="active").exists()
     patients.unmerge_patients(merge=merge, reason="mistake", at=SECOND, by=SYSTEM)
     jobs.realign_after_merge.func(event=event)
     again = EpisodeOfCare.objects.unscoped("test").filter(patient=other, status="active")
     assert ProgrammeVisit.objects.unscoped("test").filter(episode__in=again).count() == 1
+    own = episode(patient=world.zhang, status="active")
+    assert (own.control, own.last_visit_on, own.streak) == ("in", FIRST.date(), 0)
+    assert (again.get().control, again.get().last_visit_on) == ("out", SECOND.date())
 
 
 # --- races -----------------------------------------------------------------------------------------------------

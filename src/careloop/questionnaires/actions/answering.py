@@ -317,7 +317,21 @@ def _plain(value: Decimal | None) -> int | float | None:
 def _write_facts(response: QuestionnaireResponse, form: rules.Form, *, at: datetime, by: Viewer) -> None:
     facts = [fact for name, value in response.values.items() for fact in _facts(response, form.item(name), value, at)]
     AnswerFact.objects.unscoped("creating").bulk_create(facts)
-    measured = [_observation(response, form.item(name), value, at) for name, value in response.values.items()]
+    _store_measured(response, form, "F", at=at, by=by)
+
+
+def _withdraw_facts(response: QuestionnaireResponse, *, by: Viewer) -> None:
+    """What was answered wrongly counts nowhere: neither as a fact nor among the patient's results."""
+    AnswerFact.objects.visible_to(by).filter(response=response).delete()
+    if response.authored_at is not None:
+        _store_measured(response, reads.asked_form(response), "W", at=response.authored_at, by=by)
+
+
+def _store_measured(
+    response: QuestionnaireResponse, form: rules.Form, status: str, *, at: datetime, by: Viewer
+) -> None:
+    """The measured answers among the patient's results; the status "W" takes them out again as wrong."""
+    measured = [_observation(response, form.item(name), value, status, at) for name, value in response.values.items()]
     wanted = [observation for observation in measured if observation is not None]
     if wanted:
         patient = Patient.objects.visible_to(by).get(pk=response.patient_id)
@@ -353,7 +367,9 @@ def _typed(item: rules.Item, value: Any) -> dict[str, Any]:
     return {"text": str(value)[:500]}
 
 
-def _observation(response: QuestionnaireResponse, item: rules.Item, value: Any, at: datetime) -> ObservationData | None:
+def _observation(
+    response: QuestionnaireResponse, item: rules.Item, value: Any, status: str, at: datetime
+) -> ObservationData | None:
     if not item.code or number(value) is None:
         return None
     return ObservationData(
@@ -364,6 +380,7 @@ def _observation(response: QuestionnaireResponse, item: rules.Item, value: Any, 
         value=str(value),
         value_type="NM",
         unit=item.unit_display or item.unit,
+        status=status,
         observed_at=at,
     )
 
@@ -372,9 +389,13 @@ def _observation(response: QuestionnaireResponse, item: rules.Item, value: Any, 
 def amend_response(
     *, response: QuestionnaireResponse, answers: Mapping[str, Any], at: datetime, by: Viewer
 ) -> QuestionnaireResponse:
-    """A corrected copy takes the place of a completed response; the old one stays as it was answered."""
+    """A corrected copy takes the place of a completed response; the old one stays as it was answered.
+
+    The copy stands on the day of the answers, not of the correction: it is compared with what came before that day,
+    and what came after it stays the newest. When each answer was corrected stands with the answer.
+    """
     old = locked_response(response, by)
-    if old.status != Status.COMPLETED:
+    if old.status != Status.COMPLETED or old.authored_at is None:
         raise ResponseClosed
     form = reads.asked_form(old)
     merged = dict(old.answers)
@@ -387,13 +408,13 @@ def amend_response(
     QuestionnaireResponse.objects.visible_to(by).filter(pk=old.pk).update(status=Status.AMENDED)
     new = QuestionnaireResponse(
         patient_id=old.patient_id, questionnaire=old.questionnaire, canonical=old.canonical, task_id=old.task_id,
-        mode=old.mode, answers=merged, instances=old.instances, started_at=old.started_at, authored_at=at, status=Status.COMPLETED,
-        author_id=by.practitioner_id, replaces=old,
+        mode=old.mode, answers=merged, instances=old.instances, started_at=old.started_at, authored_at=old.authored_at,
+        status=Status.COMPLETED, author_id=by.practitioner_id, replaces=old,
     )  # fmt: skip
-    _settle(new, form, at=at)
+    _settle(new, form, at=old.authored_at)
     new.save()
-    AnswerFact.objects.visible_to(by).filter(response=old).delete()
-    _write_facts(new, form, at=at, by=by)
+    _withdraw_facts(old, by=by)
+    _write_facts(new, form, at=old.authored_at, by=by)
     record(
         events.ResponseAmended(response_id=new.pk, replaces_id=old.pk, patient_id=new.patient_id, task_id=new.task_id),
         by=by,
@@ -409,7 +430,7 @@ def mark_entered_in_error(*, response: QuestionnaireResponse, by: Viewer) -> Que
         return locked
     locked.status = Status.ENTERED_IN_ERROR
     locked.save(update_fields=["status", "updated_at"])
-    AnswerFact.objects.visible_to(by).filter(response=locked).delete()
+    _withdraw_facts(locked, by=by)
     record(
         events.ResponseEnteredInError(response_id=locked.pk, patient_id=locked.patient_id, task_id=locked.task_id),
         by=by,

@@ -274,6 +274,42 @@ def test_an_amendment_supersedes_and_keeps_the_old_as_it_was(cast):
         actions.amend_response(response=old, answers={"sbp": 120}, at=NOW, by=cast.as_wang)
 
 
+def test_a_correction_stands_on_the_day_of_the_answers_and_is_compared_with_what_came_before(cast):
+    days = [NOW + timedelta(days=number) for number in range(3)]
+    form, done = publish(), []
+    for day, sbp in zip(days, (130, 160, 165), strict=True):
+        response = save(start(cast, form, task_id=None, at=day), cast.as_wang, pain="no", sbp=sbp)
+        done.append(actions.complete_response(response=response, at=day, by=cast.as_wang))
+    assert [[found["rule_code"] for found in one.findings] for one in done] == [[], ["rise"], []]
+    much_later = NOW + timedelta(days=30)
+    new = actions.amend_response(response=done[1], answers={"sbp": 152}, at=much_later, by=cast.as_wang)
+    assert [found["rule_code"] for found in new.findings] == ["rise"], "compared with 130, not with the visit after it"
+    assert (new.authored_at, new.answers["sbp"]["at"]) == (days[1], much_later.isoformat())
+    values, at = reads.previous_values(cast.zhang.pk, url=URL, before=much_later)
+    assert (values["sbp"], at) == (165, days[2]), "the correction is not the newest visit"
+
+
+def measured():
+    rows = Observation.objects.unscoped("test").filter(code="8480-6").order_by("created_at", "pk")
+    return [(row.value_text, row.status, row.effective_at) for row in rows]
+
+
+def test_a_wrong_value_leaves_the_results_with_its_correction_and_with_its_answers(cast):
+    old = complete(save(start(cast), cast.as_wang, pain="no", sbp=190), cast.as_wang)
+    assert measured() == [("190", "final", NOW)]
+    new = actions.amend_response(response=old, answers={"sbp": 130}, at=NOW + timedelta(hours=1), by=cast.as_wang)
+    assert measured() == [("190", "entered-in-error", NOW), ("130", "final", NOW)]
+    for _again in range(2):
+        actions.mark_entered_in_error(response=new, by=cast.as_wang)
+    assert [status for _value, status, _at in measured()] == ["entered-in-error", "entered-in-error"]
+
+
+def test_a_draft_taken_out_has_no_results_to_withdraw(cast):
+    draft = save(start(cast), cast.as_wang, sbp=190)
+    assert actions.mark_entered_in_error(response=draft, by=cast.as_wang).status == "entered-in-error"
+    assert measured() == []
+
+
 def test_what_was_entered_in_error_counts_nowhere_and_stays_readable(cast):
     done = complete(save(start(cast), cast.as_wang, pain="no"), cast.as_wang)
     for _again in range(2):
