@@ -368,7 +368,7 @@ def keep_item(*, draft: QuestionnaireDraft, link: str, department: bool, by: Vie
     """Keep a question for other forms: for oneself, or for the department. Refused for parts of a locked scale."""
     try:
         item = designing.find(draft.content, link)
-        if designing.lock_of(draft.content, link):
+        if designing.lock_of(draft.content, link) or designing.holds_scale(item):
             raise designing.BadEdit("locked-scale", link)
     except designing.BadEdit as fault:
         raise EditRefused(fault) from None

@@ -100,9 +100,12 @@ class RuleCard:
     sentence: str
     sentence_en: str
     advice: str
+    advice_en: str
     source: str
     safety_title: str
+    safety_title_en: str
     safety_text: str
+    safety_text_en: str
     about: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -293,13 +296,15 @@ def _rule_cards(form: Form, content: Mapping[str, Any]) -> Iterator[RuleCard]:
 def _rule_card(form: Form, rule: Mapping[str, Any], on: bool) -> RuleCard:
     found = designing.lines_of(rule)
     join, lines = found or ("all", [])
-    safety = (rule.get("safety") or {}).get("zh") or {}
+    safety, safety_en = ((rule.get("safety") or {}).get(language) or {} for language in ("zh", "en"))
     return RuleCard(
         code=str(rule["code"]), severity=str(rule["severity"]), on=on, locked=bool(rule.get("locked")), join=join,
         lines=tuple(_line(place, line) for place, line in enumerate(lines)), condition=condition_text(form, rule["when"]),
         owner=str(rule["owner_role"]), owner_label=role_label(str(rule["owner_role"])),
         minutes=int(rule["respond_within_minutes"]), sentence=str((rule.get("sentence") or {}).get("zh", "")),
         sentence_en=str((rule.get("sentence") or {}).get("en", "")), advice=str((rule.get("advice") or {}).get("zh", "")),
+        advice_en=str((rule.get("advice") or {}).get("en", "")), safety_title_en=str(safety_en.get("title", "")),
+        safety_text_en=str(safety_en.get("text", "")),
         source=str(rule.get("source", "")), safety_title=str(safety.get("title", "")), safety_text=str(safety.get("text", "")),
         about=frozenset(items_of(rule["when"])) | _scored(form, rule["when"]),
     )  # fmt: skip

@@ -164,6 +164,7 @@ def edit_words(fault: designing.BadEdit) -> str:
         "into-itself": _("A section cannot stand in itself."),
         "unknown-field": _("%(place)s cannot be set."),
         "empty-text": _("Write something; it may not be empty (%(place)s)."),
+        "not-a-date": _("“%(detail)s” is not a possible date for %(place)s."),
         "not-a-number": _("“%(detail)s” is not a possible number for %(place)s."),
         "unknown-option": _("This option is not there (any more)."),
         "no-options-here": _("%(place)s has no options of its own."),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from careloop.questionnaires.rules.conditions import LONGEST_CHANGE, items_of
+from careloop.questionnaires.rules.conditions import LONGEST_CHANGE, scores_of
 from careloop.questionnaires.rules.definition import HL7, OURS, TABLES, BadQuestionnaire, parse
 from careloop.questionnaires.rules.proofreading import LONGEST_RESPONSE
 from careloop.questionnaires.rules.typed import whole_number
@@ -20,6 +20,7 @@ Content = dict[str, Any]
 Params = Mapping[str, str]
 MOST_ITEMS = 400
 WORDINGS = ("script", "script-en", "patient", "patient-en")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?|\d\d:\d\d(:\d\d)?")  # a day, a moment, a time of day
 NUMBERS = frozenset({"integer", "decimal", "quantity"})
 ROLE_MINUTES = {
     "critical": ("attending-doctor", 30),
@@ -105,6 +106,11 @@ def lock_of(content: Content, link: str) -> str:
         if locked_scale(item) and any(one.get("linkId") == link for one in walk([item])):
             return locked_scale(item)
     return ""
+
+
+def holds_scale(item: Mapping[str, Any]) -> bool:
+    """Whether a locked scale stands in it: a copy under other names would be no longer that scale."""
+    return any(locked_scale(one) for one in walk([dict(item)]))
 
 
 def _free(content: Content, link: str) -> dict[str, Any]:
@@ -257,7 +263,7 @@ def _translated(value: Any, names: Mapping[str, str], codes: Mapping[str, str]) 
 
 def _copy(content: Content, params: Params, material: Any) -> None:
     item = _free(content, params.get("link", ""))
-    if locked_scale(item):
+    if holds_scale(item):
         raise BadEdit("locked-scale", item["linkId"])
     siblings, place, _parent = _siblings(content, item["linkId"])
     siblings.insert(place + 1, _renamed(item, _links(content))[0])
@@ -271,6 +277,7 @@ def _remove(content: Content, params: Params, material: Any) -> None:
     if lock_of(content, link) and not scale:
         raise BadEdit("locked-scale", link)
     if scale:
+        _refuse_scores_in_use(content, scale, link)
         for name in ("scores", "rules", "paused_rules"):
             content[name] = [one for one in content.get(name, []) if one.get("locked") != scale]
     gone = {str(one["linkId"]) for one in walk([item])}
@@ -280,23 +287,40 @@ def _remove(content: Content, params: Params, material: Any) -> None:
     siblings.pop(place)
 
 
+def _refuse_scores_in_use(content: Content, scale: str, link: str) -> None:
+    """What somebody else still asks a locked scale for: a rule of the form's own, a check, a class."""
+    totals = {str(one["code"]) for one in content.get("scores") or () if one.get("locked") == scale}
+    for line in _conditions(content):
+        if line.get("locked") != scale and scores_of(line.get("when")) & totals:
+            raise BadEdit("still-used", link, str(line.get("code", "classification")))
+
+
+def _conditions(content: Content) -> Iterator[Mapping[str, Any]]:
+    """Everything with a condition: rules that are on and off, checks, classes and what overrides them."""
+    for name in ("rules", "paused_rules", "checks"):
+        yield from content.get(name) or ()
+    classes = content.get("classification") or {}
+    yield from classes.get("outcomes") or ()
+    yield from classes.get("overrides") or ()
+
+
 def _users(content: Content, links: set[str]) -> Iterator[str]:
     for item in walk(_items(content)):
         if str(item["linkId"]) not in links and any(
             line.get("question") in links for line in item.get("enableWhen", [])
         ):
             yield str(item["linkId"])
-    for name in ("rules", "paused_rules", "checks"):
-        for rule in content.get(name) or ():
-            if items_of(rule.get("when")) & links:
-                yield str(rule.get("code", name))
+    for line in _conditions(content):
+        if any(
+            str(leaf.get(name)) in links for leaf in leaves(line.get("when")) for name in _QUESTIONS if name in leaf
+        ):
+            yield str(line.get("code", "classification"))
     for score in content.get("scores") or ():
         if set(score.get("items", ())) & links:
             yield str(score["code"])
-    outcomes = content.get("classification") or {}
-    for line in [*outcomes.get("outcomes", ()), *outcomes.get("overrides", ())]:
-        if items_of(line.get("when")) & links:
-            yield str(line.get("code", "classification"))
+
+
+_QUESTIONS = ("item", "previous", "change", "value_of")  # where a line of a condition names a question
 
 
 def _move(content: Content, params: Params, material: Any) -> None:
@@ -422,6 +446,8 @@ def _number_of(value: str, place: str) -> int | float:
 def _limit(name: str) -> Callable[[dict[str, Any], str], None]:
     def write(item: dict[str, Any], value: str) -> None:
         if item.get("type") in {"date", "dateTime", "time"}:
+            if value and not MOMENT.fullmatch(value):
+                raise BadEdit("not-a-date", item["linkId"], value[:40])
             put_extension(item, HL7 + name, **({"valueDate": value} if value else {}))
             return
         put_extension(item, HL7 + name, **({"valueDecimal": _number_of(value, item["linkId"])} if value else {}))
@@ -455,6 +481,8 @@ def _code(item: dict[str, Any], value: str) -> None:
     item.pop("code", None)
     if value:
         system, _bar, code = value.rpartition("|")
+        if not code.strip():
+            raise BadEdit("empty-text", item["linkId"])
         item["code"] = [{"system": system or "http://loinc.org", "code": code[:60]}]
 
 
@@ -560,7 +588,9 @@ def _set_option(content: Content, params: Params, material: Any) -> None:
             raise BadEdit("empty-text", item["linkId"])
         coding["display"] = value[:200]
     elif field == "text-en":
-        coding["_display"] = _translation(value[:200])
+        coding.pop("_display", None)
+        if value:
+            coding["_display"] = _translation(value[:200])
     elif field in {"patient", "patient-en"}:
         put_extension(
             coding,
@@ -595,9 +625,13 @@ def _waiting(content: Content, link: str, code: str) -> Iterator[str]:
         for line in item.get("enableWhen", []):
             if line.get("question") == link and str((line.get("answerCoding") or {}).get("code")) == code:
                 yield str(item["linkId"])
-    for rule in [*(content.get("rules") or ()), *(content.get("paused_rules") or ())]:
-        if any(leaf.get("item") == link and str(leaf.get("value")) == code for leaf in leaves(rule.get("when"))):
-            yield str(rule["code"])
+    for rule in _conditions(content):
+        if any(_waits_for(leaf, link, code) for leaf in leaves(rule.get("when"))):
+            yield str(rule.get("code", "classification"))
+
+
+def _waits_for(leaf: Mapping[str, Any], link: str, code: str) -> bool:
+    return link in (leaf.get("item"), leaf.get("previous")) and str(leaf.get("value")) == code
 
 
 def _move_option(content: Content, params: Params, material: Any) -> None:
@@ -835,22 +869,34 @@ def _rule_text(name: str) -> Callable[[dict[str, Any], str], None]:
     return write
 
 
+def _follows(other: Any, mine: Any, language: str) -> bool:
+    """Whether the other language takes the new words: it has none, or English still repeats the Chinese ones."""
+    return not other or (language == "zh" and other == mine)
+
+
 def _rule_words(name: str, language: str) -> Callable[[dict[str, Any], str], None]:
     """In one language; the other gets the same words until it has its own."""
 
     def write(rule: dict[str, Any], value: str) -> None:
         words = dict(rule.get(name) or {})
         other = "en" if language == "zh" else "zh"
-        rule[name] = {**words, language: value[:400], other: words.get(other) or value[:400]}
+        follows = _follows(words.get(other), words.get(language), language)
+        rule[name] = {**words, language: value[:400], other: value[:400] if follows else words[other]}
 
     return write
 
 
-def _rule_safety(name: str) -> Callable[[dict[str, Any], str], None]:
+def _rule_safety(name: str, language: str) -> Callable[[dict[str, Any], str], None]:
+    """A part of the patient's page in one language; the other gets the same words until it has its own."""
+
     def write(rule: dict[str, Any], value: str) -> None:
-        for language in ("zh", "en"):
-            words = rule.setdefault("safety", {}).setdefault(language, {"title": "", "text": "", "signs": []})
-            words[name] = value[:400]
+        pages = rule.setdefault("safety", {})
+        for one in ("zh", "en"):
+            pages.setdefault(one, {"title": "", "text": "", "signs": []})
+        mine, other = pages[language], pages["en" if language == "zh" else "zh"]
+        if _follows(other.get(name), mine.get(name), language):
+            other[name] = value[:400]
+        mine[name] = value[:400]
 
     return write
 
@@ -859,7 +905,8 @@ _RULE_FIELDS: dict[str, Callable[[dict[str, Any], str], None]] = {
     "severity": _rule_severity, "minutes": _rule_minutes, "owner_role": _rule_text("owner_role"), "source": _rule_text("source"),
     "sentence": _rule_words("sentence", "zh"), "sentence-en": _rule_words("sentence", "en"),
     "advice": _rule_words("advice", "zh"), "advice-en": _rule_words("advice", "en"),
-    "safety-title": _rule_safety("title"), "safety-text": _rule_safety("text"),
+    "safety-title": _rule_safety("title", "zh"), "safety-title-en": _rule_safety("title", "en"),
+    "safety-text": _rule_safety("text", "zh"), "safety-text-en": _rule_safety("text", "en"),
 }  # fmt: skip
 
 
@@ -933,9 +980,9 @@ def _set_bands(content: Content, params: Params, material: Any) -> None:
 
 def _remove_score(content: Content, params: Params, material: Any) -> None:
     score = _score(content, params)
-    for rule in [*content.get("rules", []), *content.get("paused_rules", [])]:
-        if any(leaf.get("score") == score["code"] for leaf in leaves(rule.get("when"))):
-            raise BadEdit("still-used", str(score["code"]), str(rule["code"]))
+    for line in _conditions(content):
+        if str(score["code"]) in scores_of(line.get("when")):
+            raise BadEdit("still-used", str(score["code"]), str(line.get("code", "classification")))
     content["scores"] = [one for one in content["scores"] if one is not score]
 
 

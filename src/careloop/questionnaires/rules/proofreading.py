@@ -64,6 +64,8 @@ def _choices(form: Form) -> Iterator[Mistake]:
         tell = _at("item", item.link_id)
         if item.type == "choice" and not item.options and not item.value_set:
             yield tell("no-options", "a choice needs answerOption or a contained answerValueSet")
+        if _backwards(item):
+            yield tell("limits-backwards", "the smallest value lies above the largest; nothing could be answered")
         if item.control == "slider" and not item.is_slider:
             yield tell("slider-ends", "a slider needs a smallest and a larger largest value")
         elif item.is_slider and item.slider_step > (item.maximum or 0) - (item.minimum or 0):
@@ -78,12 +80,19 @@ def _choices(form: Form) -> Iterator[Mistake]:
                 )  # fmt: skip
 
 
+def _backwards(item: Item) -> bool:
+    numbers = item.minimum is not None and item.maximum is not None and item.minimum > item.maximum
+    return numbers or bool(item.earliest and item.latest and item.earliest > item.latest)
+
+
 def _scores(form: Form) -> Iterator[Mistake]:
     for rule in form.scores:
         tell = _at("score", rule.get("code"))
         for name in rule.get("items", ()):
             if name not in form.index:
                 yield tell("unknown-question", "question {name!r} is not in the form", name=name)
+            elif not _has_points(form.index[name]):
+                yield tell("no-points", "question {name!r} has neither points nor a number; take it out", name=name)
         for name in sorted(set(rule.get("reverse", ())) - set(rule.get("items", ()))):
             yield tell("reversed-not-counted", "{name!r} is reversed but not counted; add it to items", name=name)
         if rule.get("missing", "null") not in {"null", "prorate"}:
@@ -97,6 +106,13 @@ def _scores(form: Form) -> Iterator[Mistake]:
         for band in rule.get("bands", ()):
             if band["from"] > band["to"]:
                 yield tell("band-backwards", "band {name!r} ends before it begins", name=band["code"])
+
+
+def _has_points(item: Item) -> bool:
+    """Whether its answer can be counted: a number, or options with points."""
+    if item.options:
+        return any(option.weight is not None for option in item.options)
+    return item.type in {"integer", "decimal", "quantity", "choice"}
 
 
 def _rules(form: Form) -> Iterator[Mistake]:

@@ -326,6 +326,135 @@ def test_around_a_scale_everything_is_allowed():
     assert gone["rules"] == form()["rules"]
 
 
+def test_a_part_with_a_scale_in_it_is_not_copied():
+    """The copy would have the scale's questions under other names, without its points and rules."""
+    assert refused(with_scale(), "copy", link="two") == "locked-scale"
+    assert refused(with_scale(), "remove", link="two") == "still-used"
+
+
+CLASS = {"code": "1", "title": {"zh": "一", "en": "one"}, "reason": {"zh": "一", "en": "one"}, "next_days": 7}
+
+
+def classed(*conditions, **more):
+    return form() | {"classification": {"outcomes": [{**CLASS, "when": one} for one in conditions], **more}}
+
+
+SCORED = {"score": "s", "op": ">", "value": 3}
+YES = {"item": "pain", "op": "=", "value": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("made", "op", "params", "user"),
+    [
+        (classed(SCORED), "remove-score", {"score": "s"}, "1"),
+        (classed({"any": [{"not": SCORED}]}), "remove-score", {"score": "s"}, "1"),
+        (classed(YES, overrides=[{"when": SCORED}]), "remove-score", {"score": "s"}, "classification"),
+        (form() | {"checks": [{"code": "c", "when": SCORED}]}, "remove-score", {"score": "s"}, "c"),
+        (form() | {"rules": [], "paused_rules": [rule("p", SCORED)]}, "remove-score", {"score": "s"}, "p"),
+        (classed(YES) | {"rules": []}, "remove-option", {"link": "pain", "place": "1"}, "w"),
+        (classed({"item": "pain", "op": "=", "value": "no"}), "remove-option", {"link": "pain", "place": "0"}, "1"),
+        (classed({"previous": "pain", "op": "=", "value": "no"}), "remove-option", {"link": "pain", "place": "0"}, "1"),
+        (form() | {"checks": [{"code": "c", "when": {"not": {"item": "pain", "op": "=", "value": "no"}}}]}, "remove-option", {"link": "pain", "place": "0"}, "c"),
+        (form() | {"rules": [rule("r", {"previous": "w", "op": "exists", "value": True})]}, "remove", {"link": "w"}, "r"),
+        (form() | {"scores": [], "rules": [rule("r", {"change": "n", "op": ">", "value": 2})]}, "remove", {"link": "n"}, "r"),
+        (form() | {"scores": [], "rules": [rule("r", {"item": "pain", "op": "=", "value_of": "n"})]}, "remove", {"link": "n"}, "r"),
+        (classed(YES, overrides=[{"when": {"item": "w", "op": "exists", "value": True}}]), "remove", {"link": "w"}, "classification"),
+    ],
+)  # fmt: skip
+def test_what_somebody_still_looks_at_stays(made, op, params, user):
+    with pytest.raises(BadEdit) as caught:
+        change(made, op, params)
+    assert (caught.value.code, caught.value.detail) == ("still-used", user)
+
+
+def test_a_scale_whose_total_the_form_itself_uses_stays():
+    line = {"about": "score", "link": "phq-9.total", "operator": ">", "value": "10", "sentence": "抑郁"}
+    made = change(with_scale(), "add-rule", line)
+    assert refused(made, "remove", link="phq-9") == "still-used"
+    off = change(made, "pause-rule", {"rule": made["rules"][-1]["code"]})
+    assert refused(off, "remove", link="phq-9") == "still-used"
+    gone = change(change(off, "remove-rule", {"rule": made["rules"][-1]["code"]}), "remove", {"link": "phq-9"})
+    assert (gone["scores"], gone["rules"], gone["paused_rules"]) == (form()["scores"], form()["rules"], [])
+
+
+def test_english_words_of_an_option_come_and_go():
+    english = change(form(), "set-option", {"link": "pain", "place": "0", "field": "text-en", "value": "No"})
+    assert rules.parse(english).item("pain").options[0].staff == rules.Words("NO", "No")
+    assert change(english, "set-option", {"link": "pain", "place": "0", "field": "text-en", "value": " "}) == form()
+
+
+@pytest.mark.parametrize("field", ["sentence", "advice"])
+def test_the_other_language_follows_until_it_has_its_own_words(field):
+    def said(made):
+        return made["rules"][0][field]
+
+    made = form() | {"rules": [rule("r", {"item": "pain", "op": "=", "value": "yes"}) | {field: {}}]}
+    for words in ("甲", "乙"):
+        made = change(made, "set-rule", {"rule": "r", "field": field, "value": words})
+        assert said(made) == {"zh": words, "en": words}
+    made = change(made, "set-rule", {"rule": "r", "field": f"{field}-en", "value": "B"})
+    made = change(made, "set-rule", {"rule": "r", "field": field, "value": "丙"})
+    assert said(made) == {"zh": "丙", "en": "B"}
+
+
+def test_the_patients_page_has_both_languages_and_neither_overwrites_the_other():
+    made = change(form(), "set-rule", {"rule": "r", "field": "safety-title", "value": "坐下"})
+    assert {one: page["title"] for one, page in made["rules"][0]["safety"].items()} == {"zh": "坐下", "en": "坐下"}
+    made = change(made, "set-rule", {"rule": "r", "field": "safety-title-en", "value": "Sit down"})
+    made = change(made, "set-rule", {"rule": "r", "field": "safety-title", "value": "坐下休息"})
+    made = change(made, "set-rule", {"rule": "r", "field": "safety-text-en", "value": "Rest"})
+    pages = made["rules"][0]["safety"]
+    assert [(pages[one]["title"], pages[one]["text"]) for one in ("zh", "en")] == [("坐下休息", "Rest"), ("Sit down", "Rest")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "taken"),
+    [
+        ("date", "2026-02-28", True), ("dateTime", "2026-02-28T08:30", True), ("time", "08:30", True), ("date", "", True),
+        ("date", "soon", False), ("date", "2026-2-8", False), ("dateTime", "2026-02-28Txx", False), ("date", "28.02.2026", False),
+    ],
+)  # fmt: skip
+def test_the_earliest_day_is_a_day(kind, value, taken):
+    made, params = content(item("d", kind)), {"link": "d", "field": "minValue", "value": value}
+    if taken:
+        assert rules.parse(change(made, "set", params)).item("d").earliest == value
+    else:
+        assert refused(made, "set", **params) == "not-a-date"
+
+
+@pytest.mark.parametrize(
+    ("op", "params", "code"),
+    [
+        ("set", {"link": "n", "field": "code", "value": "http://loinc.org|"}, "empty-text"),
+        ("set", {"link": "w", "field": "slider", "value": "1"}, "unknown-field"),
+        ("set", {"link": "n", "field": "step", "value": "0"}, "not-a-number"),
+        ("set", {"link": "n", "field": "step", "value": "0.5"}, "not-a-number"),
+        ("set-option", {"link": "pain", "place": "0", "field": "text", "value": " "}, "empty-text"),
+        ("set-option", {"link": "pain", "place": "0", "field": "colour", "value": "red"}, "unknown-field"),
+        ("set-option", {"link": "pain", "place": "-1", "field": "text", "value": "x"}, "unknown-option"),
+        ("add-options", {"link": "pain", "value": "a\n" * 99}, "too-many-items"),
+        ("add-options", {"link": "pain", "value": "a|much"}, "not-a-number"),
+        ("add-rows", {"link": "one", "value": "x"}, "not-a-group"),
+        ("drop", {"link": "w", "into": "pain"}, "not-a-group"),
+        ("drop", {"link": "w", "into": "gone"}, "unknown-question"),
+        ("add-when", {"link": "w", "question": "n", "operator": ">", "value": ""}, "empty-text"),
+        ("add-when", {"link": "n", "question": "n", "operator": "exists"}, "breaks-form"),
+        ("add-when", {"link": "w", "question": "pain", "operator": "~", "value": "yes"}, "breaks-form"),
+        ("add-rule", {"about": "score", "link": "gone", "value": "1"}, "unknown-score"),
+        ("add-rule", {"about": "colour", "link": "n", "value": "1"}, "unknown-field"),
+        ("add-rule", {"link": "w", "operator": "=", "value": ""}, "empty-text"),
+        ("add-line", {"rule": "gone", "link": "n", "value": "1"}, "unknown-rule"),
+        ("remove-line", {"rule": "r", "place": "9"}, "unknown-line"),
+        ("set-rule", {"rule": "r", "field": "sentence", "value": ""}, "unknown-field"),
+        ("set-rule", {"rule": "r", "field": "join", "value": "some"}, "unknown-field"),
+        ("add-score", {"items": ""}, "empty-text"),
+        ("set-bands", {"score": "s", "value": "9-4 x"}, "bad-band"),
+    ],
+)
+def test_more_refusals(op, params, code):
+    assert refused(form(), op, **params) == code
+
+
 def edited_by_hand(what):
     made = with_scale()
     if what == "words":

@@ -17,6 +17,7 @@ from careloop.questionnaires import actions, rules
 from careloop.questionnaires.models import FavouriteForm, LibraryItem, Questionnaire, QuestionnaireDraft
 from careloop.questionnaires.reads import library
 from careloop.questionnaires.reads.replaying import try_on_past
+from careloop.questionnaires.rules import designing
 from careloop.questionnaires.rules.fhir import as_fhir
 from careloop.questionnaires.tests.forms import CALL, URL, rule
 from tests.cast import NOW, SYSTEM, make_cast
@@ -264,6 +265,18 @@ def test_a_scale_edited_by_hand_is_neither_imported_nor_submitted(draft, zhao):
         QuestionnaireDraft.objects.filter(pk=draft.pk).update(content=bad)
     with pytest.raises(actions.LockBroken):
         submit(draft, zhao)
+
+
+def test_a_scale_is_not_kept_as_ones_own_question_alone_or_in_its_part(draft, zhao):
+    actions.load_shipped_content(at=NOW, by=SYSTEM)
+    part = edit(draft, zhao, "add-item", kind="group").content["definition"]["item"][-1]["linkId"]
+    made = edit(draft, zhao, "add-scale", scale=library.scales()[0].canonical, into=part)
+    group = designing.find(made.content, part)["item"][-1]
+    for link in (group["item"][0]["linkId"], group["linkId"], part):
+        with pytest.raises(actions.EditRefused) as refused:
+            actions.keep_item(draft=made, link=link, department=True, by=zhao)
+        assert refused.value.edit_code == "locked-scale"
+    assert not LibraryItem.objects.exists()
 
 
 def test_departments_do_not_touch_each_others_forms(cast, published):

@@ -201,6 +201,8 @@ FAULTY = {
     "no-text": {"items": [{"linkId": "a", "type": "string", "text": ""}]},
     "long-wording": {"items": [item("a", extension=[{"url": "https://careloop.org/fhir/StructureDefinition/wording", "extension": [{"url": "patient", "valueString": "长" * 31}]}])]},
     "no-options": {"items": [item("a", "choice")]},
+    "limits-backwards": {"items": [number("a", 9, 3)]},
+    "no-points": {"items": [item("a"), item("b")], "scores": [{"code": "s", "title": WORDS, "items": ["a"], "bands": []}]},
     "waits-for-no-option": {"items": [choice("a", "x"), item("b", enableWhen=[when("a", "=", "y")])]},
     "unknown-question": {"scores": [{"code": "s", "title": WORDS, "items": ["nowhere"], "bands": []}]},
     "reversed-not-counted": {"scores": [{"code": "s", "title": WORDS, "items": ["a"], "reverse": ["b"], "bands": []}]},
