@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -11,9 +12,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from careloop.config import env
 from careloop.kernel import postgres
@@ -21,6 +24,7 @@ from careloop.kernel.supervisor import Process, Supervisor
 
 GATEWAY_PORT = 8002
 READY_SECONDS = 60.0
+STOPPING_SECONDS = 30.0
 FILLING = "filling"
 """A file of this name in the data directory: the history is being played, nobody has worked there yet."""
 HISTORY = ("--days", "90", "--discharges-per-day", "3", "--seed", "7", "--people-file")
@@ -29,9 +33,15 @@ HISTORY = ("--days", "90", "--discharges-per-day", "3", "--seed", "7", "--people
 def demo(arguments: list[str]) -> int:
     """careloop demo [--reset] [--dev]"""
     settings = env.load()
-    cluster = postgres.cluster(settings.data_dir)
-    if "--reset" in arguments:
-        return reset(cluster, settings.data_dir)
+    with only_one(settings.data_dir):
+        cluster = postgres.cluster(settings.data_dir)
+        if "--reset" in arguments:
+            return reset(cluster, settings.data_dir)
+        return run(settings, cluster, arguments)
+
+
+def run(settings: env.Env, cluster: postgres.Cluster, arguments: list[str]) -> int:
+    """Everything up, until Ctrl-C; then everything down, the database last."""
     started = time.monotonic()
     forget_unfinished(cluster, settings.data_dir)
     os.environ.update(demo_environment(settings))
@@ -65,6 +75,30 @@ def demo(arguments: list[str]) -> int:
         if mine:
             postgres.stop(cluster)
     return 0
+
+
+@contextmanager
+def only_one(data: Path, *, seconds: float = STOPPING_SECONDS) -> Iterator[None]:
+    """One demo at a time for these data: a second one would share a database that the first stops.
+
+    Waits for one that is on its way out; `SystemExit` when the other one goes on running.
+    """
+    data.parent.mkdir(parents=True, exist_ok=True)
+    with data.with_name(f"{data.name}.lock").open("w") as file:
+        until = time.monotonic() + seconds
+        while not _taken(file):
+            if time.monotonic() > until:
+                raise SystemExit("Another `make demo` runs with these data: stop it with Ctrl-C first.")
+            time.sleep(0.2)
+        yield
+
+
+def _taken(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back when the file is closed, also by a kill -9
+    except BlockingIOError:
+        return False
+    return True
 
 
 def forget_unfinished(cluster: postgres.Cluster, data: Path) -> None:

@@ -1,5 +1,6 @@
 """The demo's own care: what an interrupted filling leaves behind."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,30 @@ def test_a_finished_history_is_kept(tmp_path, destroyed):
     demo.forget_unfinished("the cluster", data)
     assert destroyed == []
     assert (data / "secret-key").exists()
+
+
+def test_a_second_demo_waits_for_the_first_and_says_so_in_the_end(tmp_path):
+    data = tmp_path / "data"
+    with demo.only_one(data):
+        with pytest.raises(SystemExit, match="Another `make demo`"), demo.only_one(data, seconds=0.3):
+            pytest.fail("two demos at once")
+        with demo.only_one(tmp_path / "other", seconds=0):
+            pass
+
+
+def test_a_second_demo_goes_on_when_the_first_has_stopped(tmp_path):
+    data = tmp_path / "data"
+    with ThreadPoolExecutor() as pool:
+        with demo.only_one(data):
+            second = pool.submit(entered, data)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+        assert second.result() is True
+
+
+def entered(data: Path) -> bool:
+    with demo.only_one(data):
+        return True
 
 
 def test_settings_of_the_user_win_over_the_demo(tmp_path, monkeypatch):
