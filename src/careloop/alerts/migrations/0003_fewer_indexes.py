@@ -6,20 +6,14 @@ Built and dropped without holding up anybody who writes.
 import django.db.models.deletion
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all
+
 DROPPED = {
     "alerts_alert_patient_id_c81ddaf7": "alerts_alert (patient_id)",
     "alerts_alertaction_alert_id_e188c8ec": "alerts_alertaction (alert_id)",
     "alerts_notice_alert_id_c3b3c21b": "alerts_notice (alert_id)",
     "alerts_alert_key_60112516_like": "alerts_alert (key varchar_pattern_ops)",
 }
-
-
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
 
 
 class Migration(migrations.Migration):
@@ -33,7 +27,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.AlterField(

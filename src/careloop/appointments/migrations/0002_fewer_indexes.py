@@ -6,17 +6,11 @@ Built and dropped without holding up anybody who writes.
 import django.db.models.deletion
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all
+
 DROPPED = {
     "appointments_appointment_patient_id_631d13da": "appointments_appointment (patient_id)",
 }
-
-
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
 
 
 class Migration(migrations.Migration):
@@ -30,7 +24,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.AlterField(

@@ -5,6 +5,8 @@ Built and dropped without holding up anybody who writes.
 
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all, make_all
+
 MADE = {
     "audit_of_patient": "audit_auditevent (patient_id) WHERE patient_id IS NOT NULL",
     "audit_of_actor": "audit_auditevent (actor)",
@@ -17,14 +19,6 @@ DROPPED = {
 }
 
 
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
 class Migration(migrations.Migration):
     atomic = False
 
@@ -35,8 +29,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(migrations.RunSQL(made(name, where), dropped(name)) for name, where in MADE.items()),
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *make_all(MADE),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.RemoveIndex(

@@ -5,6 +5,8 @@ Each holds the patient beside what is asked for, so that the set of patients is 
 
 from django.db import migrations
 
+from careloop.kernel.indexes import make_all
+
 INDEXES = {
     "cohort_condition": "patients_condition (code_key COLLATE \"C\", patient_id, rank) WHERE active",
     "cohort_procedure": "patients_procedure (code_key COLLATE \"C\", patient_id) WHERE active",
@@ -34,10 +36,4 @@ class Migration(migrations.Migration):
         ("questionnaires", "0001_initial"),
     ]
 
-    operations = [
-        migrations.RunSQL(
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}",
-            f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
-        )
-        for name, where in INDEXES.items()
-    ]
+    operations = make_all(INDEXES)

@@ -5,6 +5,8 @@ The two that read every result and every answer of a question are not needed any
 
 from django.db import migrations
 
+from careloop.kernel.indexes import drop_all, make_all
+
 NEW = {
     "cohort_patient_own": (
         "patients_patient (birth_date, sex, id) INCLUDE (risk, active, deceased, do_not_contact, sensitivity)"
@@ -23,20 +25,12 @@ OLD = {
 }
 
 
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
 class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [("cohorts", "0003_newest"), ("plans", "0001_initial")]
 
     operations = [
-        *(migrations.RunSQL(made(name, where), dropped(name)) for name, where in NEW.items()),
-        *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in OLD.items()),
+        *make_all(NEW),
+        *drop_all(OLD),
     ]

@@ -6,6 +6,8 @@ takes the place of the one that cohorts had.
 
 from django.db import migrations
 
+from careloop.kernel.indexes import drop_all, make_all
+
 NEW = {
     "cohort_discharge": (
         "patients_encounter (discharged_at, department_id, patient_id) INCLUDE (class_code, disposition, id)"
@@ -22,20 +24,12 @@ OLD = {
 }
 
 
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
 class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [("cohorts", "0004_counting_indexes")]
 
     operations = [
-        *(migrations.RunSQL(made(name, where), dropped(name)) for name, where in NEW.items()),
-        *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in OLD.items()),
+        *make_all(NEW),
+        *drop_all(OLD),
     ]

@@ -7,6 +7,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all
+
 DROPPED = {
     "patients_accessgrant_practitioner_id_0b03fac2": "patients_accessgrant (practitioner_id)",
     "patients_accesslink_patient_id_e9958924": "patients_accesslink (patient_id)",
@@ -33,14 +35,6 @@ DROPPED = {
 }
 
 
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
 class Migration(migrations.Migration):
     atomic = False
 
@@ -53,7 +47,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.AlterField(

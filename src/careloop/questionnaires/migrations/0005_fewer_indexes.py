@@ -6,6 +6,8 @@ Built and dropped without holding up anybody who writes.
 import django.db.models.deletion
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all, replace_all
+
 DROPPED = {
     "fact_of_question": "questionnaires_answerfact (questionnaire_url, link_id, answered_at)",
     "questionnaires_answerfact_patient_id_23710fba": "questionnaires_answerfact (patient_id)",
@@ -20,19 +22,6 @@ REPLACED = {  # name → (now, before)
 }
 
 
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
-def replaced(name, where):
-    """The new one is ready before the old one goes."""
-    return [made(f"{name}_new", where), dropped(name), f"ALTER INDEX IF EXISTS {name}_new RENAME TO {name}"]
-
-
 class Migration(migrations.Migration):
     atomic = False
 
@@ -44,12 +33,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(
-                    migrations.RunSQL(after, before)
-                    for name, (now, was) in REPLACED.items()
-                    for after, before in zip(replaced(name, now), reversed(replaced(name, was)), strict=True)
-                ),
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *replace_all(REPLACED),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.RemoveIndex(

@@ -7,6 +7,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from careloop.kernel.indexes import drop_all, replace_all
+
 DROPPED = {
     "tasks_contactattempt_by_practitioner_id_74ea5813": "tasks_contactattempt (by_practitioner_id)",
     "tasks_contactattempt_patient_id_7bba4bac": "tasks_contactattempt (patient_id)",
@@ -16,19 +18,6 @@ DROPPED = {
 REPLACED = {  # name → (now, before)
     "task_of_patient": ("tasks_task (patient_id)", "tasks_task (patient_id, due_at DESC)"),
 }
-
-
-def made(name, where):
-    return f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {where}"
-
-
-def dropped(name):
-    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-
-
-def replaced(name, where):
-    """The new one is ready before the old one goes."""
-    return [made(f"{name}_new", where), dropped(name), f"ALTER INDEX IF EXISTS {name}_new RENAME TO {name}"]
 
 
 class Migration(migrations.Migration):
@@ -44,12 +33,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(
-                    migrations.RunSQL(after, before)
-                    for name, (now, was) in REPLACED.items()
-                    for after, before in zip(replaced(name, now), reversed(replaced(name, was)), strict=True)
-                ),
-                *(migrations.RunSQL(dropped(name), made(name, where)) for name, where in DROPPED.items()),
+                *replace_all(REPLACED),
+                *drop_all(DROPPED),
             ],
             state_operations=[
                 migrations.RemoveIndex(

@@ -2,7 +2,13 @@
 
 from django.db import migrations, models
 
+from careloop.kernel.indexes import make_all, replace_all
+
 OPEN = "WHERE status = 'requested'"
+MADE = {"task_listed": f"tasks_task (department_id, available_at) {OPEN}"}
+REPLACED = {  # name → (now, before)
+    "task_open_owner": (f"tasks_task (owner_id, available_at) {OPEN}", f"tasks_task (owner_id, due_at, id) {OPEN}"),
+}
 
 
 class Migration(migrations.Migration):
@@ -12,24 +18,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            database_operations=[
-                migrations.RunSQL(
-                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS task_listed ON tasks_task (department_id, available_at) {OPEN}",
-                    "DROP INDEX CONCURRENTLY IF EXISTS task_listed",
-                ),
-                migrations.RunSQL(
-                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS task_open_owner_new ON tasks_task (owner_id, available_at) {OPEN}",
-                    "ALTER INDEX IF EXISTS task_open_owner_new RENAME TO task_open_owner",
-                ),
-                migrations.RunSQL(
-                    "DROP INDEX CONCURRENTLY IF EXISTS task_open_owner",
-                    "DROP INDEX CONCURRENTLY IF EXISTS task_open_owner",
-                ),
-                migrations.RunSQL(
-                    "ALTER INDEX IF EXISTS task_open_owner_new RENAME TO task_open_owner",
-                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS task_open_owner_new ON tasks_task (owner_id, due_at, id) {OPEN}",
-                ),
-            ],
+            database_operations=[*make_all(MADE), *replace_all(REPLACED)],
             state_operations=[
                 migrations.RemoveIndex(model_name="task", name="task_open_owner"),
                 migrations.AddIndex(
