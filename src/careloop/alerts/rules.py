@@ -82,10 +82,6 @@ class EscalationTable:
     hand_over: timedelta  # the least time a new owner gets
     severities: Mapping[str, Severity]
 
-    def ranked(self) -> tuple[Severity, ...]:
-        """The worst first."""
-        return tuple(sorted(self.severities.values(), key=lambda severity: -severity.rank))
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -236,21 +232,6 @@ def close_by(severity: Severity, *, raised_at: datetime) -> datetime:
 def respond_by_after_hand_over(table: EscalationTable, *, respond_by: datetime, at: datetime) -> datetime:
     """A new owner gets a little time of their own, but handing over never makes the deadline much later."""
     return max(respond_by, at + table.hand_over)
-
-
-@dataclass(frozen=True, slots=True)
-class Countdown:
-    """Whole minutes and seconds until (or since) a deadline."""
-
-    overdue: bool
-    minutes: int
-    seconds: int
-
-
-def countdown(deadline: datetime, *, at: datetime) -> Countdown:
-    """How long is left. Seconds are cut, so a page never shows 30:00 for 29 minutes and a half."""
-    left = int((deadline - at).total_seconds())
-    return Countdown(overdue=left < 0, minutes=abs(left) // 60, seconds=abs(left) % 60)
 
 
 # --- escalation ------------------------------------------------------------------------------------------------

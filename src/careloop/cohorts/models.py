@@ -133,10 +133,6 @@ class Topic(BaseModel):
     def __str__(self) -> str:
         return str(self.pk)
 
-    @property
-    def staff_ids(self) -> tuple[UUID, ...]:
-        return tuple(UUID(one) for one in self.staff)
-
 
 class TopicMember(PatientRow):
     """One patient of a topic: the task or plan made for it, or why there is none."""

@@ -67,11 +67,6 @@ def _literal(text: str, start: int, end: int) -> str:
     return text[start:end]
 
 
-def names_in(text: str, allowed: frozenset[str]) -> frozenset[str]:
-    """The names a text uses."""
-    return frozenset(name for _literal_text, name in pieces(text, allowed) if name)
-
-
 def fill(text: str, values: Mapping[str, str], known: Mapping[str, Placeholder], allowed: frozenset[str]) -> str:
     """The text with its names filled in once, each value on one line and cut to its length. Raises Hole."""
     out: list[str] = []

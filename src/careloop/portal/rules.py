@@ -26,7 +26,6 @@ QUESTIONNAIRE: Final = "questionnaire"
 HOME: Final = "home"
 VERIFY: Final = "verify"
 """Scanned at the bedside: the right digits prove the number (B07); afterwards it is a link to the patient's pages."""
-PURPOSES: Final = (QUESTIONNAIRE, HOME)
 
 
 class Check(Enum):

@@ -66,11 +66,3 @@ def cell_text(value: object) -> str:
     """
     text = "".join(c if c.isprintable() else " " for c in str(value if value is not None else ""))
     return text.strip()[:32_000]
-
-
-FORMULA_STARTS = ("=", "+", "-", "@")
-
-
-def is_risky(text: str) -> bool:
-    """Would a spreadsheet take this for a formula if the file were saved as CSV and opened again?"""
-    return text.startswith(FORMULA_STARTS)

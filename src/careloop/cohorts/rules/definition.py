@@ -192,10 +192,6 @@ class Definition:
         """Every single condition, however deep it stands."""
         return tuple(leaf for group in self.groups for leaf in leaves(group))
 
-    @property
-    def only_excludes(self) -> bool:
-        return not self.is_everyone and all(g.mode == "none" for g in self.groups if leaves(g))
-
     def as_json(self) -> dict[str, object]:
         """As stored; `parse` of it gives the same definition back."""
         return {"groups": [_json(group) for group in self.groups]}

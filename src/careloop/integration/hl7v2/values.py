@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from decimal import Decimal, InvalidOperation
 
 from careloop.integration.hl7v2.message import Field, Segment
 
@@ -13,13 +12,9 @@ _TIMESTAMP = re.compile(
     r"(?:\.(?P<fraction>\d{1,6})\d*)?(?P<zone>[+-]\d{4})?"
 )
 _WRITTEN_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?.*")
-_NUMBER = re.compile(
-    r"\s*(?P<comparator><=|>=|<|>|≤|≥|＜|＞)?\s*(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*"
-)
 # Outside of these a time is a sender's "unknown" (00010101, 99991231). In our zone the year 1 begins before it in UTC:
 # the database would take such a time and could never give it back.
 _EARLIEST_YEAR, _LATEST_YEAR = 1850, 2200
-_COMPARATORS = {"≤": "<=", "≥": ">=", "＜": "<", "＞": ">"}
 _CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8ff]")
 
 
@@ -57,19 +52,6 @@ def read_date(text: str) -> date | None:
         return None
     at = read_time(text, zone=UTC)
     return at.date() if at is not None else None
-
-
-def read_number(text: str) -> tuple[Decimal | None, str]:
-    """A numeric result and its comparator: `98.00` → (98.00, ""), `<5.0` → (5.0, "<"), `阴性` → (None, "")."""
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        return None, ""
-    try:
-        number = Decimal(match["number"])
-    except InvalidOperation:
-        return None, ""
-    comparator = match["comparator"] or ""
-    return number, _COMPARATORS.get(comparator, comparator)
 
 
 def read_name(repetitions: tuple[Field, ...]) -> str:
@@ -114,11 +96,6 @@ def phone_text(field: Field) -> str:
     if unformatted := field.get(12).strip():
         return unformatted
     return "".join(field.get(n).strip() for n in (5, 6, 7))
-
-
-def email_text(field: Field) -> str:
-    """The address in an XTN: component 4, or component 1 where a feed puts it."""
-    return next((text for text in (field.get(4).strip(), field.get(1).strip()) if "@" in text), "")
 
 
 def address_text(field: Field) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from careloop.integration.hl7v2.facts import Facts, Place, Site, Unusable
 from careloop.integration.hl7v2.intake import take_in
 from careloop.integration.hl7v2.mapping import order_keys, read_message
 from careloop.integration.hl7v2.message import Message
-from careloop.integration.hl7v2.values import read_date, read_number, read_time
+from careloop.integration.hl7v2.values import read_date, read_time
 from careloop.integration.hl7v2.visit import diagnosis_system
 from careloop.patients.rules import DELETE, AllergyData, ContactData, IdentifierData
 
@@ -73,17 +72,6 @@ class TestTimes:
     def test_anything(self, text: str) -> None:
         read_time(text, zone=CHINA)
         read_date(text)
-
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            ("98.00", (Decimal("98.00"), "")), ("<5.0", (Decimal("5.0"), "<")), ("≥ 120", (Decimal(120), ">=")),
-            ("-1.5", (Decimal("-1.5"), "")), (".5", (Decimal("0.5"), "")), ("阴性", (None, "")), ("", (None, "")),
-            ("5.6 mmol/L", (None, "")), ("1e400", (None, "")), ("NaN", (None, "")), ("1:160", (None, "")),
-        ],
-    )  # fmt: skip
-    def test_numbers(self, text: str, expected: tuple[Decimal | None, str]) -> None:
-        assert read_number(text) == expected
 
 
 class TestPerson:

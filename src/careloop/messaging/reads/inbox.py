@@ -36,15 +36,6 @@ def portal_inbox(patient_id: UUID, *, viewer: Viewer, limit: int = 30) -> list[I
     return [_message(c) for c in rows]
 
 
-def unread_count(patient_id: UUID, *, viewer: Viewer) -> int:
-    """How many of them are new."""
-    return (
-        Communication.objects.visible_to(viewer)
-        .filter(patient_id=patient_id, channel="portal", state=Communication.State.DELIVERED, read_at__isnull=True)
-        .count()
-    )
-
-
 def _message(c: Communication) -> InboxMessage:
     if c.template is None:
         raise ValueError("a delivered message has a template")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 
@@ -131,6 +131,3 @@ class Policy:
 
     quiet: QuietHours
     caps: Caps
-
-
-Policies = Mapping[str, Policy]

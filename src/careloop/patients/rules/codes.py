@@ -100,12 +100,6 @@ def icd_key(code: str) -> str:
     return key.rstrip(".")
 
 
-def icd_matches(code: str, prefix: str) -> bool:
-    """Does a code fall under a heading such as `I21`, `I21.0`, `I10.x00`?"""
-    wanted = icd_key(prefix)
-    return bool(wanted) and icd_key(code).startswith(wanted)
-
-
 def procedure_key(code: str) -> str:
     """An ICD-9-CM-3 code as a key: `36.0600x004` → `36.0600X004`, `3606` → `36.06`."""
     key = re.sub(r"\s", "", unicodedata.normalize("NFKC", code)).upper()

@@ -18,8 +18,3 @@ def mask_identity_number(number: str) -> str:
     if len(number) >= 10:
         return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
     return f"{'*' * max(len(number) - 2, 2)}{number[-2:]}" if number else ""
-
-
-def mask_name(name: str) -> str:
-    """`周国强` → `周**`. For screens on walls and unreleased link pages."""
-    return f"{name[:1]}{'*' * min(max(len(name) - 1, 1), 3)}" if name else ""

@@ -15,7 +15,7 @@ from careloop.patients.rules.contacts import DEAD, DOUBT_AFTER, REACHED, SILENT,
 from careloop.patients.rules.data import DELETE, changed
 from careloop.patients.rules.identity import check_digit, clean_identity_number, read_identity_number
 from careloop.patients.rules.links import link_token, token_digest
-from careloop.patients.rules.masking import mask_identity_number, mask_name, mask_phone
+from careloop.patients.rules.masking import mask_identity_number, mask_phone
 from careloop.patients.rules.merging import FILLED, RISKS, merged_columns
 from careloop.patients.rules.names import SURNAMES, clean_name, initials, syllables
 from careloop.patients.rules.phones import is_fake, plain_number, read_phones
@@ -105,14 +105,6 @@ def test_a_masked_mobile_keeps_seven_digits_and_hides_four(digits: str) -> None:
 @given(st.text(alphabet="0123456789+- ", max_size=24))
 def test_no_masked_number_shows_more_than_seven_digits(text: str) -> None:
     assert sum(sign.isdigit() for sign in mask_phone(text)) <= 7
-
-
-@given(st.text(min_size=2, max_size=30))
-def test_a_masked_name_shows_one_sign_and_not_how_long_it_is(name: str) -> None:
-    masked = mask_name(name)
-    assert masked[0] == name[0]
-    assert set(masked[1:]) == {"*"}
-    assert len(masked) <= 4
 
 
 @given(st.text(alphabet="0123456789X", min_size=10, max_size=18))

@@ -56,10 +56,6 @@ class Occurrence:
     skipped: int = 0  # occurrences before it whose window had closed already
     is_provisional: bool = False  # the year's holidays are not published yet
 
-    @property
-    def is_shifted(self) -> bool:
-        return self.due != self.planned
-
 
 class NoMore(StrEnum):
     """Why a step has no next occurrence now."""

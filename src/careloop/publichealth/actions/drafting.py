@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
+from careloop.kernel import drafts
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -25,7 +26,6 @@ from careloop.questionnaires.reads import library
 from careloop.questionnaires.rules import designing, fhir
 
 KEPT = 30  # changes that can be taken back
-Status = OpinionDraft.Status
 
 
 class TableDraftClosed(Refused):
@@ -83,6 +83,11 @@ class TableEditRefused(Refused):
     def __init__(self, fault: designing.BadEdit) -> None:
         self.edit_code, self.place = fault.code, fault.place
         super().__init__(tables.edit_words(fault))
+
+
+REFUSALS = drafts.Refusals(
+    closed=TableDraftClosed, in_review=TableDraftInReview, moved_on=TableDraftMovedOn, not_submitted=TableNotSubmitted
+)
 
 
 @action
@@ -144,7 +149,7 @@ def import_table_draft(
     """
     content = _table_of(data)
     if into is not None:
-        locked = _locked(into, None)
+        locked = drafts.hold_for_change(into, None, REFUSALS)
         if content["questionnaire"] != locked.questionnaire_url:
             raise BadOpinionTable(_("The file is a table of another questionnaire."))
         return _write(locked, content, "import", at, by)
@@ -171,23 +176,12 @@ def _table_of(data: bytes) -> dict[str, Any]:
     return dict(content)
 
 
-def _locked(draft: OpinionDraft, revision: int | None) -> OpinionDraft:
-    found = OpinionDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status in {Status.PUBLISHED, Status.DISCARDED}:
-        raise TableDraftClosed
-    if found.status == Status.IN_REVIEW:
-        raise TableDraftInReview
-    if revision is not None and found.revision != revision:
-        raise TableDraftMovedOn
-    return found
-
-
 @action
 def change_table_draft(
     *, draft: OpinionDraft, revision: int, op: str, params: Mapping[str, str], at: datetime, by: Viewer
 ) -> OpinionDraft:
     """One change. Refused: a draft somebody changed meanwhile or that waits for review, a row or value that is not there."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     form = questionnaires.form_of(_form_in_force(locked.questionnaire_url))
     if op == "add-row" and (words := reads.common_opinions().get(params.get("code", "").strip())):
         params = {"title": words.zh, "title-en": words.en, **params}
@@ -214,7 +208,7 @@ def _saved(draft: OpinionDraft, content: dict[str, Any], what: str, at: datetime
 @action
 def take_back_table_change(*, draft: OpinionDraft, revision: int, at: datetime, by: Viewer) -> OpinionDraft:
     """Undo the last change. Refused when there is none."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     if not locked.past:
         raise NothingToTakeBack
     content = locked.past[-1]
@@ -225,30 +219,19 @@ def take_back_table_change(*, draft: OpinionDraft, revision: int, at: datetime, 
 @action
 def submit_table_draft(*, draft: OpinionDraft, revision: int, at: datetime, by: Viewer) -> OpinionDraft:
     """Ready for the reviewer. Refused with everything that keeps it from being published."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     if mistakes := tables.mistake_lines(locked):
         raise BadOpinionTable("\n".join(mistakes))
-    locked.status, locked.submitted_at, locked.remark = Status.IN_REVIEW, at, ""
-    locked.save(update_fields=["status", "submitted_at", "remark", "updated_at"])
+    drafts.submit(locked, at=at)
     record(events.OpinionDraftSubmitted(draft_id=locked.pk, revision=locked.revision), by=by)
     return locked
-
-
-def _in_review(draft: OpinionDraft) -> OpinionDraft:
-    found = OpinionDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status in {Status.PUBLISHED, Status.DISCARDED}:
-        raise TableDraftClosed
-    if found.status != Status.IN_REVIEW:
-        raise TableNotSubmitted
-    return found
 
 
 @action
 def return_table_draft(*, draft: OpinionDraft, remark: str, by: Viewer) -> OpinionDraft:
     """Back to the author, with what is to be mended; the author may also take it back."""
-    found = _in_review(draft)
-    found.status, found.remark = Status.EDITING, remark.strip()[:400]
-    found.save(update_fields=["status", "remark", "updated_at"])
+    found = drafts.hold_in_review(draft, REFUSALS)
+    drafts.give_back(found, remark=remark)
     record(events.OpinionDraftReturned(draft_id=found.pk), by=by)
     return found
 
@@ -256,13 +239,13 @@ def return_table_draft(*, draft: OpinionDraft, remark: str, by: Viewer) -> Opini
 @action
 def publish_table_draft(*, draft: OpinionDraft, at: datetime, by: Viewer) -> OpinionTable:
     """The reviewed draft comes into force. Refused: one's own work, not submitted, published already, a form changed since."""
-    found = _in_review(draft)
+    found = drafts.hold_in_review(draft, REFUSALS)
     if str(by.practitioner_id) in found.writers:
         raise OwnTableDraft
     made = publish_table(content=found.content, department_id=found.department_id, at=at, by=by)
     if OpinionDraft.objects.filter(published_as=made).exists():  # the same content as in force: nothing new
         raise BadOpinionTable(_("This table is in force already, word for word."))
-    found.status, found.published_as, found.past = Status.PUBLISHED, made, []
+    found.status, found.published_as, found.past = drafts.PUBLISHED, made, []
     found.save(update_fields=["status", "published_as", "past", "updated_at"])
     record(events.OpinionDraftPublished(draft_id=found.pk, table_id=made.pk), by=by)
     return made
@@ -271,11 +254,5 @@ def publish_table_draft(*, draft: OpinionDraft, at: datetime, by: Viewer) -> Opi
 @action
 def discard_table_draft(*, draft: OpinionDraft, by: Viewer) -> None:
     """Thrown away. Again: nothing. Refused when it was published."""
-    found = OpinionDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status == Status.DISCARDED:
-        return
-    if found.status == Status.PUBLISHED:
-        raise TableDraftClosed
-    found.status = Status.DISCARDED
-    found.save(update_fields=["status", "updated_at"])
-    record(events.OpinionDraftDiscarded(draft_id=found.pk), by=by)
+    if drafts.discard(draft, REFUSALS):
+        record(events.OpinionDraftDiscarded(draft_id=draft.pk), by=by)

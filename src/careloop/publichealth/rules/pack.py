@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -168,10 +168,6 @@ class Pack:
     def programme_of(self, url: str) -> Programme | None:
         """The programme this form is a visit of. The referral check belongs to whoever asked for it: None."""
         return next((one for one in self.programmes if one.role_of(url) not in (None, "referral-check")), None)
-
-    def holds_on(self, day: date) -> bool:
-        """Whether this version is valid on a day."""
-        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
 def parse_pack(content: Mapping[str, Any]) -> Pack:
@@ -347,8 +343,3 @@ def _codes(url: str, slots: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         code = slot.get("code", "")
         if code and not DATA_ELEMENT.fullmatch(code):
             yield f"data elements of {url}: {code!r} of {name} is not written like DE04.10.174.00"
-
-
-def outcome_codes(form: Form) -> Sequence[str]:
-    """The classes a form can give, each once, in their order."""
-    return list(dict.fromkeys(str(one["code"]) for one in (form.classification or {}).get("outcomes", ())))

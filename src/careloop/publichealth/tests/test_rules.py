@@ -270,14 +270,6 @@ def test_what_is_no_pack_is_refused(content):
         rules.parse_pack(content)
 
 
-@pytest.mark.parametrize(
-    ("on", "holds"), [("2017-03-27", False), ("2017-03-28", True), ("2017-12-31", True), ("2018-01-01", False)]
-)
-def test_a_pack_holds_from_its_first_to_its_last_day(on, holds):
-    found = rules.parse_pack(pack_content(valid_to="2017-12-31"))
-    assert found.holds_on(date.fromisoformat(on)) is holds
-
-
 def test_vocabularies_have_no_strays():
     used = {m for p in PACK.programmes for one in p.indicators for m in (one.numerator, one.denominator)}
     assert used == set(MEASURES)

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
+from careloop.kernel import drafts
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -31,7 +32,6 @@ from careloop.questionnaires.rules import designing, fhir
 
 OWN = "https://careloop.org/Questionnaire/own/"
 KEPT_STEPS = 200
-Status = QuestionnaireDraft.Status
 
 
 class DraftClosed(Refused):
@@ -98,6 +98,11 @@ class ImportRefused(Refused):
     def __init__(self, fault: fhir.BadResource) -> None:
         self.troubles = fault.troubles
         super().__init__("\n".join(library.trouble_words(one) for one in fault.troubles))
+
+
+REFUSALS = drafts.Refusals(
+    closed=DraftClosed, in_review=DraftInReview, moved_on=DraftMovedOn, not_submitted=NotSubmitted
+)
 
 
 @action
@@ -198,24 +203,12 @@ def _step(draft: QuestionnaireDraft, what: str, at: datetime, by: Viewer) -> Non
     )
 
 
-def _locked(draft: QuestionnaireDraft, revision: int | None) -> QuestionnaireDraft:
-    """The draft for writing, while it can be changed and is as the writer saw it."""
-    found = QuestionnaireDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status in {Status.PUBLISHED, Status.DISCARDED}:
-        raise DraftClosed
-    if found.status == Status.IN_REVIEW:
-        raise DraftInReview
-    if revision is not None and found.revision != revision:
-        raise DraftMovedOn
-    return found
-
-
 @action
 def change_draft(
     *, draft: QuestionnaireDraft, revision: int, op: str, params: Mapping[str, str], at: datetime, by: Viewer
 ) -> QuestionnaireDraft:
     """One change. Refused: a draft somebody changed meanwhile, what would break the form, locked scales."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     try:
         content = designing.change(locked.content, op, params, material=_material(op, params, by))
     except designing.BadEdit as fault:
@@ -260,7 +253,7 @@ def _write(draft: QuestionnaireDraft, content: dict[str, Any], at: datetime, by:
 @action
 def take_step(*, draft: QuestionnaireDraft, revision: int, back: bool, at: datetime, by: Viewer) -> QuestionnaireDraft:
     """Undo (back) or redo one step. Refused at either end."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     wanted = locked.step + (-1 if back else 1)
     step = DraftStep.objects.filter(draft=locked, number=wanted).first()
     if step is None:
@@ -274,13 +267,12 @@ def take_step(*, draft: QuestionnaireDraft, revision: int, back: bool, at: datet
 @action
 def submit_draft(*, draft: QuestionnaireDraft, revision: int, at: datetime, by: Viewer) -> QuestionnaireDraft:
     """Ready for the reviewer. Refused with every mistake that keeps it from being published."""
-    locked = _locked(draft, revision)
+    locked = drafts.hold_for_change(draft, revision, REFUSALS)
     proofed(locked.content)
     _refuse_broken_locks(locked.content)
     if Questionnaire.objects.filter(url=locked.url, version=locked.version).exists():
         raise VersionTaken
-    locked.status, locked.submitted_at, locked.remark = Status.IN_REVIEW, at, ""
-    locked.save(update_fields=["status", "submitted_at", "remark", "updated_at"])
+    drafts.submit(locked, at=at)
     record(events.DraftSubmitted(draft_id=locked.pk, revision=locked.revision), by=by)
     return locked
 
@@ -290,21 +282,11 @@ def _refuse_broken_locks(content: Mapping[str, Any]) -> None:
         raise LockBroken
 
 
-def _in_review(draft: QuestionnaireDraft) -> QuestionnaireDraft:
-    found = QuestionnaireDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status in {Status.PUBLISHED, Status.DISCARDED}:
-        raise DraftClosed
-    if found.status != Status.IN_REVIEW:
-        raise NotSubmitted
-    return found
-
-
 @action
 def return_draft(*, draft: QuestionnaireDraft, remark: str, at: datetime, by: Viewer) -> QuestionnaireDraft:
     """Back to the author, with what is to be mended; the author may also take it back."""
-    found = _in_review(draft)
-    found.status, found.remark = Status.EDITING, remark.strip()[:400]
-    found.save(update_fields=["status", "remark", "updated_at"])
+    found = drafts.hold_in_review(draft, REFUSALS)
+    drafts.give_back(found, remark=remark)
     record(events.DraftReturned(draft_id=found.pk), by=by)
     return found
 
@@ -312,7 +294,7 @@ def return_draft(*, draft: QuestionnaireDraft, remark: str, at: datetime, by: Vi
 @action
 def publish_draft(*, draft: QuestionnaireDraft, at: datetime, by: Viewer) -> Questionnaire:
     """The reviewed draft comes into force. Refused: one's own work, not submitted, published already (also at the same moment)."""
-    found = _in_review(draft)
+    found = drafts.hold_in_review(draft, REFUSALS)
     if by.practitioner_id is not None and (
         by.practitioner_id in {found.author_id, found.editor_id}
         or DraftStep.objects.filter(draft=found, made_by_id=by.practitioner_id).exists()
@@ -326,7 +308,7 @@ def publish_draft(*, draft: QuestionnaireDraft, at: datetime, by: Viewer) -> Que
     made = publish_questionnaire(
         content=content, at=at, by=by, department_id=found.department_id, author_id=found.editor_id
     )
-    found.status, found.published_as = Status.PUBLISHED, made
+    found.status, found.published_as = drafts.PUBLISHED, made
     found.save(update_fields=["status", "published_as", "updated_at"])
     record(events.DraftPublished(draft_id=found.pk, questionnaire_id=made.pk), by=by)
     return made
@@ -335,14 +317,8 @@ def publish_draft(*, draft: QuestionnaireDraft, at: datetime, by: Viewer) -> Que
 @action
 def discard_draft(*, draft: QuestionnaireDraft, by: Viewer) -> None:
     """Thrown away; its steps stay for whoever asks later. Again: nothing. Refused when it was published."""
-    found = QuestionnaireDraft.objects.select_for_update().get(pk=draft.pk)
-    if found.status == Status.DISCARDED:
-        return
-    if found.status == Status.PUBLISHED:
-        raise DraftClosed
-    found.status = Status.DISCARDED
-    found.save(update_fields=["status", "updated_at"])
-    record(events.DraftDiscarded(draft_id=found.pk), by=by)
+    if drafts.discard(draft, REFUSALS):
+        record(events.DraftDiscarded(draft_id=draft.pk), by=by)
 
 
 # ---- libraries ----

@@ -40,12 +40,6 @@ def _in_force(viewer: Viewer, url: str) -> QuerySet[Questionnaire]:
     return Questionnaire.objects.filter(url=url, status="active").defer("content")
 
 
-def by_canonical(canonical: str) -> Questionnaire:
-    """Exactly this version, in force or not."""
-    url, _bar, version = canonical.partition("|")
-    return Questionnaire.objects.get(url=url, version=version)
-
-
 def form_of(questionnaire: Questionnaire) -> Form:
     """The parsed form; parsed once per version and process, since a published version never changes."""
     if questionnaire.status == Questionnaire.Status.DRAFT:
@@ -589,27 +583,6 @@ def patient_number(patient_id: UUID) -> str:
 def amendment_of(response: QuestionnaireResponse, *, viewer: Viewer) -> QuestionnaireResponse | None:
     """The corrected answers that took the place of these, if there are any."""
     return QuestionnaireResponse.objects.visible_to(viewer).filter(replaces=response).first()
-
-
-def safety_pages(
-    questionnaire: Questionnaire, values: Mapping[str, Any], link_ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """For the patient's page: which option of these questions would set off a critical rule, and what to show then.
-
-    Keys are "linkId=code". Delivered with the page, so that no round trip stands between answer and advice (R12).
-    """
-    form = form_of(questionnaire)
-    found: dict[str, dict[str, Any]] = {}
-    for link_id in link_ids:
-        item = form.item(link_id)
-        for code in [option.code for option in item.options] or (
-            [str(n) for n in range(11)] if item.control == "scale-0-10" else []
-        ):
-            given = [code] if item.repeats else rules.clean_value(item, code)
-            for finding in rules.judge(form, {**values, link_id: given}):
-                if finding.severity == "critical" and link_id in finding.evidence and finding.safety:
-                    found[f"{link_id}={code}"] = safety_text(finding)
-    return found
 
 
 def safety_text(finding: Finding) -> dict[str, Any]:

@@ -15,9 +15,7 @@ MOST_PIXELS = 50_000_000
 """A wide picture may be small in bytes and still fill the memory of whoever looks at it."""
 
 MOST_VOICE_BYTES = 4 * 1024 * 1024
-MOST_VOICE_SECONDS = 120  # where the page stops recording; the bytes are what the server checks
 MOST_WORDS = 2000  # characters typed in place of a recording
-VOICES = ("audio/webm", "audio/mp4", "audio/ogg")
 ACCEPTED = "image/jpeg,image/png,image/webp,application/pdf"
 _ACTIVE = re.compile(rb"/(JavaScript|JS|Launch|EmbeddedFile|OpenAction|AA|RichMedia|XFA|SubmitForm|ImportData)\b")
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hmac
 import json
-import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -351,8 +350,3 @@ async def started(options: Options) -> tuple[web.AppRunner, Gateway, str]:
     await site.start()
     sockets = site._server.sockets  # type: ignore[union-attr]  # a started site has a server
     return runner, gateway, f"http://{options.host}:{sockets[0].getsockname()[1]}"
-
-
-def new_secret() -> str:
-    """For a gateway that nobody configured."""
-    return secrets.token_hex(16)

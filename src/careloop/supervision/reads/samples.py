@@ -19,8 +19,6 @@ from careloop.supervision.reads.records import Found, Period, gather
 from careloop.supervision.rules.weighing import weigh
 from careloop.tasks.models import Task
 
-STRATA = ("department", "author", "form", "mode", "origin")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:

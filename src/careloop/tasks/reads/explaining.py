@@ -22,11 +22,6 @@ class Explained:
     when: datetime | None
     facts: tuple[tuple[datetime, str], ...]
 
-    @property
-    def on_list(self) -> bool:
-        """Is it on the calling list now?"""
-        return self.state == "due" and self.task.kind in QUEUE_KINDS
-
 
 def explain_patient(patient_id: UUID, *, viewer: Viewer, at: datetime) -> list[Explained]:
     """Every item of the patient, newest due date first. Empty: this patient has no plan item at all."""

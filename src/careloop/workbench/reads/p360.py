@@ -57,8 +57,6 @@ from careloop.workbench.rules import (
 
 VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
 YEAR: Final = timedelta(days=366)
-TREND_DAYS: Final = (30, 90, 365)
-
 MEASUREMENTS: dict[str, str | Promise] = {
     "blood-pressure": gettext_lazy("Blood pressure"),
     "heart-rate": gettext_lazy("Heart rate"),
