@@ -107,8 +107,8 @@ LIMITS: dict[str, int] = {
     "plans/drafts/new/": 2,
     "plans/patients/<uuid:patient_id>/": 10,  # three only within a day of an adoption: may it be undone?
     "plans/running/<uuid:care_plan_id>/versions/<uuid:definition_id>/": 5,
-    "reports/": 8,
-    "reports/department/": 10,
+    "reports/": 7,
+    "reports/department/": 9,
     "reports/lost/": 7,
     "reports/lost/card/": 7,
     "reports/programmes/": 4,

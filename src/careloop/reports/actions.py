@@ -45,6 +45,32 @@ SELECT {_KEY}, {", ".join(f"sum({name})::bigint AS {name}" for name in rules.STO
 ) both_sides GROUP BY {_KEY} HAVING {" OR ".join(f"sum({name}) <> 0" for name in rules.STORED)}
 """
 
+# The rows of a day become one, or none where nothing is left to count. See migration 0006 for `slots`.
+_C_KEY = "measure, month, department_id, day"
+_FOLD_CLOCK = f"""
+WITH crowded AS (SELECT DISTINCT {_C_KEY} FROM reports_clockrollup WHERE slot IS NOT NULL),
+gone AS (
+    DELETE FROM reports_clockrollup r USING crowded c
+    WHERE (r.measure, r.month, r.department_id, r.day) = (c.measure, c.month, c.department_id, c.day) RETURNING r.*
+),
+parts AS (
+    SELECT {_C_KEY}, slot, number FROM gone WHERE slot IS NOT NULL
+    UNION ALL
+    SELECT {_C_KEY}, (s.place - 1)::smallint, s.number - coalesce(slots[s.place + 1], 0)
+    FROM (SELECT {_C_KEY}, slots FROM gone WHERE slot IS NULL) folded CROSS JOIN LATERAL unnest(slots) WITH ORDINALITY s (number, place)
+)
+INSERT INTO reports_clockrollup ({_C_KEY}, number, slots) SELECT {_C_KEY}, slots[1], slots FROM (
+    SELECT {_C_KEY}, reports_later(array_agg(slot), array_agg(number)) AS slots FROM parts GROUP BY {_C_KEY} ORDER BY {_C_KEY}
+) days WHERE 0 <> ANY(slots)
+"""
+_CLOCK_DIFFERENCES = f"""
+INSERT INTO reports_clockrollup ({_C_KEY}, slot, number)
+SELECT {_C_KEY}, slot, sum(number) FROM (
+    SELECT {_C_KEY}, slot, number FROM reports_clockrecount
+    UNION ALL SELECT {_C_KEY}, slot, -number FROM reports_clockslots
+) both_sides GROUP BY {_C_KEY}, slot HAVING sum(number) <> 0
+"""
+
 # The first contacts of recent discharges are found again too; a change moves the roll-up through its trigger.
 CONTACTS_CHECKED = timedelta(days=62)
 _FIRST_CONTACTS = """
@@ -162,6 +188,8 @@ def fold_rollup(*, by: Viewer) -> int:
             return 0
         cursor.execute(_FOLD)
         folded = cursor.rowcount
+        cursor.execute(_FOLD_CLOCK)
+        folded += cursor.rowcount
         cursor.execute(_FOLD_PROGRAMMES)
         folded += cursor.rowcount
     if folded:
@@ -181,7 +209,13 @@ def check_rollup(*, at: datetime, by: Viewer) -> RollupCheck:
         # One statement, so one snapshot for both sides of the comparison, whatever is being written meanwhile.
         cursor.execute(f"INSERT INTO reports_rollup ({_KEY}, {_NAMES}) {_DIFFERENCES}")
         differing = cursor.rowcount
+        cursor.execute("SELECT count(*) FROM reports_clockrecount")
+        groups += cursor.fetchone()[0]
+        cursor.execute(_CLOCK_DIFFERENCES)
+        by_day = cursor.rowcount
     wrote("Rollup", differing)
+    wrote("ClockRollup", by_day)
+    differing += by_day
     found, moved = _count_programmes()
     groups, differing = groups + found, differing + moved
     check = RollupCheck.objects.create(

@@ -1,4 +1,4 @@
-"""The roll-up and what its nightly check found."""
+"""The roll-ups and what their nightly check found."""
 
 from __future__ import annotations
 
@@ -52,6 +52,32 @@ class Rollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m} {self.department_id}"
+
+
+class ClockRollup(models.Model):
+    """What lies ahead of the clock, per month, department and day: how many are later than an instant.
+
+    Measures: open follow-ups by when they are due (`due`) and by when lists show them (`opens`, under the month in which
+    they are due), discharges without a first contact by when they were (`waiting`). Triggers add one row for a half hour
+    of a day; a job folds the rows of a day into one, which says for each half hour how many are in it or a later one.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    measure = models.CharField(max_length=10)
+    month = models.DateField()
+    department_id = models.UUIDField()
+    day = models.DateField()
+    slot = models.SmallIntegerField(null=True)  # null: folded
+    number = models.IntegerField()
+    slots = ArrayField(models.IntegerField(), null=True)
+
+    objects = WatchedQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["measure", "month", "day"], name="clock_rollup_month")]
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.day} {self.department_id}"
 
 
 class FirstContact(models.Model):

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from careloop.accounts.models import Organization, Practitioner
 from careloop.alerts.models import Alert
-from careloop.kernel.prepared import ask, prepared, question, together
+from careloop.kernel.prepared import Asked, ask, prepared, question, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.reports import rules
@@ -37,39 +38,91 @@ def definitions() -> rules.Definitions:
 
 # --- numbers ---------------------------------------------------------------------------------------------------
 
-_SUMS = ", ".join(f"sum({name})::bigint" for name in rules.STORED)
 _HERE = "(%(all)s OR department_id = ANY(%(departments)s))"
 # On the source tables always by the list, also for the whole hospital: their indexes begin with the department.
 _LISTED_HERE = """department_id = ANY(ARRAY(
     SELECT id FROM accounts_organization WHERE %(all)s OR id = ANY(%(departments)s)))"""
 
-# Departments of the shown month, earlier months as a whole.
+
+def _sums(names: Iterable[str]) -> str:
+    return ", ".join(f"sum({name})::bigint" for name in names)
+
+
+# All measures of the shown month by department and of the month before as a whole; what a trend shows of earlier ones.
 _ROLLUP = f"""
-SELECT month, CASE WHEN month = %(last)s THEN department_id END, {_SUMS} FROM reports_rollup
-WHERE month BETWEEN %(first)s AND %(last)s AND {_HERE} GROUP BY 1, 2
+SELECT month, CASE WHEN month = %(last)s THEN department_id END, {_sums(rules.STORED)} FROM reports_rollup
+WHERE month BETWEEN %(before)s AND %(last)s AND {_HERE} GROUP BY 1, 2
+UNION ALL
+SELECT month, NULL, {", ".join(f"sum({name})::bigint" if name in rules.OF_TREND else "0" for name in rules.STORED)}
+FROM reports_rollup WHERE month >= %(first)s AND month < %(before)s AND {_HERE} GROUP BY 1
 """
-_HOSPITAL = f"SELECT {_SUMS} FROM reports_rollup WHERE month = %(last)s AND {_HERE}"
 _PEOPLE = f"""
-SELECT practitioner_id, {_SUMS} FROM reports_rollup WHERE month = %(last)s AND {_HERE} GROUP BY practitioner_id
+SELECT practitioner_id, {_sums(rules.STORED)} FROM reports_rollup WHERE month = %(last)s AND {_HERE} GROUP BY practitioner_id
 """
 
-# What depends on the clock. Each looks only at rows that are still open or very recent.
+# What depends on the clock: whole days and half hours from the roll-up, the half hour that is running from the rows.
+# Columns: the measures BY_CLOCK, then of the shown month's open ones: all, those not shown yet, those put off.
+_LATER = """(CASE WHEN day > %({0}_day)s::date THEN number WHEN day < %({0}_day)s::date THEN 0
+    WHEN slot IS NULL THEN coalesce(slots[%({0}_slot)s::int + 2], 0) WHEN slot > %({0}_slot)s::int THEN number ELSE 0 END)"""
+_NOW, _HOURS, _WEEKS = (_LATER.format(name) for name in ("now", "hours", "weeks"))
 _MONTH = "date_trunc('month', {} AT TIME ZONE 'Asia/Shanghai')::date"
+_OPEN = f"status = 'requested' AND kind = 'follow-up' AND {_LISTED_HERE}"
 _BY_CLOCK = f"""
-SELECT {_MONTH.format("due_at")}, department_id, count(*), 0, 0, 0 FROM tasks_task
-WHERE status = 'requested' AND kind = 'follow-up' AND due_at > %(at)s AND due_at < %(end)s AND {_LISTED_HERE}
-    GROUP BY 1, 2
+SELECT month, department_id, sum(due)::int, sum(alerts)::int, sum(hours)::int, sum(weeks)::int, sum(open)::int,
+    sum(opens)::int, sum(put_off)::int
+FROM (
+SELECT month, department_id, {_NOW} AS due, 0 AS alerts, 0 AS hours, 0 AS weeks, number AS open, 0 AS opens, 0 AS put_off
+FROM reports_clockrollup WHERE measure = 'due' AND month = ANY(%(open_months)s) AND {_HERE}
 UNION ALL
-SELECT {_MONTH.format("raised_at")}, department_id, 0, count(*), 0, 0 FROM alerts_alert
-WHERE status <> 'closed' AND close_by > %(at)s AND {_LISTED_HERE} GROUP BY 1, 2
+SELECT month, department_id, 0, 0, 0, 0, 0, {_NOW}, 0
+FROM reports_clockrollup WHERE measure = 'opens' AND month = %(last)s AND day >= %(now_day)s::date AND {_HERE}
 UNION ALL
-SELECT {_MONTH.format("e.discharged_at")}, coalesce(department_id, %(nobody)s), 0, 0,
-    count(*) FILTER (WHERE e.discharged_at > %(at)s - interval '72 hours'), count(*)
-FROM patients_encounter e LEFT JOIN reports_firstcontact f ON f.encounter_id = e.id
-WHERE e.status = 'finished' AND e.class_code IN ('IMP', 'SS') AND e.discharged_at > %(at)s - interval '14 days'
-    AND e.discharged_at <= %(at)s AND f.encounter_id IS NULL AND NOT reports_excluded_disposition(e.disposition)
-    AND ({_LISTED_HERE} OR %(all)s AND department_id IS NULL) GROUP BY 1, 2
+SELECT month, department_id, 0, 0, {_HOURS} - {_NOW}, {_WEEKS} - {_NOW}, 0, 0, 0
+FROM reports_clockrollup WHERE measure = 'waiting' AND month = ANY(%(waiting_months)s) AND day >= %(weeks_day)s::date
+    AND {_HERE}
+UNION ALL
+SELECT {_MONTH.format("due_at")}, department_id, 1, 0, 0, 0, 0, 0, 0 FROM tasks_task
+WHERE due_at > %(now)s AND due_at < %(now_end)s AND {_OPEN}
+UNION ALL
+SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 1, 0 FROM tasks_task
+WHERE available_at > %(now)s AND available_at < %(now_end)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
+UNION ALL
+SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 1 FROM tasks_task
+WHERE (snoozed_until IS NOT NULL OR promised_at IS NOT NULL) AND greatest(snoozed_until, promised_at) > %(now)s
+    AND available_at <= %(now)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
+UNION ALL
+SELECT {_MONTH.format("raised_at")}, department_id, 0, 1, 0, 0, 0, 0, 0 FROM alerts_alert
+WHERE status <> 'closed' AND close_by > %(now)s AND {_LISTED_HERE}
+UNION ALL
+SELECT {_MONTH.format("e.discharged_at")}, coalesce(e.department_id, %(nobody)s), 0, 0, w.hours, w.weeks, 0, 0, 0
+FROM (VALUES (%(now)s::timestamptz, %(now_end)s::timestamptz, -1, -1), (%(hours)s, %(hours_end)s, 1, 0),
+    (%(weeks)s, %(weeks_end)s, 0, 1)) w (since, until, hours, weeks)
+CROSS JOIN LATERAL (
+    SELECT id, discharged_at, department_id, class_code, disposition FROM patients_encounter
+    WHERE status = 'finished' AND discharged_at > w.since AND discharged_at < w.until OFFSET 0
+) e
+WHERE e.class_code IN ('IMP', 'SS') AND NOT reports_excluded_disposition(e.disposition) AND {_HERE}
+    AND (SELECT true FROM reports_firstcontact f WHERE f.encounter_id = e.id) IS NULL
+) counted GROUP BY month, department_id
 """
+_OPEN_NUMBERS = ("open", "scheduled", "snoozed")
+FIRST_HOURS, FIRST_WEEKS = timedelta(hours=72), timedelta(days=14)  # a discharge so young may wait for its contact
+
+
+def _clock(at: datetime, *, last: date, first: date) -> dict[str, Any]:
+    """The instants that are compared with the clock, each with its day, its half hour and the end of that."""
+    values: dict[str, Any] = {}
+    for name, instant in (("now", at), ("hours", at - FIRST_HOURS), ("weeks", at - FIRST_WEEKS)):
+        local = timezone.localtime(instant, timezone.get_default_timezone())
+        begun = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0)
+        values |= {
+            name: instant, f"{name}_day": local.date(), f"{name}_slot": local.hour * 2 + local.minute // 30,
+            f"{name}_end": begun + timedelta(minutes=30),
+        }  # fmt: skip
+    this = rules.month_of(values["now_day"])
+    values["waiting_months"] = list(rules.months_between(rules.month_of(values["weeks_day"]), this))
+    values["open_months"] = sorted({last, *rules.months_between(max(this, first), last)})
+    return values
 
 
 def _parameters(viewer: Viewer, departments: Sequence[UUID] | None) -> dict[str, Any]:
@@ -87,7 +140,10 @@ def _rows(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The numbers of one page: thirteen months, the sum of the shown one without grouping, its open states, the check."""
+    """The numbers of one page: thirteen months, the sum of the shown one without grouping, its open states, the check.
+
+    Of the months before the last two only what a trend shows is counted (`rules.OF_TREND`).
+    """
 
     departments: Groups
     months: dict[date, dict[str, int]]
@@ -96,61 +152,66 @@ class Dashboard:
     check: RollupCheck | None
 
 
+def asked_by_dashboard(
+    *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
+    departments: Sequence[UUID] | None = None, adds_up: bool = True,
+) -> tuple[Asked[Any], ...]:  # fmt: skip
+    """The questions behind `dashboard`."""
+    first, last = months[0], months[-1]
+    here = _parameters(viewer, departments)
+    asked = here | {"first": first, "before": max(first, rules.add_months(last, -1)), "last": last}
+    by_clock = here | {"last": last, "begin": begin, "end": end} | _clock(at, first=first, last=last)
+    return (
+        question(_ROLLUP, asked), question(_BY_CLOCK, by_clock), *((_newest_check.asked(viewer=viewer),) if adds_up else ()),
+    )  # fmt: skip
+
+
 def dashboard(
     *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
     departments: Sequence[UUID] | None = None, adds_up: bool = True,
 ) -> Dashboard:  # fmt: skip
     """Everything the page counts, in one journey. Departments are told apart for the last of the months only.
 
-    Without `adds_up` the page shows no identities, and what they are checked against is not counted.
+    Without `adds_up` the page does not show whether its numbers were checked, and that is not asked.
     """
-    first, last = months[0], months[-1]
-    here = _parameters(viewer, departments)
-    asked = here | {"first": first, "last": last, "at": at, "end": end, "begin": begin}
-    other_side = (question(_HOSPITAL, asked), question(_STATES, asked), _newest_check.asked(viewer=viewer))
-    rolled, by_clock, *others = together(
-        question(_ROLLUP, asked),
-        question(_BY_CLOCK, asked | {"end": rules.add_months(last, 1)}),
-        *(other_side if adds_up else ()),
+    rolled, by_clock, *asked_too = together(
+        *asked_by_dashboard(
+            viewer=viewer, months=months, begin=begin, end=end, at=at, departments=departments, adds_up=adds_up
+        )
     )
-    whole_of_it, states, checks = others or ([()], [()], [])
+    checks = asked_too[0] if asked_too else []
+    last = months[-1]
     groups: Groups = {}
     sums: dict[date, dict[str, int]] = {month: {} for month in months}
-    for names, rows in ((rules.STORED, rolled), (rules.BY_CLOCK, by_clock)):
-        for month, department, *numbers in rows:
-            if first <= month <= last:
-                _add(sums.setdefault(month, {}), names, numbers)
-                if month == last:
-                    _add(groups.setdefault((month, department), {}), names, numbers)
+    whole = dict.fromkeys(rules.STORED, 0)
+    open_ones = dict.fromkeys(_OPEN_NUMBERS, 0)
+    for month, department, *numbers in rolled:
+        _add(sums.setdefault(month, {}), rules.STORED, numbers)
+        if month == last:
+            _add(whole, rules.STORED, numbers)
+            groups[month, department] = dict(zip(rules.STORED, numbers, strict=True))
+    for month, department, *counted in by_clock:
+        if months[0] <= month <= last:
+            _add(sums.setdefault(month, {}), rules.BY_CLOCK, counted)
+            if month == last:
+                _add(groups.setdefault((month, department), {}), rules.BY_CLOCK, counted)
+                _add(open_ones, _OPEN_NUMBERS, counted[len(rules.BY_CLOCK) :])
+    hidden = {name: open_ones[name] for name in ("scheduled", "snoozed")}
     return Dashboard(
-        departments=groups, months=sums, whole=_measures(whole_of_it[0]),
-        states=dict(zip(_OPEN_STATES, map(int, states[0]), strict=adds_up)), check=checks[0] if checks else None,
+        departments=groups, months=sums, whole=whole,
+        states={**hidden, "due": open_ones["open"] - sum(hidden.values())}, check=checks[0] if checks else None,
     )  # fmt: skip
 
 
 def _add(total: dict[str, int], names: Iterable[str], numbers: Iterable[int]) -> None:
-    for name, number in zip(names, numbers, strict=True):
-        total[name] = total.get(name, 0) + int(number)
-
-
-def _measures(row: Sequence[Any]) -> dict[str, int]:
-    return {name: int(number or 0) for name, number in zip(rules.STORED, row, strict=bool(row))}
+    for name, number in zip(names, numbers, strict=False):
+        total[name] = total.get(name, 0) + number
 
 
 def by_person(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None = None) -> dict[UUID, dict[str, int]]:
     """All stored measures of one month per person."""
     rows = _rows(_PEOPLE, _parameters(viewer, departments) | {"last": month})
     return {person: dict(zip(rules.STORED, map(int, numbers), strict=True)) for person, *numbers in rows}
-
-
-_OPEN_STATES = ("scheduled", "snoozed", "due")
-_STATES = f"""
-SELECT count(*) FILTER (WHERE available_at > %(at)s),
-    count(*) FILTER (WHERE available_at <= %(at)s AND greatest(snoozed_until, promised_at) > %(at)s),
-    count(*) FILTER (WHERE available_at <= %(at)s AND NOT coalesce(greatest(snoozed_until, promised_at) > %(at)s, false))
-FROM tasks_task
-WHERE status = 'requested' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s AND {_LISTED_HERE}
-"""
 
 
 _REASONS = f"""

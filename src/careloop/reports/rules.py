@@ -17,13 +17,15 @@ OF_CALLS: Final = ("calls", "calls_reached", "calls_invalid")
 OF_ALERTS: Final = ("alerts", "alerts_accepted", "alerts_closed", "alerts_closed_in_time", "alert_close_seconds")
 OF_DISCHARGES: Final = ("discharges", "discharges_excluded", "contacted_72h", "contacted_14d")
 STORED: Final = (*OF_TASKS, *OF_CALLS, *OF_ALERTS, *OF_DISCHARGES)
+# What the pages show of months gone by: rates of a trend, and by which way.
+OF_TREND: Final = ("planned", "excluded", "followed", "effective", "online", "lost", "visited", "in_clinic")
 # Of public health programmes and of opinions; kept like the others, per programme, year, department and span of days.
 PROGRAMME: Final = (
     "managed", "standard", "in_target", "assessed", "notified", "visited", "first_in_time", "closed", "regular",
     "clocks_due", "clocks_kept", "undocumented", "suggested", "decided", "agreed", "underivable",
 )  # fmt: skip
 OPINIONS: Final = "opinion"  # stands where a programme would
-# These depend on the clock, so they are counted when the page is made, from small partial indexes.
+# These depend on the clock: summed when the page is made, from the roll-up by day and the half hour that is running.
 BY_CLOCK: Final = ("not_yet_due", "alerts_waiting", "discharges_waiting", "discharges_waiting_14d")
 
 Measures = Mapping[str, int]
@@ -259,6 +261,12 @@ def add_months(month: date, number: int) -> date:
 def last_months(month: date, number: int) -> tuple[date, ...]:
     """The months up to and with this one, the oldest first."""
     return tuple(add_months(month, -back) for back in range(number - 1, -1, -1))
+
+
+def months_between(first: date, last: date) -> tuple[date, ...]:
+    """The months from one to the other, both with it; none when the last lies before the first."""
+    number = (last.year - first.year) * 12 + last.month - first.month
+    return tuple(add_months(first, more) for more in range(number + 1))
 
 
 def parse_month(text: str) -> date | None:

@@ -129,6 +129,12 @@ class Task(ScopedModel):
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
             models.Index(fields=["claimed_by"], name="task_in_hand", condition=Q(claimed_by__isnull=False)),
             models.Index(fields=["department", "ended_at"], name="task_ended", condition=~Q(status="requested")),
+            # A handful: what somebody put off or promised a call for.
+            models.Index(
+                fields=["department"],
+                name="task_put_off",
+                condition=Q(status="requested") & (Q(snoozed_until__isnull=False) | Q(promised_at__isnull=False)),
+            ),
             models.Index(
                 fields=["department", "-attempts", "due_at", "id"],
                 name="task_unreached",

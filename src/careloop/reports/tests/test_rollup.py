@@ -32,8 +32,18 @@ def summed(table):
         return {row[:3]: dict(zip(rules.STORED, row[3:], strict=True)) for row in cursor.fetchall()}
 
 
+def by_half_hour(view):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT measure, month, department_id, day, slot, sum(number)::int FROM {view} GROUP BY 1, 2, 3, 4, 5"
+            " HAVING sum(number) <> 0"
+        )
+        return set(cursor.fetchall())
+
+
 def assert_equal():
     assert summed("reports_rollup") == summed("reports_recount")
+    assert by_half_hour("reports_clockslots") == by_half_hour("reports_clockrecount")
 
 
 def total():
@@ -392,6 +402,7 @@ def test_eight_writers_and_a_folder_at_once_lose_nothing():
             for _ in range(25):
                 with transaction.atomic():
                     one = make_task(cast)
+                    change(Task, one.pk, due_at=NOW + timedelta(minutes=next(numbers)), available_at=NOW)
                     change(Task, one.pk, status="completed", outcome="reached-patient", ended_at=NOW)
         finally:
             connections.close_all()
@@ -412,6 +423,7 @@ def test_eight_writers_and_a_folder_at_once_lose_nothing():
     stop.set()
     folder.join()
     assert total()["done"] == 200
+    assert by_half_hour("reports_clockslots") == set()  # nothing is open
     assert_equal()
 
 
