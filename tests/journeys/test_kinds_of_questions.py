@@ -15,7 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 from careloop.kernel.actions import seeding
 from careloop.questionnaires import actions
 from careloop.questionnaires.models import Attachment, Questionnaire, QuestionnaireResponse
-from careloop.questionnaires.tests.forms import CALL, content, number
+from careloop.questionnaires.tests.forms import CALL, choice, content, number
 from careloop.questionnaires.tests.test_sliders import slider
 from careloop.questionnaires.tests.test_tables_of_questions import table
 from careloop.questionnaires.tests.test_voice import VOICE
@@ -155,6 +155,57 @@ def record_for(tab: Any, milliseconds: int) -> None:
     tab.wait_for_timeout(milliseconds)
     tab.locator("[data-stop]").click()
     tab.locator("[data-replay]").wait_for()
+
+
+# The telephone's voice: notes what it is told to say and when it is silenced, over pages. The page's own script is untouched.
+VOICE_OF_THE_TELEPHONE = """
+const note = (line) => sessionStorage.setItem("heard", JSON.stringify([...JSON.parse(sessionStorage.heard || "[]"), line]));
+let talking = false;
+Object.defineProperty(SpeechSynthesis.prototype, "speaking", { get: () => talking });
+SpeechSynthesis.prototype.speak = (words) => { talking = true; note([words.text, words.lang, words.rate < 1]); };
+SpeechSynthesis.prototype.cancel = () => { if (talking) note("silence"); talking = false; };
+"""
+
+
+def heard(tab: Any) -> list[Any]:
+    found: list[Any] = tab.evaluate("() => JSON.parse(sessionStorage.heard || '[]')")
+    return found
+
+
+def test_the_question_is_read_aloud_with_its_options_silenced_by_a_second_tap_and_by_going_on(people, browser):
+    pain = choice("pain", "no", "yes", text="还疼吗？", required=True)
+    made = content(pain, {**number("n", 0, 20), "text": "昨晚醒了几次？"}, url=URL + "-aloud", read_aloud=True)
+    asked(people, made)
+    with site() as url, page(browser, 375, 812, has_touch=True, is_mobile=True) as tab:
+        tab.add_init_script(VOICE_OF_THE_TELEPHONE)
+        enter(tab, link_for(people, url))
+        assert heard(tab) == [], "nothing speaks by itself"
+        ear = tab.locator("[data-speak]")
+        first = ["还疼吗？\nNO\nYES", "zh-CN", True]
+        ear.click()
+        assert heard(tab) == [first]
+        assert tab.locator("[data-question-form]").get_attribute("data-page") == "pain", "listening answers nothing"
+        ear.click()
+        assert heard(tab) == [first, "silence"]
+        ear.click()
+        tab.locator("label.opt").first.click()
+        on(tab)
+        assert heard(tab) == [first, "silence", first, "silence"], "the next page is quiet until it is asked"
+        tab.locator("[data-speak]").click()
+        assert heard(tab)[-1] == ["昨晚醒了几次？", "zh-CN", True]
+    assert stored(people) == {"pain": "no"}
+
+
+def test_a_form_that_is_not_read_aloud_and_a_telephone_without_a_voice_have_no_button(people, browser):
+    asked(people, content({**number("n", 0, 20), "text": "昨晚醒了几次？"}, url=URL + "-quiet", read_aloud=False))
+    with site() as url, telephone(browser, url, people) as tab:
+        assert tab.locator("[data-speak]").count() == 0
+        asked(people, content({**number("n", 0, 20), "text": "昨晚醒了几次？"}, url=URL + "-aloud", read_aloud=True))
+        tab.add_init_script("delete window.speechSynthesis; delete Window.prototype.speechSynthesis")
+        tab.add_init_script("Object.defineProperty(window, 'speechSynthesis', { value: undefined })")
+        tab.reload()
+        assert tab.locator("[data-speak]").count() == 1
+        assert not tab.locator("[data-speak]").is_visible()
 
 
 def test_without_a_secure_page_words_take_its_place(people, browser):
