@@ -57,6 +57,13 @@ AS_OWNER = frozenset({"migrate", "manage"})
 BARE = frozenset({"db", "demo"})
 # These tell their options themselves when asked with --help; for the others the line above is all there is to say.
 TELL_THEMSELVES = frozenset({"simulate", "plan-quarter", "manage", "hl7", "demo-gateway", "integrity-study"})
+# All that these may be told. A word they do not know is refused and not passed over: whoever types `migrate --plan` or
+# `web --port 9000` would get what he did not ask for.
+MAY_BE_TOLD: dict[str, frozenset[str]] = {
+    "demo": frozenset({"--reset", "--dev"}),
+    "migrate": frozenset({"-v"}),
+    **dict.fromkeys(("web", "portal", "worker", "sender", "sweeper", "recount-newest"), frozenset()),
+}
 # These may be the first command on a machine: tables and shipped content come by themselves.
 FROM_NOTHING = frozenset({"simulate"})
 # These play with time: their processes share a clock that can be moved.
@@ -84,6 +91,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     if name not in TELL_THEMSELVES and not {"-h", "--help"}.isdisjoint(rest):
         print(f"usage: careloop {name} …\n\n{COMMANDS[name][0]}")
         return 0
+    if name in MAY_BE_TOLD and (unknown := [word for word in rest if word not in MAY_BE_TOLD[name]]):
+        print(f"careloop {name}: {' '.join(unknown)} means nothing here\n\n{COMMANDS[name][0]}", file=sys.stderr)
+        return 2
     if name in WITH_MOVABLE_CLOCK and {"-h", "--help"}.isdisjoint(rest):
         os.environ.setdefault(clock.VARIABLE, str(env.load().data_dir.resolve() / "clock"))
         os.environ.setdefault("CARELOOP_SMS_GATEWAY_URL", "http://127.0.0.1:8002")  # the demo gateway it starts

@@ -45,7 +45,29 @@ def test_the_others_tell_their_options_and_end(monkeypatch, capsys, name):
 
 
 def test_every_command_that_tells_itself_exists():
-    assert set(cli.COMMANDS) >= cli.TELL_THEMSELVES
+    assert set(cli.COMMANDS) >= cli.TELL_THEMSELVES | set(cli.MAY_BE_TOLD)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unknown"),
+    [
+        (["migrate", "--plan"], "--plan"), (["migrate", "-v", "--check"], "--check"), (["web", "--port", "9000"], "--port 9000"),
+        (["portal", "8001"], "8001"), (["worker", "--concurrency", "9"], "--concurrency 9"), (["sender", "now"], "now"),
+        (["sweeper", ""], ""), (["recount-newest", "--dry-run"], "--dry-run"), (["demo", "--rest"], "--rest"),
+        (["demo", "--dev", "--resett"], "--resett"),
+    ],
+)  # fmt: skip
+def test_a_word_that_means_nothing_starts_nothing(nothing_starts, capsys, arguments, unknown):
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"careloop {arguments[0]}: {unknown} means nothing here")
+
+
+@pytest.mark.parametrize("arguments", [["migrate", "-v"], ["demo", "--reset"], ["demo", "--reset", "--dev"], ["web"]])
+def test_what_a_command_knows_gets_through(nothing_starts, arguments):
+    with pytest.raises(Started):
+        cli.main(arguments)
 
 
 # --- manage migrate is migrate
