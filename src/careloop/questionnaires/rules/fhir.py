@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from careloop.questionnaires.rules.definition import DEEPEST, OURS, TYPES, BadQuestionnaire, parse
+from careloop.questionnaires.rules.proofreading import proofread
 
 MOST_BYTES = 5 * 1024 * 1024
 MOST_FAULTS = 20
@@ -122,9 +123,26 @@ def from_fhir(resource: Mapping[str, Any], *, url: str = "") -> Imported:
     content = {**derived, **rest, **named, "definition": definition}
     try:
         form = parse(content)
+        unreadable = _unreadable(content)
     except BadQuestionnaire as fault:
         raise BadResource(Trouble(_place(resource, str(fault)), "breaks-form", str(fault))) from None
+    if unreadable:
+        raise BadResource(*unreadable)
     return Imported(content, (*notes, *form.unsupported, *_invariants(resource)))
+
+
+# A draft may be unfinished; what no page could say in words, and nobody could mend there, is refused when it comes in.
+_UNREADABLE = frozenset({
+    "unknown-question", "unknown-score", "bad-severity", "bad-owner", "bad-minutes", "no-condition", "empty-condition", "bad-operator",
+    "bad-worst", "names-nothing", "too-deep",
+})  # fmt: skip
+
+
+def _unreadable(content: Mapping[str, Any]) -> list[Trouble]:
+    """Mistakes in rules (those that are off too), checks and classes edited by hand, each with its place."""
+    all_rules = [*(content.get("rules") or ()), *(content.get("paused_rules") or ())]
+    found = [one for one in proofread(parse({**content, "rules": all_rules})) if one.code in _UNREADABLE]
+    return [Trouble(f"{one.kind} {one.place}", "breaks-form", str(one)) for one in found[:MOST_FAULTS]]
 
 
 def _first(found: Iterator[Trouble]) -> list[Trouble]:

@@ -56,15 +56,17 @@ def _safety(value: Any) -> str:
 
 
 _BAND: Final[Mapping[str, Check]] = {"code": _text, "title": _words, "from": _number, "to": _number}
+_RULE: Final[Mapping[str, Check]] = {
+    "code": _text, "severity": _text, "owner_role": _text, "sentence": _words, "advice": _words, "why": _words, "safety": _safety,
+    "source": _text,
+}  # fmt: skip
 _PARTS: Final[Mapping[str, tuple[Mapping[str, Check], frozenset[str]]]] = {
     "scores": (
         {"code": _text, "title": _words, "items": _names, "reverse": _names, "missing": _text, "max_missing": _whole, "method": _text},
         frozenset({"code", "title", "items"}),
     ),
-    "rules": (
-        {"code": _text, "severity": _text, "owner_role": _text, "sentence": _words, "advice": _words, "why": _words, "safety": _safety, "source": _text},
-        frozenset({"code"}),
-    ),
+    "rules": (_RULE, frozenset({"code"})),
+    "paused_rules": (_RULE, frozenset({"code"})),
     "checks": ({"code": _text, "items": _names, "message": _words}, frozenset({"code"})),
     "outcomes": ({"code": _text, "title": _words, "reason": _words, "why": _words, "clock": _text, "next_days": _whole}, frozenset({"code", "title"})),
     "overrides": ({"code": _text, "title": _words, "reason": _words, "clock": _text, "next_days": _whole}, frozenset()),
@@ -84,7 +86,7 @@ _TOP: Final[Mapping[str, Check]] = {
 def shape_faults(content: Mapping[str, Any]) -> Iterator[str]:
     """What has not the shape that reading needs, each with its place. Parts that are missing are no fault."""
     yield from _fields(content, "", _TOP, frozenset())
-    for name in ("scores", "rules", "checks"):
+    for name in ("scores", "rules", "paused_rules", "checks"):
         yield from _list(content.get(name), name)
     yield from _bands(content.get("scores"))
     yield from _minutes(content.get("minutes"))

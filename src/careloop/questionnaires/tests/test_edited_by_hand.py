@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from careloop.kernel.errors import Refused
 from careloop.questionnaires import rules
 from careloop.questionnaires.actions._proofing import proofed
+from careloop.questionnaires.reads import designer, wording
 from careloop.questionnaires.rules import designing, fhir
 
 CONTENT = Path(__file__).parents[1] / "content"
@@ -102,6 +103,9 @@ def test_a_file_edited_by_hand_is_taken_in_or_refused_with_every_path(change):
         assert fault.troubles  # noqa: PT017  (a refusal is one of two right outcomes)
         return
     json.dumps(found.content)
+    form = rules.parse(found.content)
+    assert len(list(designer._rule_cards(form, found.content))) >= len(form.rules), "the page can say every rule"
+    wording.class_lines(form)
     assert (found.content["url"], found.content["version"]) == (
         found.content["definition"]["url"],
         found.content["definition"]["version"],

@@ -301,6 +301,59 @@ def test_our_extension_edited_by_hand_is_refused(text):
         from_fhir(made)
 
 
+OURS_IN = "https://careloop.org/fhir/StructureDefinition/content"
+FIRES = {"item": "a", "op": "=", "value": "x"}
+RULE = {
+    "code": "r", "severity": "high", "owner_role": "follow-up-nurse", "respond_within_minutes": 60, "when": FIRES,
+    "sentence": {"zh": "甲", "en": "A"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["rules", "paused_rules"])
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"when": {"item": "gone", "op": "=", "value": "x"}}, "gone"), ({"when": {"score": "gone", "op": ">", "value": 1}}, "gone"),
+        ({"when": {"all": [FIRES, {"not": {"previous": "gone", "op": "=", "value": "x"}}]}}, "gone"), ({"when": [1, 2]}, "condition"),
+        ({"when": None}, "condition"), ({"when": {"all": []}}, "condition"), ({"when": {"worst": "terrible"}}, "worst"),
+        ({"when": {"item": "a", "op": "~", "value": 1}}, "operator"), ({"severity": "awful"}, "severity"), ({"owner_role": "porter"}, "owner_role"),
+        ({"respond_within_minutes": "soon"}, "respond_within_minutes"), ({"safety": {"zh": 3}}, "safety"), ({"code": None}, "code"),
+    ],
+)  # fmt: skip
+def test_rules_edited_by_hand_that_no_page_could_say_are_refused_on_or_off(where, change, names):
+    def file(rule):
+        return resource(q("a"), extension=[{"url": OURS_IN, "valueString": json.dumps({where: [rule]})}])
+
+    assert from_fhir(file(RULE)).content[where] == [RULE]
+    with pytest.raises(BadResource) as refused:
+        from_fhir(file({**RULE, **change}))
+    assert names in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [3, "x", {"r": 1}, [3], [None], [[]], [{}]])
+@pytest.mark.parametrize("where", ["rules", "paused_rules", "checks", "scores"])
+def test_lists_of_another_kind_are_refused_by_name(where, value):
+    made = resource(q("a"), extension=[{"url": OURS_IN, "valueString": json.dumps({where: value})}])
+    with pytest.raises(BadResource, match=where):
+        from_fhir(made)
+
+
+def test_a_class_and_a_check_that_ask_for_nothing_are_refused():
+    words = {"zh": "甲", "en": "A"}
+    outcome = {
+        "code": "1",
+        "title": words,
+        "reason": words,
+        "next_days": 7,
+        "when": {"score": "gone", "op": ">", "value": 1},
+    }
+    check = {"code": "c", "items": ["a"], "message": words, "when": {"item": "gone", "op": "exists", "value": True}}
+    for rest in ({"classification": {"outcomes": [outcome]}}, {"checks": [check]}):
+        made = resource(q("a"), extension=[{"url": OURS_IN, "valueString": json.dumps(rest)}])
+        with pytest.raises(BadResource, match="gone"):
+            from_fhir(made)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=6), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["item", "linkId", "type", "enableWhen", "answerOption", "extension", "url", "initial", "code", "contained", "question"]), inner, max_size=5), max_leaves=25))  # fmt: skip
 def test_no_json_breaks_the_import(anything):
