@@ -6,11 +6,15 @@ the statements that the pages really make. One test asks all pages, so that the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from django.db import connection
 
 from careloop.patients.models import Patient
+from careloop.tasks.reads import ListQuery, work_list
+from careloop.tasks.tests.factories import make_task
 from tests.believing import Node, believe_in_millions, plans_of
 from tests.cast import Cast
 from tests.guards.test_matrix import World
@@ -88,6 +92,38 @@ def test_pages_walk_no_large_table_and_use_their_indexes_at_a_million_tasks(worl
             f"{address} does not use {' or '.join(one)}" for one in CARRIED.get(address, ()) if not used & set(one)
         ]
     assert wrong == []
+
+
+def test_a_due_list_is_counted_by_indexes_alone_and_reads_tasks_only_for_the_rows_shown(cast: Cast) -> None:
+    """Whoever looks and whatever the chips leave: no page of tasks is read for a task that is only counted."""
+    make_task(cast)
+    believe_in_millions()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_restore_relation_stats('schemaname', 'public', 'relname', 'tasks_task',"
+            " 'relallvisible', (SELECT relpages FROM pg_class WHERE oid = 'tasks_task'::regclass))"
+        )
+        cursor.execute("SET LOCAL enable_bitmapscan = off")  # the table is one page here: any way to it looks cheap
+    wang, here = cast.as_wang, cast.cardiology.pk
+    viewers = {
+        "one department": wang, "sensitive": replace(wang, may_see_sensitive=True), "own only": replace(wang, own_only=True),
+        "two departments": replace(wang, departments=wang.departments | {cast.orthopaedics.pk}),
+    }  # fmt: skip
+    chips: tuple[dict[str, Any], ...] = (
+        {}, {"department_id": here}, {"mine": True}, {"plan": "PCI"}, {"risk": "high"}, {"merged": True}, {"tab": "overdue"},
+    )  # fmt: skip
+    for_the_rows = {"tasks_task_pkey", "task_of_patient", "task_ended"}  # shown, called before, finished today
+    for who, viewer in viewers.items():
+        for chip in chips:
+            run = partial(work_list, ListQuery(**chip), viewer=viewer, at=cast.now)
+            run()
+            ((_, nodes),) = plans_of(run)
+            touched = {
+                (node.kind, node.index) for node in nodes if node.index.startswith("task") or node.table == "tasks_task"
+            }
+            counted = {(kind, index) for kind, index in touched if index not in for_the_rows}
+            assert {kind for kind, _ in counted} == {"Index Only Scan"}, (who, chip, counted)
+            assert {index for _, index in counted} <= {"task_listed", "task_open_owner"}, (who, chip, counted)
 
 
 def test_the_planner_believes_and_a_missing_index_would_be_seen(cast: Cast) -> None:

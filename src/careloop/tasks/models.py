@@ -12,10 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, not_sealed, patient_scope
+from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, not_sealed, not_sensitive, patient_scope
 
 # The kinds that stand on the calling list. Alerts, messages and work orders have lists of their own.
 QUEUE_KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
+# What a list counts, sorts by and is narrowed by, besides patient, department and owner.
+LIST_COLUMNS = (
+    "claimed_by", "due_at", "priority", "promised_at", "snoozed_until", "risk", "last_outcome", "self_report",
+    "message_state", "plan_title",
+)  # fmt: skip
 
 
 def in_language(title: str, english: str) -> str:
@@ -121,9 +126,20 @@ class Task(ScopedModel):
             models.Index(
                 fields=["department", "due_at", "id"], name="task_open_department", condition=Q(status="requested")
             ),
-            # The lists ask for what is open now: of what is open, five in six are for later.
-            models.Index(fields=["department", "available_at"], name="task_listed", condition=Q(status="requested")),
-            models.Index(fields=["owner", "available_at"], name="task_open_owner", condition=Q(status="requested")),
+            # The lists ask for what is open now: of what is open, five in six are for later. These two answer what a list
+            # counts, sorts by and is narrowed by; the tasks are read for the rows shown (worklist.py).
+            models.Index(
+                fields=["department", "available_at"],
+                include=["id", "patient", "owner", *LIST_COLUMNS],
+                name="task_listed",
+                condition=Q(status="requested", kind__in=QUEUE_KINDS),
+            ),
+            models.Index(
+                fields=["owner", "available_at"],
+                include=["id", "patient", "department", *LIST_COLUMNS],
+                name="task_open_owner",
+                condition=Q(status="requested", kind__in=QUEUE_KINDS),
+            ),
             # Without the time: a patient has some dozens of tasks to sort, and equal keys are stored once.
             models.Index(fields=["patient"], name="task_of_patient"),
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
@@ -180,7 +196,7 @@ class Task(ScopedModel):
         if viewer.narrowed_to:
             return here & Q(patient_id=viewer.narrowed_to)
         if not viewer.may_see_sensitive:
-            here &= Q(patient__sensitivity=Patient.Sensitivity.NORMAL)
+            here &= not_sensitive()
         return here & not_sealed(viewer)
 
 

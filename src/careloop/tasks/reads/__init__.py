@@ -17,7 +17,17 @@ from careloop.tasks.reads.wording import (
     step_label,
     why_label,
 )
-from careloop.tasks.reads.worklist import TABS, Counts, ListQuery, Row, WorkList, narrowing, state_counts, work_list
+from careloop.tasks.reads.worklist import (
+    TABS,
+    Counts,
+    ListQuery,
+    Row,
+    WorkList,
+    departments_and_plans,
+    narrowing,
+    state_counts,
+    work_list,
+)
 
 __all__ = [
     "same_call",
@@ -33,6 +43,7 @@ __all__ = [
     "WeighedTask",
     "WorkList",
     "channel_label",
+    "departments_and_plans",
     "event_label",
     "explain_patient",
     "facts",

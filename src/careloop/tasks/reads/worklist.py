@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from careloop.kernel.prepared import Asked, ask, prepared
+from careloop.kernel.prepared import Asked, ask, prepared, question
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.tasks import rules
@@ -105,91 +105,100 @@ class WorkList:
     more: bool = False
 
 
-# base: what this viewer may see and the chips leave (compiled from the ORM, so the scope cannot be forgotten);
-# told: to which tabs each row belongs; page: the rows of the tab. Joins happen for the rows shown, never for all.
+# base: what this viewer may see and the chips leave (compiled from the ORM, so the scope cannot be forgotten), in columns
+# that stand in the index `task_listed`; tabs: to which tabs each row belongs; page: the rows of the tab. The tasks
+# themselves, and everything beside them, are read for the rows shown, never for all.
 _LIST = """
-WITH base AS MATERIALIZED ({base}),
-told AS MATERIALIZED (
-    SELECT base.*,
-        status = 'requested' AND (promised_at IS NULL OR promised_at <= %(soon)s)
-            AND (snoozed_until IS NULL OR snoozed_until <= %(at)s) AS is_due,
-        CASE WHEN promised_at <= %(soon)s THEN 0 WHEN priority >= %(first)s THEN 1 ELSE 2 END AS section
+WITH base AS ({base}),
+tabs AS MATERIALIZED (
+    SELECT id, patient_id, due_at, promised_at, priority, ended_at, message_state, is_done, is_online,
+        CASE WHEN promised_at <= %(soon)s THEN 0 WHEN priority >= %(first)s THEN 1 ELSE 2 END AS section,
+        {due} AS in_todo,
+        {due} AND due_at < %(today)s AS in_overdue,
+        NOT is_done AND promised_at < %(tomorrow)s AS in_promised,
+        NOT is_done AND last_outcome <> '' AND last_outcome = ANY(%(unreached)s) AS in_unreached,
+        NOT is_done AND self_report <> '' AS in_abnormal,
+        is_done AS in_done
     FROM base
 ),
-tabs AS MATERIALIZED (
-    SELECT told.*,
-        is_due AS in_todo,
-        is_due AND due_at < %(today)s AS in_overdue,
-        status = 'requested' AND promised_at < %(tomorrow)s AS in_promised,
-        status = 'requested' AND last_outcome = ANY(%(unreached)s) AS in_unreached,
-        status = 'requested' AND self_report <> '' AS in_abnormal,
-        status = 'completed' AS in_done
-    FROM told
-),
+{ranking}
 counts AS (
     SELECT count(*) FILTER (WHERE in_todo), count(*) FILTER (WHERE in_overdue), count(*) FILTER (WHERE in_promised),
         count(*) FILTER (WHERE in_unreached), count(*) FILTER (WHERE in_abnormal), count(*) FILTER (WHERE in_done),
-        count(*) FILTER (WHERE status = 'requested' AND NOT is_due),
-        count(DISTINCT patient_id) FILTER (WHERE in_{tab}),
-        count(*) FILTER (WHERE in_done AND outcome = 'answered-online'),
-        count(*) FILTER (WHERE message_state IN ('sent', 'opened') OR (in_done AND outcome = 'answered-online'))
+        count(*) FILTER (WHERE NOT is_done AND NOT in_todo),
+        (SELECT count(*) FROM {people}),
+        count(*) FILTER (WHERE is_online),
+        count(*) FILTER (WHERE is_online OR message_state IN ('sent', 'opened'))
     FROM tabs
 ),
-{merging}
 page AS (
     SELECT tabs.*, row_number() OVER (ORDER BY {order}) AS place
-    FROM {rows} AS tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
-)
-SELECT counts.*, page.id, page.patient_id, p.name, p.sex, p.birth_date, page.risk, page.self_report, d.name,
-    page.diagnosis_text, {plan}, {step}, page.kind, page.due_at, page.promised_at,
-    page.snoozed_until, page.attempts, page.last_outcome, page.message_state, page.priority, page.status,
-    page.outcome, page.ended_at,
-    CASE WHEN page.claimed_until > %(at)s THEN page.claimed_by_id END, COALESCE(doctor.name, ''), before.ended_at,
+    FROM (SELECT * FROM {rows} AS tabs WHERE in_{tab} ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s) AS tabs
+){calls}
+SELECT counts.*, t.id, t.patient_id, p.name, p.sex, p.birth_date, t.risk, t.self_report, d.name,
+    t.diagnosis_text, {plan}, {step}, t.kind, t.due_at, t.promised_at,
+    t.snoozed_until, t.attempts, t.last_outcome, t.message_state, t.priority, t.status,
+    t.outcome, t.ended_at,
+    CASE WHEN t.claimed_until > %(at)s THEN t.claimed_by_id END, COALESCE(doctor.name, ''), before.ended_at,
     reach.best_hour, page.section, {also}
 FROM counts
 LEFT JOIN page ON true
-LEFT JOIN patients_patient p ON p.id = page.patient_id
-LEFT JOIN accounts_organization d ON d.id = page.department_id
-LEFT JOIN patients_encounter e ON e.id = page.encounter_id
+LEFT JOIN tasks_task t ON t.id = page.id
+LEFT JOIN patients_patient p ON p.id = t.patient_id
+LEFT JOIN accounts_organization d ON d.id = t.department_id
+LEFT JOIN patients_encounter e ON e.id = t.encounter_id
 LEFT JOIN accounts_practitioner doctor ON doctor.id = e.attending_id
 LEFT JOIN LATERAL (
-    SELECT t.ended_at FROM tasks_task t
-    WHERE t.patient_id = page.patient_id AND t.status = 'completed' AND t.kind = 'follow-up' AND t.id <> page.id
-    ORDER BY t.due_at DESC LIMIT 1
+    SELECT b.ended_at FROM tasks_task b
+    WHERE b.patient_id = t.patient_id AND b.status = 'completed' AND b.kind = 'follow-up' AND b.id <> t.id
+    ORDER BY b.due_at DESC LIMIT 1
 ) before ON true
 LEFT JOIN LATERAL (
     SELECT c.best_hour FROM patients_contactpoint c
-    WHERE c.patient_id = page.patient_id AND c.active AND c.best_hour IS NOT NULL
+    WHERE c.patient_id = t.patient_id AND c.active AND c.best_hour IS NOT NULL
     ORDER BY c.last_result_at DESC NULLS LAST LIMIT 1
 ) reach ON true
+{joined}
 ORDER BY page.place
 """
+_DUE = (
+    "NOT is_done AND (promised_at IS NULL OR promised_at <= %(soon)s)"
+    " AND (snoozed_until IS NULL OR snoozed_until <= %(at)s)"
+)
 
 # Of each patient the first row stands for all; `also` lists the steps of the same call in the list's own order.
-_MERGING = """
-ranked AS (
-    SELECT * FROM (
-        SELECT tabs.*, row_number() OVER (PARTITION BY patient_id ORDER BY {order}) AS nth FROM tabs WHERE in_{tab}
-    ) AS numbered WHERE nth = 1
-),
-calls AS (
-    SELECT patient_id AS whose, array_agg(ARRAY[{plan}::text, {step}::text] ORDER BY {order}) AS steps
-    FROM tabs WHERE in_{tab} GROUP BY patient_id HAVING count(*) > 1
+_RANKING = """
+ranked AS MATERIALIZED (
+    SELECT DISTINCT ON (patient_id) tabs.* FROM tabs WHERE in_{tab} ORDER BY patient_id, {order}
 ),"""
-_STEPS = "(SELECT calls.steps FROM calls WHERE calls.whose = page.patient_id)"
+_CALLS = """,
+calls AS MATERIALIZED (
+    SELECT tabs.patient_id AS whose, array_agg(ARRAY[{plan}::text, {step}::text] ORDER BY {order}) AS steps
+    FROM tabs JOIN tasks_task t ON t.id = tabs.id
+    WHERE in_{tab} AND tabs.patient_id IN (SELECT page.patient_id FROM page)
+    GROUP BY tabs.patient_id HAVING count(*) > 1
+)"""
 
 _COLUMNS = (
-    "id", "patient_id", "department_id", "encounter_id", "risk", "self_report", "diagnosis_text", "plan_title",
-    "step_title", "kind", "due_at", "promised_at", "snoozed_until", "attempts", "last_outcome", "message_state",
-    "priority", "status", "outcome", "ended_at", "claimed_by_id", "claimed_until",
+    "id", "patient_id", "due_at", "promised_at", "snoozed_until", "priority", "last_outcome", "self_report", "message_state",
 )  # fmt: skip
+_OPEN = f"SELECT {', '.join(_COLUMNS)}, NULL::timestamptz AS ended_at, false AS is_done, false AS is_online FROM ({{part}}) AS t"
+_ENDED = f"SELECT {', '.join(_COLUMNS)}, ended_at, true, outcome = 'answered-online' FROM ({{part}}) AS t"
+_NOTHING = f"SELECT {', '.join(_COLUMNS)} FROM tasks_task WHERE false"
 _ORDERS: dict[str, str] = {
-    "done": "ended_at DESC, id",
-    "promised": "promised_at, priority DESC, id",
-    "overdue": "due_at, priority DESC, id",
+    "done": "tabs.ended_at DESC, tabs.id",
+    "promised": "tabs.promised_at, tabs.priority DESC, tabs.id",
+    "overdue": "tabs.due_at, tabs.priority DESC, tabs.id",
 }
 _FIGURES = 10  # how many columns of `counts` come before the row
-_BY_PRIORITY = "section, CASE WHEN section = 0 THEN promised_at END, priority DESC, due_at, id"
+_BY_PRIORITY = (
+    "tabs.section, CASE WHEN tabs.section = 0 THEN tabs.promised_at END, tabs.priority DESC, tabs.due_at, tabs.id"
+)
+_CHOICES = """
+SELECT found.department_id, d.name, found.plan_title
+FROM (SELECT DISTINCT department_id, plan_title FROM ({parts}) AS listed) AS found
+JOIN accounts_organization d ON d.id = found.department_id
+"""
 UNREACHED = sorted(
     code for code, outcome in rules.OUTCOMES.items() if outcome.effect == "retry" and code != "reached-uninformed"
 )
@@ -198,12 +207,33 @@ UNREACHED = sorted(
 def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     """The rows of one tab and the counts of all, as this viewer may see them, in one statement."""
     local = timezone.localtime(at)
-    base = _base(query, viewer, at)
-    parts = tuple(part.sql for part in base if part.sql)
-    sql = _sql(parts, query.tab, merging=query.merged, english=_is_english())
-    found = ask(sql, _params(query, at) | base[0].params | base[1].params)
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    chips = _chips(query)
+    waiting = _waiting(viewer, at, chips)
+    done = _done.asked(viewer=viewer, since=today, until=today + timedelta(days=1), **chips)
+    sql = _sql(tuple(part.sql for part in waiting), done.sql, query.tab, merging=query.merged, english=_is_english())
+    params = _params(query, at)
+    for part in (*waiting, done):
+        params |= part.params
+    found = ask(sql, params)
     rows = [_row(line[_FIGURES:], local) for line in found if line[_FIGURES] is not None]
     return WorkList(counts=Counts(*found[0][:_FIGURES]), rows=rows[: query.limit], more=len(rows) > query.limit)
+
+
+def departments_and_plans(*, viewer: Viewer, at: datetime) -> Asked[tuple[UUID, str, str]]:
+    """What the chips offer: each department (with its name) and plan that has something on this viewer's whole list."""
+    parts = [part for part in _waiting(viewer, at, _chips(ListQuery()), chips_only=True) if part.sql]
+    if not parts:
+        return question("", {})
+    params: dict[str, Any] = {}
+    for part in parts:
+        params |= part.params
+    return question(_choices_sql(tuple(part.sql for part in parts)), params)
+
+
+@lru_cache(maxsize=256)
+def _choices_sql(parts: tuple[str, ...]) -> str:
+    return " ".join(_CHOICES.format(parts=" UNION ALL ".join(parts)).split())
 
 
 def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
@@ -216,33 +246,57 @@ def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _base(query: ListQuery, viewer: Viewer, at: datetime) -> tuple[Asked[Any], Asked[Any]]:
-    """Open tasks whose window is open, and what was done today. Two index ranges, one scope."""
-    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    chips: dict[str, Any] = {
+def _chips(query: ListQuery) -> dict[str, Any]:
+    return {
         "mine": query.mine, "department_id": query.department_id, "plan": query.plan or None, "risk": query.risk or None,
-        "discharged_from": query.discharged_from, "discharged_to": query.discharged_to, "english": _is_english(),
+        "discharged_from": query.discharged_from, "discharged_to": query.discharged_to,
     }  # fmt: skip
-    return _waiting.asked(viewer=viewer, at=at, **chips), _done.asked(
-        viewer=viewer, since=today, until=today + timedelta(days=1), **chips
-    )
+
+
+def _waiting(viewer: Viewer, at: datetime, chips: dict[str, Any], *, chips_only: bool = False) -> list[Asked[Any]]:
+    """Open tasks whose window is open, in parts that have no task in common.
+
+    Whoever sees departments sees one's own tasks elsewhere, too. Asked together ("mine or here") two indexes lead to
+    the rows and every row is read; asked apart each index answers alone.
+    """
+    given: dict[str, Any] = {"viewer": viewer, "at": at, "chips_only": chips_only, **chips}
+    whole = viewer.patient_id or viewer.narrowed_to or viewer.hospital_wide or viewer.own_only
+    if whole or not viewer.is_staff or not viewer.departments or not viewer.practitioner_id:
+        return [_anywhere.asked(**given)]
+    chosen = chips["department_id"]
+    parts = [] if chosen and chosen not in viewer.departments else [_here.asked(**given)]
+    return parts if chosen in viewer.departments else [*parts, _elsewhere.asked(**given)]
 
 
 @prepared
-def _waiting(viewer: Viewer, at: datetime, english: bool, **chips: Any) -> Any:
+def _anywhere(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
     listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
-    return listed.values_list(*_columns(english))
+    return listed.values_list(*_wanted(chips_only))
 
 
 @prepared
-def _done(viewer: Viewer, since: datetime, until: datetime, english: bool, **chips: Any) -> Any:
+def _here(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
+    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
+    return listed.filter(department_id__in=viewer.departments).values_list(*_wanted(chips_only))
+
+
+@prepared
+def _elsewhere(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
+    """One's own tasks of other departments; mostly there are none."""
+    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
+    elsewhere = listed.filter(owner_id=viewer.practitioner_id).exclude(department_id__in=viewer.departments)
+    return elsewhere.values_list(*_wanted(chips_only))
+
+
+@prepared
+def _done(viewer: Viewer, since: datetime, until: datetime, **chips: Any) -> Any:
     """A day has two ends: told so, the server knows that it is little, whatever the day, and keeps its plan."""
     listed = _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since, ended_at__lt=until)
-    return listed.values_list(*_columns(english))
+    return listed.values_list(*_COLUMNS, "ended_at", "outcome")
 
 
-def _columns(english: bool) -> tuple[str, ...]:
-    return (*_COLUMNS, "plan_title_en", "step_title_en") if english else _COLUMNS
+def _wanted(chips_only: bool) -> tuple[str, ...]:
+    return ("department_id", "plan_title") if chips_only else _COLUMNS
 
 
 def _listed(viewer: Viewer, chips: dict[str, Any]) -> TaskQuerySet:
@@ -251,22 +305,22 @@ def _listed(viewer: Viewer, chips: dict[str, Any]) -> TaskQuerySet:
 
 
 @lru_cache(maxsize=256)
-def _sql(base: tuple[str, ...], tab: Tab, *, merging: bool, english: bool) -> str:
-    """The whole statement for one shape of the base; built once. Without a base the viewer may see no task at all."""
-    parts = base or (f"SELECT {', '.join(_columns(english))} FROM tasks_task WHERE false",)
+def _sql(waiting: tuple[str, ...], done: str, tab: Tab, *, merging: bool, english: bool) -> str:
+    """The whole statement for one shape of the base; built once. An empty part can have no row."""
+    opened = [_OPEN.format(part=part) for part in waiting if part] or [_OPEN.format(part=_NOTHING)]
+    ended = [_ENDED.format(part=done)] if done else []
     order = _ORDERS.get(tab, _BY_PRIORITY)
     merged = merging and tab != "done"
+    plan, step = _title("t.plan_title", english), _title("t.step_title", english)
     text = _LIST.format(
-        base=" UNION ALL ".join(f"({part})" for part in parts), tab=tab, order=order, rows="ranked" if merged else "tabs",
-        merging=_merging(tab, order, english) if merged else "", also=_STEPS if merged else "NULL::text[][]",
-        plan=_title("page.plan_title", english), step=_title("page.step_title", english),
+        base=" UNION ALL ".join([*opened, *ended]), due=_DUE, tab=tab, order=order, plan=plan, step=step,
+        rows="ranked" if merged else "tabs", ranking=_RANKING.format(order=order, tab=tab) if merged else "",
+        calls=_CALLS.format(order=order, tab=tab, plan=plan, step=step) if merged else "",
+        also="calls.steps" if merged else "NULL::text[][]",
+        joined="LEFT JOIN calls ON calls.whose = t.patient_id" if merged else "",
+        people="ranked" if merged else f"(SELECT DISTINCT patient_id FROM tabs WHERE in_{tab}) AS people",
     )  # fmt: skip
     return " ".join(text.split())
-
-
-def _merging(tab: str, order: str, english: bool) -> str:
-    plan, step = _title("plan_title", english), _title("step_title", english)
-    return _MERGING.format(order=order, tab=tab, plan=plan, step=step)
 
 
 def _title(column: str, english: bool) -> str:

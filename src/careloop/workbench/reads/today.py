@@ -19,8 +19,8 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Sex
 from careloop.plans.reads.titles import Titles
 from careloop.tasks import rules
-from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, SavedFilter, Task
-from careloop.tasks.reads import Counts, Row, outcome_label
+from careloop.tasks.models import ContactAttempt, SavedFilter
+from careloop.tasks.reads import Counts, Row, departments_and_plans, outcome_label
 from careloop.workbench.reads.people import age
 
 ENOUGH_TO_FORECAST = 5
@@ -154,7 +154,9 @@ def beside_the_list(
     """
     start = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
     places, saved, mine = together(
-        _choices.asked(viewer=viewer, at=at), _saved.asked(viewer=viewer), _attempts.asked(viewer=viewer, start=start)
+        departments_and_plans(viewer=viewer, at=at),
+        _saved.asked(viewer=viewer),
+        _attempts.asked(viewer=viewer, start=start),
     )
     departments = {department: name for department, name, _plan in places}
     by_name = sorted(departments.items(), key=lambda one: (one[1], one[0]))
@@ -173,12 +175,6 @@ def _progress(counts: Counts, mine: list[tuple[str, datetime, datetime | None]],
         seconds=int(sum(talks) / len(talks)) if talks else None,
         finished_at=_forecast(min((begun for _o, begun, _e in mine), default=None), len(mine), counts.todo, at),
     )
-
-
-@prepared
-def _choices(viewer: Viewer, at: datetime) -> QuerySet[Task, Any]:
-    waiting = Task.objects.visible_to(viewer).open().filter(kind__in=QUEUE_KINDS, available_at__lte=at)
-    return waiting.order_by().values_list("department_id", "department__name", "plan_title").distinct()
 
 
 @prepared
