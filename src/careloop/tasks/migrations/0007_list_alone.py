@@ -40,7 +40,7 @@ def replaced(name, where):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("patients", "0005_sensitive"), ("tasks", "0005_listed")]
+    dependencies = [("patients", "0005_sensitive"), ("tasks", "0006_put_off")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
