@@ -41,7 +41,7 @@ class Sender:
 
 
 def of_stay(stay: Stay, send: Sender) -> Iterator[Outgoing]:
-    """All messages of one stay, in the order they happen."""
+    """All messages of one stay, numbered as the hospital system writes them; the run sends them in order of time."""
     old = int(stay.visit_number[2:]) % 3 == 0
     number = stay.duplicate_record or stay.person.record_number
     person = pid(stay.person, number)
@@ -154,16 +154,22 @@ def pr1(stay: Stay) -> list[str]:
 def results(stay: Stay) -> list[str]:
     """A small admission panel whose numbers depend on the visit number only."""
     n = int(stay.visit_number[2:])
+    potassium, creatinine, protein = round(3.4 + n % 17 / 10, 1), 55 + n % 90, n % 40 + 0.2
     at = f"{stay.admitted_at + timedelta(hours=2):%Y%m%d%H%M%S}"
     order = f"{stay.visit_number}L1"
     return [
         f"OBR|1|{order}|{order}|CHEM^生化^L|||{at}|||||||||||||||{at}|||F",
-        f"OBX|1|NM|K^血钾^L||{3.4 + n % 17 / 10:.1f}|mmol/L|3.5-5.3|{'L' if n % 17 == 0 else ''}|||F|||{at}",
-        f"OBX|2|NM|CREA^肌酐^L||{55 + n % 90}|umol/L|57-111|{'H' if n % 90 > 56 else ''}|||F|||{at}",
+        f"OBX|1|NM|K^血钾^L||{potassium:.1f}|mmol/L|3.5-5.3|{_flag(potassium, 3.5, 5.3)}|||F|||{at}",
+        f"OBX|2|NM|CREA^肌酐^L||{creatinine}|umol/L|57-111|{_flag(creatinine, 57, 111)}|||F|||{at}",
         f"OBX|3|ST|CRP^C反应蛋白^L||<5.0|mg/L|0-10||||F|||{at}"
         if n % 4 == 0
-        else f"OBX|3|NM|CRP^C反应蛋白^L||{n % 40}.2|mg/L|0-10|{'H' if n % 40 >= 10 else ''}|||F|||{at}",
+        else f"OBX|3|NM|CRP^C反应蛋白^L||{protein:.1f}|mg/L|0-10|{_flag(protein, 0, 10)}|||F|||{at}",
     ]
+
+
+def _flag(value: float, low: float, high: float) -> str:
+    """OBX-8 as a laboratory sets it beside its range."""
+    return "L" if value < low else "H" if value > high else ""
 
 
 def medicines(stay: Stay, at: datetime) -> list[str]:

@@ -126,16 +126,14 @@ def answer_link(
 ) -> tuple[str, int]:
     """Open a link and answer what it asks. Returns (how it ended, requests made).
 
-    Ends: done | expired | locked-out | left (gave up after `stops_after` pages) | stuck.
+    Ends: done | expired | locked-out | left (gave up after `stops_after` pages) | failed (a fault of ours) | stuck.
     """
     browser = Browser()
     status, address, text = browser.get(link)
-    pages = 0
-    while pages < MOST_PAGES:
-        pages += 1
+    for pages in range(1, MOST_PAGES + 1):
         page = Page(text)
-        if "/done/" in address:
-            return "done", browser.requests
+        if status >= 500 or "/done/" in address:
+            return "failed" if status >= 500 else "done", browser.requests
         if "factor" in page.fields:
             status, address, text = browser.post(urljoin(address, page.action or ""), _filled(page, {"factor": last4}))
             if "factor" in Page(text).fields:
@@ -143,22 +141,30 @@ def answer_link(
             continue
         if stops_after is not None and pages > stops_after:
             return "left", browser.requests
-        if "/safety/" in address:
-            onward = [
-                href for href in page.links if "/t/" in href and "/safety/" not in href and not _is_back(href, address)
-            ]
-            if not onward:
-                return "done" if status == 200 else "stuck", browser.requests
-            status, address, text = browser.get(urljoin(address, onward[-1]))
+        if page.action is not None and "/safety/" not in address:
+            data = _answered(page, worse=worse, random=random)
+            status, address, text = browser.post(urljoin(address, page.action), data)
             continue
-        if page.action is None:
-            begin = next((href for href in page.links if "/t/" in href), None)
-            if begin is None:
-                return "expired", browser.requests
-            status, address, text = browser.get(urljoin(address, begin))
-            continue
-        status, address, text = browser.post(urljoin(address, page.action), _answered(page, worse=worse, random=random))
+        onward = _onward(page, address)
+        if onward is None:
+            return _end_here(status, address), browser.requests
+        status, address, text = browser.get(urljoin(address, onward))
     return "stuck", browser.requests
+
+
+def _onward(page: Page, address: str) -> str | None:
+    """The link that leads on from a page without questions: the last one behind advice, else the first to a form."""
+    to_forms = [href for href in page.links if "/t/" in href]
+    if "/safety/" not in address:
+        return to_forms[0] if to_forms else None
+    onward = [href for href in to_forms if "/safety/" not in href and not _is_back(href, address)]
+    return onward[-1] if onward else None
+
+
+def _end_here(status: int, address: str) -> str:
+    if "/safety/" not in address:
+        return "expired"
+    return "done" if status == 200 else "stuck"
 
 
 def _is_back(href: str, address: str) -> bool:

@@ -7,7 +7,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +78,7 @@ def main(arguments: list[str]) -> int:
     with machinery.processes(run.ports, settings.ENV.data_dir / "logs"):
         _play(run, first_day=datetime.combine(first, datetime.min.time()), days=options.days, until=today)
         found = report(sent=run.line.sent, texts=_texts_on_phones(run.sms), at=timezone.now())
+        found.faults += faults_online(run.answered)
     run.line.close()
     if options.people_file:
         _set_clock(datetime.now(UTC))
@@ -117,6 +118,11 @@ def _from_one_to(most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def faults_online(answered: Mapping[str, int]) -> list[str]:
+    """What the patients met that they must not meet: the portal's own faults. Over links and wrong digits are life."""
+    return [f"{answered['failed']} patients met a fault of the portal"] if answered.get("failed") else []
 
 
 def _set_clock(at: datetime) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.utils import timezone
+
 from careloop.accounts.models import Practitioner
 from careloop.accounts.reads import viewer_for
 from careloop.alerts import actions as alerts
@@ -66,13 +68,18 @@ class Hospital:
 def worsens(stay: Stay, at: datetime) -> bool:
     """Whether this patient is getting worse by now, until a week later."""
     day = stay.person.behaviour.worsens_on_day
-    since = (at.replace(tzinfo=None) - stay.discharged_at).days
-    return day is not None and day <= since <= day + 7
+    return day is not None and day <= days_home(stay, at) <= day + 7
 
 
 def has_died(stay: Stay, at: datetime) -> bool:
+    """Whether nobody answers for this patient any more."""
     day = stay.person.behaviour.dies_on_day
-    return day is not None and (at.replace(tzinfo=None) - stay.discharged_at).days >= day
+    return day is not None and days_home(stay, at) >= day
+
+
+def days_home(stay: Stay, at: datetime) -> int:
+    """Whole days since the discharge, whose time is the hospital's wall clock; `at` is an instant."""
+    return (timezone.localtime(at).replace(tzinfo=None) - stay.discharged_at).days
 
 
 def nurse_shift(
