@@ -89,6 +89,11 @@ class PractitionerExists(Refused):
     message = _("Somebody else has this user name or staff number. Choose another one.")
 
 
+class UserNameStays(Refused):
+    code = "user-name-stays"
+    message = _("A user name is never changed. Disable this account and make another one if the person needs it.")
+
+
 class PeriodOver(Refused):
     code = "period-over"
     message = _("The end must lie after the beginning and in the future.")
@@ -283,6 +288,37 @@ def create_practitioner(
         raise PractitionerExists from None
     record(events.PractitionerChanged(practitioner_id=person.pk, what="created"), by=by)
     return person
+
+
+@action
+def change_practitioner(
+    *, practitioner: Practitioner, name: str, title: str, organization: Organization, staff_number: str | None,
+    username: str | None, by: Viewer,
+) -> tuple[str, ...]:  # fmt: skip
+    """What is known about a person, and the user name of somebody who had none: a doctor known only from messages can
+    sign in from then on as the doctor of those patients. The names of the changed columns; again: nothing.
+
+    Refuses a user name or number that somebody else has, and another user name than the one there is: people are known
+    by it to their colleagues.
+    """
+    row = Practitioner.objects.select_for_update(no_key=True).get(pk=practitioner.pk)
+    if row.username and username != row.username:
+        raise UserNameStays
+    wanted = {
+        "name": name, "title": title, "organization_id": organization.pk, "staff_number": staff_number,
+        "username": username,
+    }  # fmt: skip
+    changed = tuple(column for column, value in wanted.items() if getattr(row, column) != value)
+    for column in changed:
+        setattr(row, column, wanted[column])
+    if changed:
+        try:
+            with transaction.atomic():
+                row.save(update_fields=[*changed, "updated_at"])
+        except IntegrityError:
+            raise PractitionerExists from None
+        record(events.PractitionerChanged(practitioner_id=row.pk, what=",".join(changed)), by=by)
+    return changed
 
 
 @action

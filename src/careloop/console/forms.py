@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from careloop.accounts.models import Organization, Role
+from careloop.accounts.models import Organization, Practitioner, Role
 
 
 class FetchedForm(forms.Form):
@@ -28,6 +28,16 @@ class PersonForm(FetchedForm):
     staff_number = forms.CharField(label=_("Staff number"), max_length=40, required=False)
     title = forms.CharField(label=_("Title"), max_length=60, required=False)
     organization = forms.ModelChoiceField(label=_("Department"), queryset=Organization.objects.filter(is_active=True))
+
+
+class ChangePersonForm(PersonForm):
+    """What is known about a person. A user name can be given once; then it stays and is not asked again."""
+
+    def __init__(self, *args: Any, person: Practitioner, **kwargs: Any) -> None:
+        given = {name: getattr(person, name) for name in ("name", "username", "staff_number", "title")}
+        super().__init__(*args, initial=given | {"organization": person.organization_id}, **kwargs)
+        if person.username:
+            self.fields["username"].disabled = True
 
 
 class GrantForm(FetchedForm):

@@ -18,26 +18,33 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One line of the department tree."""
+    """One line of the department tree. `organization` is None for those whose department nobody told yet."""
 
-    organization: Organization
+    organization: Organization | None
     depth: int
     people: list[Practitioner]
 
 
-def tree() -> list[Branch]:
-    """The hospital's tree in order, with its people and their running roles. Three queries, whatever the size."""
-    running = RoleAssignment.objects.select_related("role", "organization").filter(valid_to__isnull=True)
+def tree(*, at: datetime) -> list[Branch]:
+    """The hospital's tree in order, with its people and the roles that run at `at`, those for a time too; last come
+    people without a department. Three queries, whatever the size.
+    """
+    running = (
+        RoleAssignment.objects.select_related("role", "organization")
+        .filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
+        .order_by("valid_from", "pk")
+    )
     people = Practitioner.objects.prefetch_related(Prefetch("assignments", running, to_attr="running")).order_by(
         "name", "pk"
     )
     by_place: dict[UUID | None, list[Practitioner]] = {}
     for person in people:
         by_place.setdefault(person.organization_id, []).append(person)
-    return [
+    branches = [
         Branch(place, place.path.count("/") - 2, by_place.get(place.pk, []))
         for place in Organization.objects.order_by("path")
     ]
+    return branches + ([Branch(None, 0, by_place[None])] if None in by_place else [])
 
 
 def audit_events(filters: dict[str, Any]) -> list[AuditEvent]:

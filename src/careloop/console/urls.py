@@ -9,6 +9,7 @@ urlpatterns = [
     path("people/", views.people, name="people"),
     path("people/add/", views.add_person, name="add-person"),
     path("people/<uuid:person_id>/", views.person, name="person"),
+    path("people/<uuid:person_id>/change/", views.change_person, name="change-person"),
     path("people/<uuid:person_id>/grant/", views.grant, name="grant"),
     path("people/<uuid:person_id>/password/", views.issue_password, name="issue-password"),
     path("people/<uuid:person_id>/active/", views.set_active, name="set-active"),

@@ -14,7 +14,7 @@ from careloop.accounts import actions
 from careloop.accounts.models import Practitioner, RoleAssignment
 from careloop.accounts.reads import duties_apart
 from careloop.console import access, reads
-from careloop.console.forms import AuditFilter, GrantForm, OrganizationForm, PersonForm
+from careloop.console.forms import AuditFilter, ChangePersonForm, GrantForm, OrganizationForm, PersonForm
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
 
@@ -24,7 +24,7 @@ def people(request: PageRequest) -> HttpResponse:
     """The tree of departments with its people and their roles."""
     context = {
         "title": _("Organization and rights"),
-        "branches": reads.tree(),
+        "branches": reads.tree(at=timezone.now()),
         "form": PersonForm(),
         "unit_form": OrganizationForm(),
     }
@@ -38,7 +38,7 @@ def add_person(request: PageRequest) -> HttpResponse:
     if not form.is_valid():
         context = {
             "title": _("Organization and rights"),
-            "branches": reads.tree(),
+            "branches": reads.tree(at=timezone.now()),
             "form": form,
             "unit_form": OrganizationForm(),
         }
@@ -62,7 +62,7 @@ def add_organization(request: PageRequest) -> HttpResponse:
     if not form.is_valid():
         context = {
             "title": _("Organization and rights"),
-            "branches": reads.tree(),
+            "branches": reads.tree(at=timezone.now()),
             "form": PersonForm(),
             "unit_form": form,
         }
@@ -75,6 +75,21 @@ def add_organization(request: PageRequest) -> HttpResponse:
 def person(request: PageRequest, person_id: UUID) -> HttpResponse:
     """One person: roles with their history, sessions, account."""
     return _person_page(request, person_id, form=GrantForm())
+
+
+@page(accounts.MANAGE_PEOPLE, methods=("POST",))
+def change_person(request: PageRequest, person_id: UUID) -> HttpResponse:
+    """Another name, title, department or number; a user name for somebody who had none."""
+    who = get_or_404(Practitioner.objects.all(), pk=person_id)
+    form = ChangePersonForm(request.POST, person=who)
+    if not form.is_valid():
+        return _person_page(request, person_id, form=GrantForm(), change_form=form, status=422)
+    given = form.cleaned_data
+    actions.change_practitioner(
+        practitioner=who, name=given["name"], title=given["title"], organization=given["organization"],
+        staff_number=given["staff_number"] or None, username=given["username"] or None, by=request.viewer,
+    )  # fmt: skip
+    return HttpResponseRedirect(reverse("console:person", args=[person_id]))
 
 
 @page(accounts.GRANT, methods=("POST",))
@@ -124,8 +139,9 @@ def end_sessions(request: PageRequest, person_id: UUID) -> HttpResponse:
 
 
 def _person_page(
-    request: PageRequest, person_id: UUID, *, form: GrantForm, password: str = "", status: int = 200
-) -> HttpResponse:
+    request: PageRequest, person_id: UUID, *, form: GrantForm, change_form: ChangePersonForm | None = None,
+    password: str = "", status: int = 200,
+) -> HttpResponse:  # fmt: skip
     who, at = get_or_404(Practitioner.objects.select_related("organization"), pk=person_id), timezone.now()
     context = {
         "title": who.name,
@@ -135,6 +151,7 @@ def _person_page(
         ),
         "sessions": list(who.staff_sessions.order_by("-last_seen_at", "pk")[:20]),
         "form": form,
+        "change_form": change_form or ChangePersonForm(person=who),
         "password": password,
         "at": at,
         "may_issue": bool(who.username) and not duties_apart(who.pk, request.viewer.practitioner_id, at=at),

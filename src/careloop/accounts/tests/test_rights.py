@@ -281,3 +281,25 @@ def test_a_viewer_never_changes(cast):
         found.hospital_wide = True
     assert Viewer.system("x").can("anything")
     assert not Viewer.patient(cast.zhang.pk).can("patients.view")
+
+
+# Who works together on follow-up (B03): role → what it is there for, and what it is not for.
+WORKS: dict[str, tuple[str, ...]] = {
+    "follow-up-nurse": ("tasks.work", "tasks.distribute", "questionnaires.answer"),
+    "ward-nurse": ("tasks.work", "plans.personalise", "alerts.handle"),
+    "ward-doctor": ("tasks.work", "plans.author", "publichealth.opine"),
+    "head-nurse": ("tasks.work", "tasks.distribute", "rosters.keep", "supervision.sample", "reports.department"),
+    "nursing-department": ("supervision.sample", "reports.hospital", "reports.people"),
+    "medical-affairs": ("supervision.sample", "reports.hospital", "alerts.oversee"),
+}
+ONLY_ONE_DOES = ("patients.merge", "tasks.edit-ladder")
+
+
+@pytest.mark.django_db
+def test_everybody_who_works_on_follow_up_has_a_role_of_their_own():
+    actions.load_shipped_roles(by=SYSTEM)
+    for code, does in WORKS.items():
+        found = role(code)
+        assert set(does) <= set(found.permissions), code
+        assert not set(ONLY_ONE_DOES) & set(found.permissions), code
+        assert not found.separated_duty

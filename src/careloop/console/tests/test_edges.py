@@ -8,10 +8,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from careloop.accounts import actions
 from careloop.accounts.models import Organization, Practitioner, Role, RoleAssignment, StaffSession
 from careloop.audit.models import AuditEvent
 from careloop.audit.record import denied, seen
 from careloop.console import reads
+from careloop.kernel.actions import seeding
 from tests.cast import SYSTEM
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +24,7 @@ WRITES = {
     "add-person": "system_admin",
     "add-organization": "system_admin",
     "issue-password": "system_admin",
+    "change-person": "system_admin",
     "set-active": "system_admin",
     "grant": "security_admin",
     "end-sessions": "security_admin",
@@ -110,7 +113,67 @@ def test_the_security_administrator_gives_and_takes_nothing_for_the_own_account(
     assert client.post(reverse("console:revoke", args=[mine.pk])).status_code == 409
 
 
-@pytest.mark.parametrize("name", ["person", "grant", "issue-password", "set-active", "end-sessions", "revoke"])
+def change(cast, person, **given):
+    data = {
+        "name": person.name, "username": person.username or "", "staff_number": person.staff_number or "",
+        "title": person.title, "organization": person.organization_id, **given,
+    }  # fmt: skip
+    return cast.client(cast.system_admin).post(reverse("console:change-person", args=[person.pk]), data)
+
+
+def test_a_person_moves_and_gets_another_title(cast):
+    answer = change(
+        cast, cast.wang, name="王芳", title="主管护师", organization=cast.orthopaedics.pk, staff_number="N7"
+    )
+    cast.wang.refresh_from_db()
+    assert (answer.status_code, cast.wang.name, cast.wang.title, cast.wang.organization, cast.wang.staff_number) == (
+        302, "王芳", "主管护师", cast.orthopaedics, "N7",
+    )  # fmt: skip
+    assert cast.wang.username == "wang"
+    facts = AuditEvent.objects.filter(name="accounts.PractitionerChanged")
+    assert facts.count() == 1
+    assert "王芳" not in str(facts.get().__dict__)
+    change(cast, cast.wang)
+    assert facts.count() == 1
+
+
+def test_a_doctor_known_from_messages_gets_an_account_and_keeps_the_patients(cast):
+    with seeding():
+        doctor = Practitioner.objects.create(name="Zhu", staff_number="D9", organization=cast.cardiology)
+    assert change(cast, doctor, username="zhu").status_code == 302
+    client = cast.client(cast.system_admin)
+    client.post(reverse("console:issue-password", args=[doctor.pk]))
+    doctor.refresh_from_db()
+    assert (doctor.username, doctor.staff_number, doctor.must_change_password) == ("zhu", "D9", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [({"staff_number": "LI"}, 409), ({"name": ""}, 422), ({"organization": ""}, 422), ({"name": "a\0b"}, 422)],
+)
+def test_what_cannot_be_changed_so_comes_back(cast, given, status):
+    with seeding():
+        Practitioner.objects.filter(pk=cast.li.pk).update(staff_number="LI")
+    assert change(cast, cast.wang, **given).status_code == status
+    assert Practitioner.objects.get(pk=cast.wang.pk).name == cast.wang.name
+
+
+def test_a_user_name_is_given_once_and_by_nobody_twice(cast):
+    change(cast, cast.wang, username="other")  # the field of the page is shut: what is sent for it does not count
+    assert Practitioner.objects.get(pk=cast.wang.pk).username == "wang"
+    given = {"name": "x", "title": "", "organization": cast.cardiology, "staff_number": None, "by": SYSTEM}
+    with pytest.raises(actions.UserNameStays):
+        actions.change_practitioner(practitioner=cast.wang, username="other", **given)
+    with seeding():
+        doctor = Practitioner.objects.create(name="Zhu", organization=cast.cardiology)
+    with pytest.raises(actions.PractitionerExists):
+        actions.change_practitioner(practitioner=doctor, username="wang", **given)
+    assert Practitioner.objects.get(pk=doctor.pk).username is None
+
+
+@pytest.mark.parametrize(
+    "name", ["person", "grant", "issue-password", "change-person", "set-active", "end-sessions", "revoke"]
+)
 def test_somebody_who_does_not_exist_is_404(cast, name):
     who = "system_admin" if name == "person" else WRITES[name]
     data = {"role": Role.objects.first().pk, "organization": cast.hospital.pk, "reason": "x"} if name == "grant" else {}
@@ -145,9 +208,33 @@ def test_pages_in_both_languages(cast, name, language):
 
 def test_the_tree_is_in_order_with_depth_and_running_roles_only(cast):
     given = RoleAssignment.objects.get(practitioner=cast.wang)
-    branches = reads.tree()
+    branches = reads.tree(at=timezone.now())
     assert [(b.organization.code, b.depth) for b in branches][:2] == [("H", 0), ("CARD", 1)]
     assert [a.pk for p in branches[1].people if p.pk == cast.wang.pk for a in p.running] == [given.pk]
+
+
+def test_a_role_for_a_time_stands_there_as_long_as_it_runs(cast):
+    at = timezone.now()
+    given = RoleAssignment(practitioner=cast.wang, role=Role.objects.get(code="ward-nurse"), organization=cast.hospital)
+    given.valid_from, given.valid_to = at, at + timedelta(days=1)
+    with seeding():
+        given.save()
+    page = cast.client(cast.security_admin).get(reverse("console:people")).content.decode()
+    assert page.count('data-role="ward-nurse"') == 1
+    for moment, runs in ((at - timedelta(seconds=1), False), (at, True), (given.valid_to, False)):
+        shown = [a.pk for branch in reads.tree(at=moment) for p in branch.people for a in p.running]
+        assert (given.pk in shown) is runs
+
+
+def test_people_of_no_department_are_found_at_the_end(cast):
+    with seeding():
+        doctor = Practitioner.objects.create(name="Zhu", staff_number="D9")
+    last = reads.tree(at=timezone.now())[-1]
+    assert (last.organization, [person.pk for person in last.people]) == (None, [doctor.pk])
+    page = cast.client(cast.system_admin).get(reverse("console:people"))
+    assert f'data-person="{doctor.pk}"' in page.content.decode()
+    assert change(cast, doctor, organization=cast.cardiology.pk, username="zhu").status_code == 302
+    assert reads.tree(at=timezone.now())[-1].organization is not None
 
 
 # ---- the audit log
