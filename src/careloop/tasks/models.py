@@ -178,6 +178,11 @@ class Task(ScopedModel):
         """The step's title in the language of the screen."""
         return in_language(self.step_title, self.step_title_en)
 
+    @property
+    def nth_words(self) -> str:
+        """Which time of its step this is (J05, J23: counted from 0); nothing for a first time."""
+        return _("time %(n)d") % {"n": self.occurrence + 1} if self.occurrence else ""
+
     def what_closing_loses(self) -> dict[str, str | None]:
         """What `close_tasks` clears besides the end itself, ready to be kept as JSON: `restore_tasks` puts it back."""
         return {

@@ -111,10 +111,8 @@ def record_number(subject: Subject) -> str:
 
 
 def _person(subject: Subject, stay: Any, department: Organization | None, viewer: Viewer, at: datetime) -> frame.Block:
-    return frame.person_block(
-        subject.patient, stay, department=department, point=subject.task.step_words if subject.task else "",
-        viewer=viewer, at=at,
-    )  # fmt: skip
+    point = " ".join(filter(None, (subject.task.step_words, subject.task.nth_words))) if subject.task else ""
+    return frame.person_block(subject.patient, stay, department=department, point=point, viewer=viewer, at=at)
 
 
 def _empty_person() -> frame.Block:

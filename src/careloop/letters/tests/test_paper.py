@@ -325,6 +325,15 @@ def test_the_record_says_what_the_picture_says(home: Cast):
     assert len(reader(data).pages) == 1
 
 
+def test_a_sheet_of_a_repeating_contact_says_which_time_it_is(home: Cast):
+    subject = record.of_response(answered(home), viewer=home.as_wang)
+    assert subject.task is not None
+    subject.task.occurrence = 2
+    for language, words in (("zh-hans", "第 3 次"), ("en", "time 3")):
+        with translation.override(language):
+            assert words in json.dumps(record.record_sheet(subject, viewer=home.as_wang, at=NOW), ensure_ascii=False)
+
+
 def test_the_other_tries_stand_on_the_sheet_too(home: Cast):
     subject = record.of_response(answered(home), viewer=home.as_wang)
     with translation.override("en"):

@@ -1,5 +1,6 @@
 """Fragments and the JSON list: happy, refused, somebody else's."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -26,6 +27,13 @@ def test_the_record_shows_every_item_and_every_contact(cast):
     assert "data-attempt=" in html
     assert cast.client(cast.li).get(url).status_code == 404
     assert cast.client(cast.he).get(url).status_code == 403
+
+
+@pytest.mark.parametrize(("occurrence", "shown"), [(0, None), (1, "2"), (11, "12")])
+def test_the_record_says_which_time_it_is(cast, occurrence, shown):
+    make_task(cast, occurrence=occurrence)
+    html = cast.client(cast.wang).get(reverse("tasks:patient_followups", args=[cast.zhang.pk])).content.decode()
+    assert re.findall(r'data-nth="(\d+)"', html) == ([shown] if shown else [])
 
 
 def test_a_record_without_work_says_so(cast):
