@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from careloop.kernel.indexes import make_all
+
 
 class Migration(migrations.Migration):
     atomic = False
@@ -10,13 +12,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            database_operations=[
-                migrations.RunSQL(
-                    "CREATE INDEX CONCURRENTLY IF NOT EXISTS patient_sensitive ON patients_patient (id)"
-                    " WHERE NOT sensitivity = 'normal'",
-                    "DROP INDEX CONCURRENTLY IF EXISTS patient_sensitive",
-                ),
-            ],
+            database_operations=make_all(
+                {"patient_sensitive": "patients_patient (id) WHERE NOT sensitivity = 'normal'"}
+            ),
             state_operations=[
                 migrations.AddIndex(
                     model_name="patient",

@@ -5,6 +5,8 @@ Built and replaced without holding up anybody who writes.
 
 from django.db import migrations, models
 
+from careloop.kernel.indexes import replace_all
+
 KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
 QUEUE = f"status = 'requested' AND kind IN {KINDS}"
 COLUMNS = (
@@ -14,27 +16,18 @@ COLUMNS = (
 REST = ", ".join("claimed_by_id" if column == "claimed_by" else column for column in COLUMNS)
 REPLACED = {  # name → (now, before)
     "task_listed": (
-        f"(department_id, available_at) INCLUDE (id, patient_id, owner_id, {REST}) WHERE {QUEUE}",
-        "(department_id, available_at) WHERE status = 'requested'",
+        f"tasks_task (department_id, available_at) INCLUDE (id, patient_id, owner_id, {REST}) WHERE {QUEUE}",
+        "tasks_task (department_id, available_at) WHERE status = 'requested'",
     ),
     "task_open_owner": (
-        f"(owner_id, available_at) INCLUDE (id, patient_id, department_id, {REST}) WHERE {QUEUE}",
-        "(owner_id, available_at) WHERE status = 'requested'",
+        f"tasks_task (owner_id, available_at) INCLUDE (id, patient_id, department_id, {REST}) WHERE {QUEUE}",
+        "tasks_task (owner_id, available_at) WHERE status = 'requested'",
     ),
 }
 # At ten million tasks PostgreSQL would wait for two million changed rows before it marks pages as seen by everybody again,
 # and an index answers alone only for pages so marked.
 TIDY = "autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.01"
 PLAIN = "autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor"
-
-
-def replaced(name, where):
-    """The new one is ready before the old one goes."""
-    return [
-        f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}_new ON tasks_task {where}",
-        f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
-        f"ALTER INDEX IF EXISTS {name}_new RENAME TO {name}",
-    ]
 
 
 class Migration(migrations.Migration):
@@ -45,11 +38,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[
-                *(
-                    migrations.RunSQL(after, before)
-                    for name, (now, was) in REPLACED.items()
-                    for after, before in zip(replaced(name, now), reversed(replaced(name, was)), strict=True)
-                ),
+                *replace_all(REPLACED),
                 migrations.RunSQL(f"ALTER TABLE tasks_task SET ({TIDY})", f"ALTER TABLE tasks_task RESET ({PLAIN})"),
             ],
             state_operations=[
