@@ -28,7 +28,8 @@ from careloop.kernel import postgres
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
 GUIDE = ROOT / "docs" / "guide" / "pictures"
-"""The pictures that the user guide shows; those of supervision come from its journey (test-results/)."""
+"""The pictures that the user guide shows. Those of supervision come from its journey (test-results/); a group and the two
+designers, which need something begun first, are photographed by hand in the demo."""
 SMALL = ROOT / ".data" / "screenshots"
 HISTORY = ("--days", "5", "--discharges-per-day", "6", "--seed", "7")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -140,7 +141,7 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
     from careloop.patients.actions import issue_link
     from careloop.patients.models import ContactPoint, Encounter, Patient
     from careloop.plans.models import CarePlan
-    from careloop.publichealth.models import OpinionTable
+    from careloop.publichealth.models import EpisodeOfCare, OpinionTable
     from careloop.questionnaires.models import Questionnaire
     from careloop.tasks.models import Task
 
@@ -174,6 +175,8 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
         Questionnaire.objects.filter(url=call.questionnaire_url, status="active").first()
         or Questionnaire.objects.first()
     )
+    own = EpisodeOfCare.objects.unscoped(why).filter(department_id=people["supervisor"].organization_id)
+    managed = own.order_by("-pk").first()
     opinions = OpinionTable.objects.order_by("pk").first()
     return Shown(
         keys={role: sign_in(person, at) for role, person in people.items()},
@@ -184,6 +187,7 @@ def choose(people: dict[str, Any], is_small: bool) -> Shown:
             "form": f"/questionnaires/{form.pk}/" if form else "/questionnaires/",
             "drawer": f"/discharges/?days=7&open={left.pk}" if left else "/discharges/?days=7",
             "opinions": "/public-health/opinion-tables/" + (f"{opinions.pk}/" if opinions else ""),
+            "programme": f"/public-health/episodes/{managed.pk}/" if managed else "/public-health/",
             "plan": f"/discharges/{left.pk}/print/" if left else "/discharges/?days=7",
             "family": f"/patients/{call.patient_id}/family/",
         },
@@ -248,6 +252,8 @@ def photograph(executable: str, shown: Shown, *, staff: str, portal: str) -> Non
         ("why", "nurse", "/today/why/"), ("patients", "nurse", "/patients/"), ("plans", "nurse", "/plans/versions/"), ("messages", "nurse", "/messages/"),
         ("questionnaires", "nurse", "/questionnaires/"), ("questionnaire", "nurse", shown.paths["form"]),
         ("opinion-table", "supervisor", shown.paths["opinions"]), ("dashboard", "inspector", "/reports/"), ("department", "inspector", "/reports/department/"),
+        ("letters-due", "supervisor", "/letters/due/"), ("workload", "supervisor", "/rosters/workload/"),
+        ("public-health", "supervisor", shown.paths["programme"]),
         ("connections", "admin", "/integration/"), ("people", "security", "/console/people/"),
     )  # fmt: skip
     with sync_playwright() as playwright:
