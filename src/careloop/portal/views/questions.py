@@ -147,7 +147,7 @@ def file(request: PatientRequest, task_id: UUID, file_id: UUID) -> HttpResponse:
     if found.response is None:
         raise Http404
     mine = Attachment.objects.visible_to(request.viewer).filter(response_id=found.response.pk, removed_at=None)
-    return file_answer(get_or_404(mine, pk=file_id), by=request.viewer)
+    return file_answer(get_or_404(mine, pk=file_id), by=request.viewer, wanted=request.headers.get("Range", ""))
 
 
 def _after(found: reads.Sitting, key: str) -> str:

@@ -202,6 +202,29 @@ def test_only_who_cares_sees_the_file_and_every_look_is_recorded(cast, response)
 
 
 @pytest.mark.django_db
+def test_a_part_of_a_file_is_handed_out_as_a_part(cast, response):
+    """The player of an iPhone asks for two bytes first, and plays nothing if it gets more."""
+    made = attach(cast, response, data=jpeg())
+    data, address = (
+        bytes(Attachment.objects.unscoped("test").get().data),
+        reverse("questionnaires:file", args=[made.pk]),
+    )
+    client = cast.client(cast.wang)
+
+    def part(header):
+        answer = client.get(address, headers={"Range": header})
+        return answer.status_code, b"".join(answer.streaming_content), answer.get("Content-Range")
+
+    assert part("bytes=0-1") == (206, data[:2], f"bytes 0-1/{len(data)}")
+    assert part("bytes=5-") == (206, data[5:], f"bytes 5-{len(data) - 1}/{len(data)}")
+    assert part("pages=1-2") == (200, data, None)
+    behind = client.get(address, headers={"Range": f"bytes={len(data)}-"})
+    assert (behind.status_code, behind["Content-Range"], behind.content) == (416, f"bytes */{len(data)}", b"")
+    assert AuditEvent.objects.filter(name="audit.RecordSeen", payload__what="questionnaires.attachment").count() == 4
+    assert cast.client(cast.li).get(address, headers={"Range": "bytes=0-1"}).status_code == 404
+
+
+@pytest.mark.django_db
 def test_a_pdf_is_saved_and_never_opened_in_the_page(cast, response):
     made = attach(cast, response, "papers", pdf())
     answer = cast.client(cast.wang).get(reverse("questionnaires:file", args=[made.pk]))
