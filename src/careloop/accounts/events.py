@@ -27,6 +27,8 @@ class SignedOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsEnded(Event):
+    """So many browsers of one person were signed out."""
+
     practitioner_id: UUID
     count: int
     why: str
@@ -45,6 +47,8 @@ class OrganizationChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganizationCodeMapped(Event):
+    """A sender's code means this department from now on."""
+
     organization_id: UUID
     system: str
     value: str
@@ -64,6 +68,8 @@ class RoleChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleGranted(Event):
+    """A person holds a role in one place."""
+
     assignment_id: UUID
     practitioner_id: UUID
     role: str

@@ -11,6 +11,8 @@ from careloop.kernel.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRaised(Event):
+    """A finding became an alert, with or without somebody who owns it yet."""
+
     alert_id: UUID
     severity: str
     rule_code: str
@@ -53,6 +55,8 @@ class AlertStepUndone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertEscalated(Event):
+    """Nobody acted in time: the next rung of the ladder was told."""
+
     alert_id: UUID
     level: int
     role: str

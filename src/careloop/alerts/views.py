@@ -20,7 +20,7 @@ from careloop.alerts import access, actions, reads, rules
 from careloop.alerts.forms import AbsenceForm, BoardFilter, DutyForm, HandOverForm, PeriodForm, StepForm, UndoForm
 from careloop.alerts.models import Absence, Alert, AlertAction, Duty
 from careloop.audit.record import seen
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.reads.finding import find_or_404
 from careloop.questionnaires.rules import whole_number
@@ -224,12 +224,8 @@ def _find(request: PageRequest, alert_id: UUID) -> Alert:
 
 
 def _chosen(request: PageRequest) -> Alert | None:
-    text = request.GET.get("open", "")
-    try:
-        alert_id = UUID(text)
-    except ValueError:
-        return None
-    return _open(request, _find(request, alert_id))
+    alert_id = id_from(request.GET.get("open", ""))
+    return None if alert_id is None else _open(request, _find(request, alert_id))
 
 
 def _open(request: PageRequest, alert: Alert) -> Alert:

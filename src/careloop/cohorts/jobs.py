@@ -38,6 +38,7 @@ def assign(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, 
 
 
 def unassign(*, item: Item, batch_id: UUID, parameters: Parameters, at: datetime, by: Viewer) -> None:
+    """Takes an assignment back where nobody has changed it since."""
     actions.unassign_one(
         task_id=_subject(item), given_to=_id(parameters["owner"]), before=_id(item.data["before"]), at=at, by=by
     )

@@ -1,6 +1,8 @@
-"""Finding one row, or answering 404."""
+"""Finding one row, or answering 404; identifiers that somebody typed or changed."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
@@ -15,3 +17,16 @@ def get_or_404(queryset: QuerySet[M], **lookup: Any) -> M:
         return queryset.get(**lookup)
     except ObjectDoesNotExist:
         raise Http404 from None
+
+
+def id_from(text: str) -> UUID | None:
+    """The identifier written there; None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def ids_from(texts: Iterable[str]) -> list[UUID]:
+    """The identifiers among these, in their order; what is none is left out."""
+    return [found for found in map(id_from, texts) if found is not None]

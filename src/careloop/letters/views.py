@@ -19,7 +19,7 @@ from careloop.batches.actions import start_batch
 from careloop.batches.models import Batch
 from careloop.batches.rules import Item
 from careloop.kernel.errors import Refused
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.letters import access, actions
 from careloop.letters.forms import (
@@ -346,10 +346,10 @@ def patient_papers(request: PageRequest, patient_id: UUID) -> HttpResponse:
 @page(access.PRINT)
 def letter_list(request: PageRequest) -> HttpResponse:
     """Letters by state, the newest first; of one background job with ?batch=."""
-    state, batch_id = request.GET.get("state", ""), _uuid(request.GET.get("batch", ""))
+    state, batch_id = request.GET.get("state", ""), id_from(request.GET.get("batch", ""))
     rows = letters_reads.letter_rows(
         request.viewer, state=state if state in Letter.State else "", batch_id=batch_id,
-        before=_uuid(request.GET.get("before", "")),
+        before=id_from(request.GET.get("before", "")),
     )  # fmt: skip
     page_rows = rows[: letters_reads.PAGE]
     list_seen(what="letters.list", ids=[row.letter.pk for row in page_rows], by=request.viewer)
@@ -456,7 +456,7 @@ def withdraw(request: PageRequest, letter_id: UUID) -> HttpResponse:
 @page(access.PRINT, methods=("POST",))
 def post_all(request: PageRequest) -> HttpResponse:
     """All letters of a background job were given to the post: background work again, one fact each."""
-    batch_id, key = _uuid(request.POST.get("batch", "")), _uuid(request.POST.get("key", ""))
+    batch_id, key = id_from(request.POST.get("batch", "")), id_from(request.POST.get("key", ""))
     if batch_id is None or key is None:
         raise Selection
     batch = get_or_404(Batch.objects.of(request.viewer), pk=batch_id)
@@ -495,13 +495,6 @@ def _code_words(bad: BadCode) -> str:
         "letter": _("A code has digits and letters only, without I, L, O and U."),
         "check": _("One character is wrong. Compare the code with the paper once more."),
     }[bad.code]
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 # ---- templates ----------------------------------------------------------------------------------------------------
@@ -614,7 +607,7 @@ def template_draft(request: PageRequest) -> HttpResponse:
 
 
 def _template_start(request: PageRequest) -> dict[str, Any]:
-    wanted = _uuid(request.GET.get("from", ""))
+    wanted = id_from(request.GET.get("from", ""))
     source = LetterTemplate.objects.filter(pk=wanted).first() if wanted else None
     return TemplateForm.initial_of(source) if source else {"has_slip": True}
 

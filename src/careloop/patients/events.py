@@ -39,6 +39,8 @@ class PatientsMerged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientsUnmerged(Event):
+    """Two records that had become one are two again."""
+
     survivor_id: UUID
     gone_id: UUID
     merge_id: UUID

@@ -35,6 +35,8 @@ class EnrolmentDecided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarePlanStarted(Event):
+    """A plan runs from this stay on, by this version."""
+
     care_plan_id: UUID
     encounter_id: UUID
     definition_id: UUID

@@ -63,6 +63,8 @@ class ClocksStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClocksEnded(Event):
+    """These programme clocks are done or stopped, for one reason."""
+
     clock_ids: tuple[UUID, ...]
     status: str
     reason: str
@@ -93,6 +95,8 @@ class ProgrammeExported(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpinionTablePublished(Event):
+    """A version of an opinion table came into force."""
+
     table_id: UUID
     questionnaire_url: str
     version: int

@@ -79,6 +79,8 @@ class AttachmentRemoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftStarted(Event):
+    """A form is being made: new, from a version, or from a file."""
+
     draft_id: UUID
     url: str
     version: str

@@ -64,6 +64,7 @@ class Nurse:
 
 
 def department(luck: random.Random) -> Department:
+    """An invented department: systolic mean and spread in mmHg, share of high risk, tail and habits of measuring again."""
     tail = luck.uniform(0.3, 1.0) if luck.random() < 0.4 else 0.0
     again = luck.uniform(0.1, 0.5) if luck.random() < 0.3 else 0.0
     return Department(luck.gauss(132, 4), luck.uniform(12, 17), luck.betavariate(6, 20), tail, again)
@@ -107,6 +108,7 @@ def honest_month(luck: random.Random, where: Department, who: Nurse, month: int 
 
 
 def honest_record(luck: random.Random, where: Department, who: Nurse, at: datetime) -> Record:
+    """What this nurse writes down when she asks and measures."""
     patient = f"p{luck.randrange(10**9)}"
     usual = _usual(luck, where, who)
     measured = luck.random() < who.pressure_share

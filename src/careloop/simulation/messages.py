@@ -111,6 +111,7 @@ def appointment(stay: Stay, send: Sender, event: str, number: str, at: datetime,
 
 
 def pid(person: Person, record_number: str, died: datetime | None = None) -> str:
+    """The patient's segment; with `died` the death fields 29 and 30."""
     ids = f"{record_number}^^^{FACILITY}^MR~{person.identity_number}^^^CN^NI"
     fields = [""] * 31
     fields[3], fields[5], fields[7], fields[8] = ids, person.name, f"{person.born:%Y%m%d}", person.sex
@@ -121,6 +122,7 @@ def pid(person: Person, record_number: str, died: datetime | None = None) -> str
 
 
 def nk1(person: Person) -> list[str]:
+    """The relative's segment, where there is one."""
     if person.relative is None:
         return []
     return [f"NK1|1|{person.relative.name}|{person.relative.relation}||{person.relative.phone}"]
@@ -129,6 +131,7 @@ def nk1(person: Person) -> list[str]:
 def pv1(
     stay: Stay, *, visit_number: str = "", admitted: datetime | None = None, discharged: datetime | None = None
 ) -> str:
+    """The visit's segment; without `discharged` the patient still lies there."""
     fields = [""] * 46
     fields[2], fields[3] = "I", f"{stay.department}^^^{FACILITY}"
     fields[7], fields[10] = f"{stay.doctor}^{stay.doctor}", stay.department
@@ -140,11 +143,13 @@ def pv1(
 
 
 def dg1(stay: Stay) -> list[str]:
+    """The coded diagnosis of the stay (ICD-10)."""
     at = f"{stay.discharged_at:%Y%m%d%H%M%S}"
     return [f"DG1|1||{stay.profile['icd']}^{stay.profile['text']}^I10|{stay.profile['text']}|{at}|F|||||||||1"]
 
 
 def pr1(stay: Stay) -> list[str]:
+    """The coded operation (ICD-9-CM-3), where there was one: a third of the way into the stay."""
     if "operation" not in stay.profile:
         return []
     at = stay.admitted_at + (stay.discharged_at - stay.admitted_at) / 3
@@ -173,6 +178,7 @@ def _flag(value: float, low: float, high: float) -> str:
 
 
 def medicines(stay: Stay, at: datetime) -> list[str]:
+    """One ORC and RXE for each medicine of the profile, written “name dose frequency”."""
     segments = []
     for i, text in enumerate(stay.profile["medicines"], start=1):
         name, dose, frequency = text.split(" ")

@@ -36,6 +36,7 @@ def notify(alert: Alert, practitioner_id: UUID, why: str, at: datetime) -> None:
 
 
 def ask_for_work(alert: Alert, key: str, by: Viewer) -> None:
+    """A work order for whoever answers this alert; the same key asks once. Written onto the alert."""
     request = TaskRequest(
         key=key,
         patient_id=alert.patient_id,
@@ -69,6 +70,7 @@ def log(
     to_id: UUID | None = None,
     before: Mapping[str, Any] | None = None,
 ) -> AlertAction:
+    """One line of the alert's history; `before` is what an undo puts back."""
     entry = AlertAction(
         alert=alert,
         patient_id=alert.patient_id,
@@ -85,6 +87,7 @@ def log(
 
 
 def everyone() -> Any:
+    """All alerts: for writing a row that was found through the viewer's scope."""
     return Alert.objects.unscoped("the row was found through the viewer's scope")
 
 
@@ -95,16 +98,19 @@ _STEP_COLUMNS = (
 
 
 def snapshot(alert: Alert) -> dict[str, Any]:
+    """The columns a step may change, as JSON: what an undo puts back."""
     return {name: plain(getattr(alert, name)) for name in _STEP_COLUMNS}
 
 
 def plain(value: object) -> object:
+    """Instants and ids as text, for JSON."""
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
 
 
 def restored(before: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `snapshot` as the model wants them."""
     times = {name for name in _STEP_COLUMNS if name.endswith("_at") or name == "respond_by"}
     return {
         name: parse_datetime(value) if name in times and value is not None else value for name, value in before.items()
@@ -120,6 +126,7 @@ def locked(alert: Alert, by: Viewer) -> Alert:
 
 
 def own(alert: Alert, by: Viewer) -> Alert:
+    """The row held, refused unless this person owns it."""
     held = locked(alert, by)
     if held.owner_id != by.practitioner_id:
         raise AlertNotYours
@@ -132,6 +139,7 @@ def again(alert: Alert) -> Alert:
 
 
 def give_work(alert: Alert, owner_id: UUID | None, at: datetime, by: Viewer) -> None:
+    """The work order of this alert goes to its owner too."""
     if alert.work_order_id is not None:
         tasks.assign_tasks(
             task_ids=[alert.work_order_id], owner_id=owner_id, at=at, by=as_owner_of(by), why="alert-owner"

@@ -34,7 +34,7 @@ from careloop.cohorts.rules.definition import (
     parse,
 )
 from careloop.kernel.errors import Refused
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients.models import Encounter
 from careloop.plans.models import CarePlan
@@ -92,7 +92,7 @@ def cohort(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     at = timezone.now()
     patients = members.members_of(found, viewer=request.viewer, at=at)
     total = members.count(patients)
-    after = _uuid(request.GET.get("after", ""))
+    after = id_from(request.GET.get("after", ""))
     ids = members.first(patients.filter(pk__gt=after) if after else patients, PAGE + 1)
     lines = listing.lines(ids[:PAGE], viewer=request.viewer)
     list_seen(what="cohorts.members", ids=[line.id for line in lines], by=request.viewer)
@@ -174,13 +174,6 @@ def _fresh(button: str, state: dict[str, Any]) -> str:
 
 def _of(request: PageRequest, cohort_id: UUID) -> Cohort:
     return get_or_404(Cohort.objects.of(request.viewer).select_related("owner"), pk=cohort_id)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _counted(request: PageRequest, state: dict[str, Any]) -> dict[str, Any]:

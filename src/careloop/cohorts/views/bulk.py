@@ -20,7 +20,7 @@ from careloop.cohorts.models import Cohort, Selection, Topic
 from careloop.cohorts.reads import bulk as reads
 from careloop.cohorts.reads import choices, members, sending, topics, wording
 from careloop.cohorts.rules.bulk import CLOSE_REASONS, WORKS, works_on
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, ids_from
 from careloop.kernel.pages import PageRequest, page, render
 
 
@@ -28,7 +28,7 @@ from careloop.kernel.pages import PageRequest, page, render
 def choose_from_cohort(request: PageRequest, cohort_id: UUID) -> HttpResponse:
     """Ticked patients of a cohort, or all of it."""
     cohort = get_or_404(Cohort.objects.of(request.viewer), pk=cohort_id)
-    ids = ticked(request)
+    ids = ids_from(request.POST.getlist("row"))
     if request.POST.get("all"):
         found = members.members_of(cohort, viewer=request.viewer, at=timezone.now())
         ids = members.first(found, settings.ENV.cohort_limit + 1)
@@ -39,22 +39,11 @@ def choose_from_cohort(request: PageRequest, cohort_id: UUID) -> HttpResponse:
 def choose_from_topic(request: PageRequest, topic_id: UUID) -> HttpResponse:
     """Ticked patients of a topic, or all in one state."""
     topic = get_or_404(Topic.objects.of(request.viewer), pk=topic_id)
-    ids = ticked(request)
+    ids = ids_from(request.POST.getlist("row"))
     if request.POST.get("all"):
         state = request.POST.get("state", "")
         ids = topics.member_ids(topic, state=state, viewer=request.viewer, limit=settings.ENV.cohort_limit + 1)
     return _chosen(request, Selection.Subject.PATIENT, ids, "topic")
-
-
-def ticked(request: PageRequest) -> list[UUID]:
-    """The boxes that were ticked; what is no identifier is left out."""
-    found = []
-    for text in request.POST.getlist("row"):
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return found
 
 
 def _chosen(request: PageRequest, subject: str, ids: list[UUID], came_from: str, *, verb: str = "") -> HttpResponse:

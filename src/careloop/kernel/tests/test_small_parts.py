@@ -22,7 +22,7 @@ from careloop.kernel.access import Permission
 from careloop.kernel.api import Door
 from careloop.kernel.errors import DeliveryFailed, Refused
 from careloop.kernel.events import Event
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from, ids_from
 from careloop.kernel.models import uuid7
 from careloop.kernel.viewer import NOBODY, Viewer
 
@@ -228,3 +228,21 @@ def test_every_filter_takes_nothing():
 
 def test_a_file_that_was_not_built_keeps_its_plain_name():
     assert assets.asset("no-such-file.js") == "/static/dist/no-such-file.js"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("0198f0a0-0000-7000-8000-000000000001", True), ("0198F0A0000070008000000000000001", True), ("", False), ("1", False),
+        ("0198f0a0-0000-7000-8000-00000000000g", False), ("\x00", False), ("阿", False), ("'; DROP TABLE", False),
+        ("0198f0a0-0000-7000-8000-0000000000011", False), ("9" * 100, False),
+    ],
+)  # fmt: skip
+def test_identifiers_that_somebody_typed(text, is_one):
+    assert (id_from(text) is not None) is is_one
+    good = "0198f0a0-0000-7000-8000-000000000009"
+    assert [str(one) for one in ids_from([good, text, good])] == [
+        good,
+        *([str(uuid.UUID(text))] if is_one else []),
+        good,
+    ]

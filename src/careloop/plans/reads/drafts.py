@@ -89,6 +89,7 @@ def faults_of(draft: PlanDraft, *, at: datetime, found: Matched | None = None) -
 
 
 def readable(raw: Mapping[str, Any]) -> PlanContent | None:
+    """The plan that a draft's content means; None while it is not one yet."""
     try:
         return parse_plan(raw)
     except PlanContentError:

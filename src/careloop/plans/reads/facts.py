@@ -226,6 +226,7 @@ def has_died(patient_id: UUID) -> bool:
 
 
 def may_be_contacted(patient_id: UUID) -> bool:
+    """Whether anybody may call this patient: alive, and not asked to be left alone."""
     living = Patient.objects.unscoped("may the plans go on?").filter(
         pk=patient_id, deceased=False, do_not_contact=False
     )

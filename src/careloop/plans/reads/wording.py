@@ -15,6 +15,7 @@ from careloop.plans.rules.intervals import Intervals, Leg, Offset
 
 
 def category_words(code: str) -> str:
+    """The kind of plan in words; the code itself when it is none of ours."""
     return {
         "routine": _("Routine"),
         "specialty": _("Specialty"),
@@ -118,6 +119,7 @@ def span_words(span: str) -> str:
 
 
 def status_words(code: str) -> str:
+    """How a patient's plan stands, in words."""
     return {
         "active": _("Running"),
         "on-hold": _("Paused: in hospital again"),
@@ -250,6 +252,7 @@ def _leg_words(leg: Leg) -> str:
 
 
 def offset_words(offset: Offset) -> str:
+    """An offset as people say it, largest unit first: “1 month 2 weeks”."""
     parts = []
     if offset.months:
         parts.append(ngettext("%(count)d month", "%(count)d months", offset.months) % {"count": offset.months})
@@ -259,6 +262,7 @@ def offset_words(offset: Offset) -> str:
 
 
 def anchor_words(anchor: Anchor) -> str:
+    """From what a step counts, in words."""
     return {
         Anchor.DISCHARGE: _("discharge"),
         Anchor.OPERATION: _("operation"),
@@ -269,6 +273,7 @@ def anchor_words(anchor: Anchor) -> str:
 
 
 def window_words(step: Step) -> str:
+    """How many days before and after its due date a step is on time."""
     if not step.opens_before and not step.closes_after:
         return _("on the day")
     return _("%(before)s days before to %(after)s days after") % {
@@ -278,6 +283,7 @@ def window_words(step: Step) -> str:
 
 
 def shift_words(step: Step) -> str:
+    """Where a step goes that falls on a rest day; empty when it stays."""
     return {
         "keep": "",
         "next-workday": _("next working day"),
@@ -298,6 +304,7 @@ def ladder_words(step: Step) -> str:
 
 
 def channel_words(code: str) -> str:
+    """How a patient is reached, in words; the code itself when it is none of ours."""
     return {
         "wechat": _("WeChat"),
         "sms": _("SMS"),
@@ -308,6 +315,7 @@ def channel_words(code: str) -> str:
 
 
 def owner_words(code: str) -> str:
+    """Who does a step, in words; the code itself when it is none of ours."""
     return {
         "follow-up-centre": _("Follow-up centre"),
         "ward-nurse": _("Ward nurse"),
@@ -317,6 +325,7 @@ def owner_words(code: str) -> str:
 
 
 def activity_words(step: Step) -> str:
+    """What a step does, in words."""
     return {
         "questionnaire": _("Questionnaire"),
         "education": _("Education"),

@@ -13,6 +13,8 @@ from typing import Any
 
 
 class ChangeKind(StrEnum):
+    """What may be changed for one patient."""
+
     TICK_OFF = "tick-off"  # step: not for this patient
     MOVE = "move"  # step + number: this one occurrence on another date
     ADD_VISIT = "add-visit"  # an occurrence that the protocol does not have

@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.audit.record import list_seen
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.publichealth import access, actions
 from careloop.publichealth.models import OpinionDraft, OpinionTable
@@ -62,10 +62,10 @@ def start(request: PageRequest, table_id: UUID) -> HttpResponse:
 @page(access.WRITE_TABLES, methods=("POST",))
 def begin(request: PageRequest) -> HttpResponse:
     """A first table for a form chosen from the list; from the table in force there, if there is one."""
-    chosen = request.POST.get("questionnaire", "")
-    if not _is_id(chosen):
+    chosen = id_from(request.POST.get("questionnaire", ""))
+    if chosen is None:
         raise Http404
-    return start(request, UUID(chosen))
+    return start(request, chosen)
 
 
 @page(access.WRITE_TABLES, methods=("POST",))
@@ -74,7 +74,7 @@ def take_in(request: PageRequest) -> HttpResponse:
     sent = request.FILES.get("file")
     data = sent.read(MOST_FILE + 1) if sent else request.POST.get("content", "").encode()
     into = request.POST.get("draft", "")
-    draft = draft_of(request, UUID(into)) if _is_id(into) else None
+    draft = draft_of(request, UUID(into)) if id_from(into) else None
     try:
         made = actions.import_table_draft(
             data=data, department_id=department_asked(request), into=draft, at=timezone.now(), by=request.viewer
@@ -87,14 +87,6 @@ def take_in(request: PageRequest) -> HttpResponse:
         }  # fmt: skip
         return render(request, "publichealth/table_import.html", context, status=422)
     return _to(made)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _to(draft: OpinionDraft) -> HttpResponse:
@@ -229,7 +221,7 @@ def compare(request: PageRequest, table_id: UUID) -> HttpResponse:
     new = get_or_404(OpinionTable.objects.select_related("department"), pk=table_id)
     asked = request.GET.get("with", "")
     same_form = OpinionTable.objects.filter(questionnaire_url=new.questionnaire_url)
-    old = same_form.filter(pk=asked).first() if _is_id(asked) else reading.earlier_of(new)
+    old = same_form.filter(pk=asked).first() if id_from(asked) else reading.earlier_of(new)
     if old is None:
         raise Http404
     back = reverse("publichealth:table", args=[new.pk])

@@ -317,14 +317,8 @@ def _repeats_in_repeats(pattern: str) -> bool:
     return False
 
 
-def _item(
-    raw: Mapping[str, Any],
-    parent: str,
-    definition: Mapping[str, Any],
-    unsupported: list[str],
-    depth: int = 1,
-    group: str = "",
-) -> Item:
+def _identity(raw: Mapping[str, Any], parent: str, depth: int) -> tuple[str, str]:
+    """linkId and type of an item that may stand where it stands."""
     if depth > DEEPEST:
         raise BadQuestionnaire(f"item {parent}: more than {DEEPEST} groups stand in one another; flatten them")
     link_id = raw.get("linkId")
@@ -333,6 +327,18 @@ def _item(
     kind = raw.get("type", "")
     if kind not in TYPES:
         raise BadQuestionnaire(f"item {link_id}: type {kind!r} is not one of {', '.join(sorted(TYPES))}")
+    return str(link_id), str(kind)
+
+
+def _item(
+    raw: Mapping[str, Any],
+    parent: str,
+    definition: Mapping[str, Any],
+    unsupported: list[str],
+    depth: int = 1,
+    group: str = "",
+) -> Item:
+    link_id, kind = _identity(raw, parent, depth)
     extensions = _extensions(raw, link_id, unsupported)
     staff = Words(str(raw.get("text", "")), _translated(raw.get("_text")))
     wording = {
@@ -344,10 +350,10 @@ def _item(
     if kind == "group" and repeats and group:
         unsupported.append(f"{link_id}: a repeating group inside a repeating group is asked once in each")
         repeats = False
-    inside = group or (str(link_id) if kind == "group" and repeats else "")
-    unsupported += _unheard(raw, str(link_id), kind)
+    inside = group or (link_id if kind == "group" and repeats else "")
+    unsupported += _unheard(raw, link_id, kind)
     made = Item(
-        link_id=str(link_id),
+        link_id=link_id,
         type=kind,
         staff=staff,
         script=Words(wording.get("script", ""), wording.get("script-en", "")),
@@ -356,14 +362,14 @@ def _item(
         repeats=repeats,
         read_only=bool(raw.get("readOnly")),
         hidden=bool(_value(extensions.get(HL7 + "questionnaire-hidden"))),
-        options=_options(raw, definition, str(link_id), unsupported),
-        when=tuple(_when(line, str(link_id)) for line in raw.get("enableWhen", ())),
+        options=_options(raw, definition, link_id, unsupported),
+        when=tuple(_when(line, link_id) for line in raw.get("enableWhen", ())),
         when_any=raw.get("enableBehavior", "all") == "any",
         minimum=None if kind in MOMENTS else _number(_value(extensions.get(HL7 + "minValue"))),
         maximum=None if kind in MOMENTS else _number(_value(extensions.get(HL7 + "maxValue"))),
         earliest=str(_value(extensions.get(HL7 + "minValue")) or "") if kind in MOMENTS else "",
         latest=str(_value(extensions.get(HL7 + "maxValue")) or "") if kind in MOMENTS else "",
-        pattern=_pattern(_value(extensions.get(HL7 + "regex")), str(link_id)),
+        pattern=_pattern(_value(extensions.get(HL7 + "regex")), link_id),
         entry_format=str(_value(extensions.get(HL7 + "entryFormat")) or ""),
         decimals=_value(extensions.get(HL7 + "maxDecimalPlaces")),
         longest=raw.get("maxLength"),
@@ -373,12 +379,10 @@ def _item(
         control=_control(extensions),
         may_be_not_measured=bool(_value(extensions.get(OURS + "may-be-not-measured"))),
         initial=_plain_value(_value((raw.get("initial") or [None])[0])),
-        items=tuple(
-            _item(child, str(link_id), definition, unsupported, depth + 1, inside) for child in raw.get("item", ())
-        ),
+        items=tuple(_item(child, link_id, definition, unsupported, depth + 1, inside) for child in raw.get("item", ())),
         parent=parent,
         group=inside,
-        base=str(link_id),
+        base=link_id,
         value_set=str(raw.get("answerValueSet") or ""),
         locked=str(_value(extensions.get(OURS + "locked-scale")) or ""),
         kinds_of_file=tuple(

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Practitioner
 from careloop.audit.record import seen
-from careloop.kernel.lookup import get_or_404
+from careloop.kernel.lookup import get_or_404, id_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.questionnaires.actions import ResponseIncomplete
 from careloop.questionnaires.reads import FormView, fault_text
@@ -201,10 +201,7 @@ def _keep_typed(request: PageRequest, row: SampledRecord) -> None:
 
 
 def _contact(request: PageRequest) -> UUID | None:
-    try:
-        return UUID(request.POST.get("contact_point", ""))
-    except ValueError:
-        return None
+    return id_from(request.POST.get("contact_point", ""))
 
 
 def _began(row: SampledRecord) -> Any:
@@ -259,16 +256,9 @@ def _done(request: PageRequest, record_id: UUID, step: Callable[..., SampledReco
 def hand_over(request: PageRequest, record_id: UUID) -> HttpResponse:
     """Somebody else checks it."""
     row = record_of(request, record_id)
-    person = get_or_404(Practitioner.objects.filter(is_active=True), pk=_uuid(request.POST.get("to", "")))
+    person = get_or_404(Practitioner.objects.filter(is_active=True), pk=id_from(request.POST.get("to", "")))
     actions.hand_over_check(row=row, to_id=person.pk, at=timezone.now(), by=request.viewer)
     return HttpResponseRedirect(reverse("supervision:sample", args=[row.sample_id]))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @page(access.CHECK, methods=("POST",))

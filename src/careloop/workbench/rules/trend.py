@@ -58,6 +58,8 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
+    """The whole picture in the units of its viewBox (820 × 196)."""
+
     width: int
     height: int
     left: int

@@ -15,6 +15,7 @@ from django.utils import timezone
 from careloop.audit.record import list_seen
 from careloop.cohorts import access as cohorts_access
 from careloop.cohorts.actions import select_rows
+from careloop.kernel.lookup import ids_from
 from careloop.kernel.pages import PageRequest, page, render
 from careloop.patients import access as patients_access
 from careloop.patients.reads import discharged_page, search_patients
@@ -33,7 +34,7 @@ def tasks(request: PageRequest) -> HttpResponse:
     form = ListForm(given)
     query = form.query(at=timezone.now())
     if request.method == "POST":
-        ids = ticked(request)
+        ids = ids_from(request.POST.getlist("row"))
         if request.POST.get("all"):
             every = replace(query, offset=0, limit=settings.ENV.cohort_limit + 1)
             found = work_list(every, viewer=request.viewer, at=timezone.now())
@@ -59,24 +60,13 @@ def patients(request: PageRequest) -> HttpResponse:
     else:
         hits = discharged_page(wanted, viewer=request.viewer, at=timezone.now(), limit=most).hits
     if request.method == "POST":
-        ids = [hit.id for hit in hits] if request.POST.get("all") else ticked(request)
+        ids = [hit.id for hit in hits] if request.POST.get("all") else ids_from(request.POST.getlist("row"))
         return _chosen(request, "patient", ids, "patients")
     list_seen(what="patients.choose", ids=[hit.id for hit in hits], by=request.viewer)
     kept = {k: str(v) for k, v in request.GET.items() if k in form.fields and k != "after" and v}
     rows = [(hit.id, hit.name, hit.department, hit.diagnosis, hit.discharged_at) for hit in hits]
     total = len(rows) if len(rows) < SHOWN else None
     return _page(request, rows, kept, total=total, back="workbench:patients", here="workbench:choose-patients")
-
-
-def ticked(request: PageRequest) -> list[UUID]:
-    """The boxes that were ticked; what is no identifier is left out."""
-    found = []
-    for text in request.POST.getlist("row"):
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return found
 
 
 def _chosen(request: PageRequest, subject: str, ids: list[UUID], came_from: str) -> HttpResponse:
