@@ -183,24 +183,34 @@ def dashboard(
     last = months[-1]
     groups: Groups = {}
     sums: dict[date, dict[str, int]] = {month: {} for month in months}
-    whole = dict.fromkeys(rules.STORED, 0)
-    open_ones = dict.fromkeys(_OPEN_NUMBERS, 0)
     for month, department, *numbers in rolled:
-        _add(sums.setdefault(month, {}), rules.STORED, numbers)
+        measures = dict(zip(rules.STORED, numbers, strict=True))
         if month == last:
-            _add(whole, rules.STORED, numbers)
-            groups[month, department] = dict(zip(rules.STORED, numbers, strict=True))
-    for month, department, *counted in by_clock:
+            groups[month, department] = measures
+        else:
+            sums[month] = measures
+    whole = _added_up(rules.STORED, [row[2:] for row in rolled if row[0] == last])
+    sums[last] = dict(whole)
+    for month, department, *numbers in by_clock:
         if months[0] <= month <= last:
-            _add(sums.setdefault(month, {}), rules.BY_CLOCK, counted)
-            if month == last:
-                _add(groups.setdefault((month, department), {}), rules.BY_CLOCK, counted)
-                _add(open_ones, _OPEN_NUMBERS, counted[len(rules.BY_CLOCK) :])
-    hidden = {name: open_ones[name] for name in ("scheduled", "snoozed")}
+            _add(sums.setdefault(month, {}), rules.BY_CLOCK, numbers)
+        if month == last:
+            groups.setdefault((month, department), {}).update(zip(rules.BY_CLOCK, numbers, strict=False))
+    first = 2 + len(rules.BY_CLOCK)
+    open_ones = _added_up(_OPEN_NUMBERS, [row[first:] for row in by_clock if row[0] == last])
+    due = open_ones.pop("open") - open_ones["scheduled"] - open_ones["snoozed"]
     return Dashboard(
-        departments=groups, months=sums, whole=whole,
-        states={**hidden, "due": open_ones["open"] - sum(hidden.values())}, check=checks[0] if checks else None,
-    )  # fmt: skip
+        departments=groups,
+        months=sums,
+        whole=whole,
+        states={**open_ones, "due": due},
+        check=checks[0] if checks else None,
+    )
+
+
+def _added_up(names: Sequence[str], rows: Sequence[Sequence[int]]) -> dict[str, int]:
+    """The sum of each column under its name; zeros without a row."""
+    return dict(zip(names, map(sum, zip(*rows, strict=True)) if rows else (0,) * len(names), strict=True))
 
 
 def _add(total: dict[str, int], names: Iterable[str], numbers: Iterable[int]) -> None:
@@ -321,19 +331,26 @@ def _places(viewer: Viewer) -> QuerySet[Organization, Any]:
 def departments(viewer: Viewer) -> tuple[Department, ...]:
     """The departments this viewer may see numbers of; a ward counts in its department."""
     organizations = [_Place(*row) for row in _places(viewer=viewer)]
-    heads = [one for one in organizations if one.kind == Organization.Kind.DEPARTMENT]
+    heads = {one.path: one for one in organizations if one.kind == Organization.Kind.DEPARTMENT}
     wide = viewer.everything or viewer.hospital_wide
     visible = [one for one in organizations if wide or one.pk in viewer.departments]
     gathered: dict[UUID, list[UUID]] = {}
     named = {one.pk: one for one in organizations}
     for one in visible:
-        head = max((h for h in heads if one.path.startswith(h.path)), key=lambda h: len(h.path), default=one)
-        gathered.setdefault(head.pk, []).append(one.pk)
+        gathered.setdefault(_head(one, heads).pk, []).append(one.pk)
     departments_first = sorted(gathered.items(), key=lambda item: named[item[0]].kind != Organization.Kind.DEPARTMENT)
     return tuple(
         Department(id=pk, name=named[pk].name, name_en=named[pk].name_en, members=tuple(members))
         for pk, members in departments_first
     )
+
+
+def _head(place: _Place, heads: Mapping[str, _Place]) -> _Place:
+    """The nearest department above or itself; the place itself where there is none."""
+    path = place.path
+    while path and path not in heads:
+        path = path[: path.rfind("/", 0, -1) + 1]
+    return heads.get(path, place)
 
 
 def names_of(people: Iterable[UUID]) -> dict[UUID, str]:

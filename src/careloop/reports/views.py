@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from markupsafe import Markup
 
 from careloop.kernel import svg
 from careloop.kernel.addresses import address
@@ -49,9 +52,9 @@ def hospital(request: PageRequest) -> HttpResponse:
     context = _common(request.viewer, period, figures, None) | {
         "title": _("Hospital dashboard"),
         "bars": bars,
+        "places": _place_links(seen, period),
         "bars_title": _("Follow-up rate by department"),
         "identities": _identities(period, figures, seen, None),
-        "departments": seen,
         "chosen": None,
     }
     return render(request, "reports/dashboard.html", context)
@@ -71,9 +74,9 @@ def department(request: PageRequest) -> HttpResponse:
     context = _common(request.viewer, period, figures, members) | {
         "title": chosen.label(_language()) if chosen else _("Department dashboard"),
         "bars": people,
+        "places": _place_links(seen, period),
         "bars_title": _("Follow-up rate by person"),
         "identities": _identities(period, figures, (chosen,) if chosen else (), members),
-        "departments": seen,
         "chosen": chosen,
     }
     return render(request, "reports/dashboard.html", context)
@@ -299,11 +302,21 @@ def _period(request: PageRequest) -> Period:
 
 def _address(name: str, period: Period, **changed: object) -> str:
     values: dict[str, object] = {
-        "month": f"{period.month:%Y-%m}",
+        "month": _text_of(period.month),
         "department": period.department,
         "person": period.person,
     } | changed
-    return f"{address(name)}?{urlencode({key: str(value) for key, value in values.items() if value})}"
+    return f"{address(name)}?{_query(values)}"
+
+
+def _query(values: Mapping[str, object]) -> str:
+    """Months and identifiers: nothing among them needs quoting."""
+    return "&".join([f"{key}={value}" for key, value in values.items() if value])
+
+
+def _text_of(month: date) -> str:
+    """As addresses name it: strftime() leaves out leading zeros of years before 1000."""
+    return f"{month.year:04}-{month.month:02}"
 
 
 def _chosen(seen: Sequence[reads.Department], period: Period) -> reads.Department | None:
@@ -341,8 +354,9 @@ class Figures:
     def of_month(self, month: date) -> dict[str, int]:
         return self.found.months[month]
 
-    def of_department(self, month: date, members: Sequence[UUID]) -> dict[str, int]:
-        return rules.add(self.found.departments.get((month, member), {}) for member in members)
+    def of_department(self, month: date, members: Sequence[UUID]) -> rules.Measures:
+        found = [self.found.departments[month, one] for one in members if (month, one) in self.found.departments]
+        return found[0] if len(found) == 1 else rules.add(found)
 
 
 def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None, *, adds_up: bool = True) -> Figures:
@@ -366,7 +380,7 @@ def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[
         "reasons_url": _address("reports:reasons", period),
         "lost_url": _address("reports:lost", period),
         "month_links": [
-            (f"{month:%Y-%m}", _here(members, period, month=f"{month:%Y-%m}"), month == period.month)
+            (_text_of(month), _here(members, period, month=_text_of(month)), month == period.month)
             for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
         ],
         "check": figures.found.check,
@@ -432,7 +446,15 @@ def _comparison(indicator: rules.Indicator, change: rules.Change | None) -> str:
 
 
 def _definition(indicator: rules.Indicator) -> dict[str, str]:
-    two = "en" if _language().startswith("en") else "zh"
+    return _defined(indicator.code, "en" if _language().startswith("en") else "zh")
+
+
+@cache
+def _defined(code: str, two: str) -> dict[str, str]:
+    """The words of the definitions in force, which stand in a file."""
+    indicator = reads.definitions().indicator(code)
+    if indicator is None:
+        raise LookupError(code)
     named = {exclusion.code: exclusion.names[two] for exclusion in reads.definitions().exclusions}
     return {
         "numerator": indicator.numerator_text[two],
@@ -444,8 +466,8 @@ def _definition(indicator: rules.Indicator) -> dict[str, str]:
 
 def _address_of_list(code: str, side: str, period: Period) -> str:
     path = address("reports:patients", code, side)
-    query = {"month": f"{period.month:%Y-%m}", "department": period.department, "person": period.person}
-    return f"{path}?{urlencode({key: str(value) for key, value in query.items() if value})}"
+    query = {"month": _text_of(period.month), "department": period.department, "person": period.person}
+    return f"{path}?{_query(query)}"
 
 
 def _side_tab(code: str, one: str, side: str, period: Period) -> dict[str, object]:
@@ -466,25 +488,36 @@ def _rate(code: str, measures: rules.Measures) -> float | None:
     return None if value is None or value.number is None else round(value.number, 1)
 
 
-def _trend(figures: Figures) -> dict[str, Any]:
+def _trend(figures: Figures) -> Markup:
     months = figures.months[1:]
+    rates = [
+        tuple(_rate(code, figures.of_month(month)) for month in months) for code in ("follow-up-rate", "effective-rate")
+    ]
+    return _trend_drawn(_language(), months, rates[0], rates[1])
+
+
+Rates = tuple[float | None, ...]
+
+
+@lru_cache(maxsize=500)
+def _trend_drawn(language: str, months: tuple[date, ...], *series: Rates) -> Markup:
+    """The figure of two rates. It says nothing but these numbers, so the same numbers are drawn once."""
     labels = [_month(month) for month in months]
     names = (_("Follow-up rate"), _("Effective rate"))
-    series = [
-        [_rate(code, figures.of_month(month)) for month in months] for code in ("follow-up-rate", "effective-rate")
-    ]
     target = reads.definitions().indicators[0].target
     known = [number for line in series for number in line if number is not None]
     low = min([*known, target, 100]) // 10 * 10 - (10 if known else 40)
-    return {
-        "options": _line_options(labels, names, series, target, max(0, low)),
+    lines = [list(line) for line in series]
+    context = {
+        "options": _line_options(labels, names, lines, target, max(0, low)),
         "headers": [_("Month"), *names],
         "rows": [
             [label, *("–" if line[index] is None else f"{line[index]}%" for line in series)]
             for index, label in enumerate(labels)
         ],
-        "fallback": svg.line_chart(labels, list(zip(names, series, strict=True)), target=target, height=220),
+        "fallback": svg.line_chart(labels, list(zip(names, lines, strict=True)), target=target, height=220),
     }
+    return Markup(render_to_string("reports/_trend.html", context))
 
 
 def _line_options(
@@ -516,14 +549,22 @@ def _line_options(
 WAYS = (("phone", None), ("online", "#5BA3C0"), ("visited", "#4E9A88"), ("in_clinic", "#B7C9D6"))
 
 
-def _modes(figures: Figures) -> dict[str, Any]:
-    """How the effective follow-ups came about: on the phone, online, at home, in the clinic. Shares make 100 %."""
+def _modes(figures: Figures) -> Markup:
     months = figures.months[-6:]
+    return _modes_drawn(_language(), months, *(tuple(_by_way(figures.of_month(month)).values()) for month in months))
+
+
+@lru_cache(maxsize=500)
+def _modes_drawn(language: str, months: tuple[date, ...], *numbers: tuple[int, ...]) -> Markup:
+    """How the effective follow-ups came about: on the phone, online, at home, in the clinic. Shares make 100 %.
+
+    The same numbers are drawn once.
+    """
     labels = [_month(month) for month in months]
     words = {
         "phone": _("By phone"), "online": _("Online"), "visited": _("Home visit"), "in_clinic": _("Clinic"),
     }  # fmt: skip
-    counts = [_by_way(figures.of_month(month)) for month in months]
+    counts = [dict(zip(("phone", "online", "visited", "in_clinic"), one, strict=True)) for one in numbers]
     shown = [(way, colour) for way, colour in WAYS if way in ("phone", "online") or any(one[way] for one in counts)]
     shares = {way: [_share(one[way], sum(one.values())) for one in counts] for way, _colour in shown}
     bars = [
@@ -533,7 +574,7 @@ def _modes(figures: Figures) -> dict[str, Any]:
         }
         for way, colour in shown
     ]  # fmt: skip
-    return {
+    context = {
         "options": {
             "legend": {"top": 2, "left": 6, "itemWidth": 12, "itemHeight": 10},
             "grid": {"left": 8, "right": 14, "top": 30, "bottom": 4, "containLabel": True},
@@ -547,6 +588,7 @@ def _modes(figures: Figures) -> dict[str, Any]:
             for index, label in enumerate(labels)
         ],
     }
+    return Markup(render_to_string("reports/_modes.html", context))
 
 
 def _by_way(measures: rules.Measures) -> dict[str, int]:
@@ -563,23 +605,31 @@ def _counted(number: int, share: float | None) -> str:
     return "–" if share is None else f"{number:,} ({share:g}%)"
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One line of a sorted bar list."""
+def _place_links(seen: Sequence[reads.Department], period: Period) -> list[tuple[str, str, bool]]:
+    """(address, name, whether it is shown now) of each department in the menu."""
+    language, begin = _language(), f"{address('reports:department')}?month={_text_of(period.month)}&department="
+    return [(f"{begin}{one.id}", one.label(language), one.id == period.department) for one in seen]
+
+
+class Bar(NamedTuple):
+    """One line of a sorted bar list, in the words and widths that the page shows."""
 
     label: str
-    number: float | None
-    n: int
-    low: bool
     href: str
+    n: int
+    width: float
+    text: str
+    look: str
 
 
 def _department_bars(seen: Sequence[reads.Department], figures: Figures, period: Period) -> list[Bar]:
+    language, begin = _language(), f"{address('reports:department')}?month={_text_of(period.month)}"
+    whose = "" if period.person is None else f"&person={period.person}"
     bars = [
         _bar(
-            one.label(_language()),
+            one.label(language),
             figures.of_department(period.month, one.members),
-            _address("reports:department", period, department=one.id),
+            f"{begin}&department={one.id}{whose}",
         )
         for one in seen
     ]
@@ -603,18 +653,15 @@ def _list_of(person: UUID, period: Period) -> str:
 def _bar(label: str, measures: rules.Measures, href: str) -> Bar:
     indicator = reads.definitions().indicators[0]
     value = rules.value_of(indicator, measures)
-    return Bar(
-        label=label,
-        number=None if value.number is None else round(value.number, 1),
-        n=value.denominator,
-        low=rules.meets_target(indicator, value) is False,
-        href=href,
-    )
+    low = rules.meets_target(indicator, value) is False
+    if value.number is None:
+        return Bar(label, href, value.denominator, 0, "–", "")
+    return Bar(label, href, value.denominator, round(value.number, 1), f"{value.number:.1f}%", "lo" if low else "")
 
 
 def _sorted(bars: list[Bar]) -> list[Bar]:
     known = [bar for bar in bars if bar.n]
-    return sorted(known, key=lambda bar: (-(bar.number or 0.0), bar.label))
+    return sorted(known, key=lambda bar: (-bar.width, bar.label))
 
 
 def _funnel(measures: rules.Measures) -> list[tuple[str, str, int, float, str]]:

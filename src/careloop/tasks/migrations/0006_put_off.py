@@ -3,6 +3,8 @@
 from django.db import migrations, models
 from django.db.models import Q
 
+from careloop.kernel.indexes import make_all
+
 PUT_OFF = "WHERE status = 'requested' AND (snoozed_until IS NOT NULL OR promised_at IS NOT NULL)"
 
 
@@ -13,19 +15,15 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.SeparateDatabaseAndState(
-            database_operations=[
-                migrations.RunSQL(
-                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS task_put_off ON tasks_task (department_id) {PUT_OFF}",
-                    "DROP INDEX CONCURRENTLY IF EXISTS task_put_off",
-                ),
-            ],
+            database_operations=make_all({"task_put_off": f"tasks_task (department_id) {PUT_OFF}"}),
             state_operations=[
                 migrations.AddIndex(
                     model_name="task",
                     index=models.Index(
                         fields=["department"],
                         name="task_put_off",
-                        condition=Q(status="requested") & (Q(snoozed_until__isnull=False) | Q(promised_at__isnull=False)),
+                        condition=Q(status="requested")
+                        & (Q(snoozed_until__isnull=False) | Q(promised_at__isnull=False)),
                     ),
                 ),
             ],
