@@ -82,6 +82,10 @@ class EscalationTable:
     hand_over: timedelta  # the least time a new owner gets
     severities: Mapping[str, Severity]
 
+    def ranked(self) -> tuple[Severity, ...]:
+        """The worst first, as the page of duties shows them."""
+        return tuple(sorted(self.severities.values(), key=lambda severity: -severity.rank))
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
