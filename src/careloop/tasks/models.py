@@ -144,7 +144,10 @@ class Task(ScopedModel):
             models.Index(fields=["patient"], name="task_of_patient"),
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
             models.Index(fields=["claimed_by"], name="task_in_hand", condition=Q(claimed_by__isnull=False)),
-            models.Index(fields=["department", "ended_at"], name="task_ended", condition=~Q(status="requested")),
+            # The owner for one's own work of today elsewhere: that is asked of all departments.
+            models.Index(
+                fields=["department", "ended_at", "owner"], name="task_ended", condition=~Q(status="requested")
+            ),
             # A handful: what somebody put off or promised a call for.
             models.Index(
                 fields=["department"],

@@ -182,8 +182,9 @@ calls AS MATERIALIZED (
 _COLUMNS = (
     "id", "patient_id", "due_at", "promised_at", "snoozed_until", "priority", "last_outcome", "self_report", "message_state",
 )  # fmt: skip
-_OPEN = f"SELECT {', '.join(_COLUMNS)}, NULL::timestamptz AS ended_at, false AS is_done, false AS is_online FROM ({{part}}) AS t"
-_ENDED = f"SELECT {', '.join(_COLUMNS)}, ended_at, true, outcome = 'answered-online' FROM ({{part}}) AS t"
+_OPENED = f"SELECT {', '.join(_COLUMNS)}, NULL::timestamptz AS ended_at, false AS is_done, false AS is_online FROM ({{part}}) AS t"
+_DONE = f"SELECT {', '.join(_COLUMNS)}, ended_at, true, outcome = 'answered-online' FROM ({{part}}) AS t"
+_ENDED_COLUMNS = (*_COLUMNS, "ended_at", "outcome")
 _NOTHING = f"SELECT {', '.join(_COLUMNS)} FROM tasks_task WHERE false"
 _ORDERS: dict[str, str] = {
     "done": "tabs.ended_at DESC, tabs.id",
@@ -210,10 +211,10 @@ def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     today = local.replace(hour=0, minute=0, second=0, microsecond=0)
     chips = _chips(query)
     waiting = _waiting(viewer, at, chips)
-    done = _done.asked(viewer=viewer, since=today, until=today + timedelta(days=1), **chips)
-    sql = _sql(tuple(part.sql for part in waiting), done.sql, query.tab, merging=query.merged, english=_is_english())
+    done = _done(viewer, today, chips)
+    sql = _sql(_texts(waiting), _texts(done), query.tab, merging=query.merged, english=_is_english())
     params = _params(query, at)
-    for part in (*waiting, done):
+    for part in (*waiting, *done):
         params |= part.params
     found = ask(sql, params)
     rows = [_row(line[_FIGURES:], local) for line in found if line[_FIGURES] is not None]
@@ -222,18 +223,16 @@ def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
 
 def departments_and_plans(*, viewer: Viewer, at: datetime) -> Asked[tuple[UUID, str, str]]:
     """What the chips offer: each department (with its name) and plan that has something on this viewer's whole list."""
-    parts = [part for part in _waiting(viewer, at, _chips(ListQuery()), chips_only=True) if part.sql]
-    if not parts:
-        return question("", {})
+    parts = _waiting(viewer, at, _chips(ListQuery()), chips_only=True)
     params: dict[str, Any] = {}
     for part in parts:
         params |= part.params
-    return question(_choices_sql(tuple(part.sql for part in parts)), params)
+    return question(_choices_sql(_texts(parts)), params)
 
 
 @lru_cache(maxsize=256)
 def _choices_sql(parts: tuple[str, ...]) -> str:
-    return " ".join(_CHOICES.format(parts=" UNION ALL ".join(parts)).split())
+    return " ".join(_CHOICES.format(parts=" UNION ALL ".join(parts)).split()) if parts else ""
 
 
 def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
@@ -254,45 +253,79 @@ def _chips(query: ListQuery) -> dict[str, Any]:
 
 
 def _waiting(viewer: Viewer, at: datetime, chips: dict[str, Any], *, chips_only: bool = False) -> list[Asked[Any]]:
-    """Open tasks whose window is open, in parts that have no task in common.
+    """Open tasks whose window is open."""
+    questions = {"anywhere": _anywhere, "here": _here, "elsewhere": _elsewhere}
+    given: dict[str, Any] = {"viewer": viewer, "at": at, "chips_only": chips_only, **chips}
+    return [questions[part].asked(**given) for part in _parts(viewer, chips["department_id"])]
+
+
+def _done(viewer: Viewer, since: datetime, chips: dict[str, Any]) -> list[Asked[Any]]:
+    """What was done today. A day has two ends: told so, the server knows that it is little, whatever the day."""
+    questions = {"anywhere": _done_anywhere, "here": _done_here, "elsewhere": _done_elsewhere}
+    given: dict[str, Any] = {"viewer": viewer, "since": since, "until": since + timedelta(days=1), **chips}
+    return [questions[part].asked(**given) for part in _parts(viewer, chips["department_id"])]
+
+
+def _parts(viewer: Viewer, department_id: UUID | None) -> list[str]:
+    """The parts of a list, which have no task in common.
 
     Whoever sees departments sees one's own tasks elsewhere, too. Asked together ("mine or here") two indexes lead to
     the rows and every row is read; asked apart each index answers alone.
     """
-    given: dict[str, Any] = {"viewer": viewer, "at": at, "chips_only": chips_only, **chips}
     whole = viewer.patient_id or viewer.narrowed_to or viewer.hospital_wide or viewer.own_only
     if whole or not viewer.is_staff or not viewer.departments or not viewer.practitioner_id:
-        return [_anywhere.asked(**given)]
-    chosen = chips["department_id"]
-    parts = [] if chosen and chosen not in viewer.departments else [_here.asked(**given)]
-    return parts if chosen in viewer.departments else [*parts, _elsewhere.asked(**given)]
+        return ["anywhere"]
+    if department_id is None:
+        return ["here", "elsewhere"]
+    return ["here"] if department_id in viewer.departments else ["elsewhere"]
+
+
+def _texts(parts: list[Asked[Any]]) -> tuple[str, ...]:
+    """Their statements; an empty one can have no row."""
+    return tuple(part.sql for part in parts if part.sql)
 
 
 @prepared
 def _anywhere(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
-    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
-    return listed.values_list(*_wanted(chips_only))
+    return _open(viewer, at, chips).values_list(*_wanted(chips_only))
 
 
 @prepared
 def _here(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
-    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
-    return listed.filter(department_id__in=viewer.departments).values_list(*_wanted(chips_only))
+    return _open(viewer, at, chips).filter(department_id__in=viewer.departments).values_list(*_wanted(chips_only))
 
 
 @prepared
 def _elsewhere(viewer: Viewer, at: datetime, chips_only: bool, **chips: Any) -> Any:
-    """One's own tasks of other departments; mostly there are none."""
-    listed = _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
-    elsewhere = listed.filter(owner_id=viewer.practitioner_id).exclude(department_id__in=viewer.departments)
-    return elsewhere.values_list(*_wanted(chips_only))
+    return _own_elsewhere(_open(viewer, at, chips), viewer).values_list(*_wanted(chips_only))
 
 
 @prepared
-def _done(viewer: Viewer, since: datetime, until: datetime, **chips: Any) -> Any:
-    """A day has two ends: told so, the server knows that it is little, whatever the day, and keeps its plan."""
-    listed = _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since, ended_at__lt=until)
-    return listed.values_list(*_COLUMNS, "ended_at", "outcome")
+def _done_anywhere(viewer: Viewer, since: datetime, until: datetime, **chips: Any) -> Any:
+    return _ended(viewer, since, until, chips).values_list(*_ENDED_COLUMNS)
+
+
+@prepared
+def _done_here(viewer: Viewer, since: datetime, until: datetime, **chips: Any) -> Any:
+    here = _ended(viewer, since, until, chips).filter(department_id__in=viewer.departments)
+    return here.values_list(*_ENDED_COLUMNS)
+
+
+@prepared
+def _done_elsewhere(viewer: Viewer, since: datetime, until: datetime, **chips: Any) -> Any:
+    return _own_elsewhere(_ended(viewer, since, until, chips), viewer).values_list(*_ENDED_COLUMNS)
+
+
+def _open(viewer: Viewer, at: datetime, chips: dict[str, Any]) -> TaskQuerySet:
+    return _listed(viewer, chips).filter(status=Task.Status.REQUESTED, available_at__lte=at)
+
+
+def _ended(viewer: Viewer, since: datetime, until: datetime, chips: dict[str, Any]) -> TaskQuerySet:
+    return _listed(viewer, chips).filter(status=Task.Status.COMPLETED, ended_at__gte=since, ended_at__lt=until)
+
+
+def _own_elsewhere(tasks: TaskQuerySet, viewer: Viewer) -> TaskQuerySet:
+    return tasks.filter(owner_id=viewer.practitioner_id).exclude(department_id__in=viewer.departments)
 
 
 def _wanted(chips_only: bool) -> tuple[str, ...]:
@@ -305,10 +338,10 @@ def _listed(viewer: Viewer, chips: dict[str, Any]) -> TaskQuerySet:
 
 
 @lru_cache(maxsize=256)
-def _sql(waiting: tuple[str, ...], done: str, tab: Tab, *, merging: bool, english: bool) -> str:
-    """The whole statement for one shape of the base; built once. An empty part can have no row."""
-    opened = [_OPEN.format(part=part) for part in waiting if part] or [_OPEN.format(part=_NOTHING)]
-    ended = [_ENDED.format(part=done)] if done else []
+def _sql(waiting: tuple[str, ...], done: tuple[str, ...], tab: Tab, *, merging: bool, english: bool) -> str:
+    """The whole statement for one shape of the base; built once."""
+    opened = [_OPENED.format(part=part) for part in waiting or (_NOTHING,)]
+    ended = [_DONE.format(part=part) for part in done]
     order = _ORDERS.get(tab, _BY_PRIORITY)
     merged = merging and tab != "done"
     plan, step = _title("t.plan_title", english), _title("t.step_title", english)
