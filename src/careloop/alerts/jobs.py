@@ -12,11 +12,14 @@ from careloop.alerts import actions, reads
 from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import set_risk
+from careloop.tasks.actions import carry_risk
 
 
 @job()
 def judge_response(*, event: dict[str, Any]) -> None:
-    """Answers were completed (or amended): what their form's rules found becomes alerts, each once, and the risk."""
+    """Answers were completed (or amended): what their form's rules found becomes alerts, each once, and the risk, which
+    the open calls of this patient show and are weighed by.
+    """
     by = Viewer.system("alerts.judge_response")
     response_id = UUID(event["response_id"])
     findings = reads.findings_of(response_id)
@@ -24,7 +27,9 @@ def judge_response(*, event: dict[str, Any]) -> None:
     if findings:
         actions.raise_alerts(response_id=response_id, findings=findings, at=at, by=by)
     worst, reason = (findings[0].severity, findings[0].rule_code) if findings else ("ok", "nothing-found")
-    set_risk(patient_id=UUID(event["patient_id"]), risk=worst, reason=reason, at=at, by=by)
+    patient_id = UUID(event["patient_id"])
+    set_risk(patient_id=patient_id, risk=worst, reason=reason, at=at, by=by)
+    carry_risk(patient_id=patient_id, risk=worst, at=at, by=by)
 
 
 @job()

@@ -28,7 +28,7 @@ from careloop.patients.models import (
     Observation,
 )
 from careloop.questionnaires.models import QuestionnaireResponse
-from careloop.questionnaires.reads import asked_form, display_value
+from careloop.questionnaires.reads import asked_form, completed, display_value
 from careloop.questionnaires.rules import Finding, Item, finding_from
 from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.reads.wording import outcome_label
@@ -147,9 +147,8 @@ class Source:
 
 def findings_of(response_id: UUID) -> tuple[Finding, ...]:
     """What the rules found when the answers were completed, as it was stored with them."""
-    rows = QuestionnaireResponse.objects.unscoped("alerts come from every patient's answers").filter(pk=response_id)
-    stored = rows.values_list("findings", flat=True).first() or []
-    return tuple(finding_from(one) for one in stored)
+    response = completed(response_id)
+    return tuple(finding_from(one) for one in response.findings) if response else ()
 
 
 def source_of(response: QuestionnaireResponse) -> Source:

@@ -47,7 +47,8 @@ def _write(told: list[tuple[Event, Viewer]]) -> None:
     for fact, __ in told:
         for job in _reactions()[type(fact)]:
             following.setdefault(job, []).append(fact.payload())
-    defer_events(following)
+    if following:
+        defer_events(following, _turns())
 
 
 @look
@@ -134,3 +135,9 @@ def _row(event: Event, by: Viewer) -> tuple[str, str, UUID | None, str, str, str
 def _reactions() -> dict[type[Event], tuple[Any, ...]]:
     reactions: dict[type[Event], tuple[Any, ...]] = import_string(settings.REACTIONS)
     return reactions
+
+
+@cache
+def _turns() -> tuple[tuple[Any, ...], ...]:
+    turns: tuple[tuple[Any, ...], ...] = import_string(settings.IN_TURN)
+    return turns

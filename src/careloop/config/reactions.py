@@ -100,7 +100,7 @@ REACTIONS = {
     patients.RelatedPersonChanged: (),
     patients.ConsentChanged: (plans_jobs.after_consent_changed,),
     patients.SensitivityChanged: (),
-    patients.RiskChanged: (tasks_jobs.carry_risk,),
+    patients.RiskChanged: (),  # alerts.judge_response carries it to the open calls itself
     patients.LinkIssued: (),
     patients.LinkRevoked: (),
     patients.AccessGranted: (),
@@ -285,3 +285,17 @@ REACTIONS = {
     publichealth.OpinionSuggested: (),
     publichealth.OpinionChosen: (),
 }
+
+# Where one commit sets off several of these for one patient, they go as one job that takes them in this order, each in its
+# own transaction; one that fails is tried again alone. The alert comes first: somebody waits for it by the clock. The next
+# contact of a plan is there before a programme asks for its own, so that nobody is asked twice.
+IN_TURN = (
+    (
+        alerts_jobs.judge_response,
+        plans_jobs.close_task_of_response,
+        plans_jobs.derive_next,
+        publichealth_jobs.take_up_response,
+        publichealth_jobs.settle_clock,
+        letters_jobs.settle_by_answers,
+    ),
+)

@@ -33,6 +33,7 @@ LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 LOCALE_PATHS: list[Path] = [BASE_DIR / "config" / "locale"]
 ROOT_URLCONF = "careloop.config.urls_portal" if ENV.surface == "portal" else "careloop.config.urls"
 REACTIONS = "careloop.config.reactions.REACTIONS"
+IN_TURN = "careloop.config.reactions.IN_TURN"
 BATCH_KINDS = "careloop.config.batches.BATCH_KINDS"
 AUTH_USER_MODEL = "accounts.Practitioner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

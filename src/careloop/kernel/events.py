@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,12 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """JSON-ready: ids and instants as text."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: _plain(getattr(self, key)) for key in _keys(type(self))}
+
+
+@cache
+def _keys(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def _plain(value: Any) -> Any:

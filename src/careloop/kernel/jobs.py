@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
@@ -14,6 +17,8 @@ from careloop.kernel.errors import DeliveryFailed, Refused
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Job = Any  # procrastinate's Task is generic over a signature we do not use; callers only `.defer(**ids)`
 
 
@@ -46,10 +51,18 @@ def gathering_job(*, most: int, queue: str = "default", attempts: int = 5) -> Ca
 _MOST: dict[str, int] = {}
 
 
-def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]]) -> None:
-    """Queue each job for each of its facts, or as few as it gathers: all in one statement of the running transaction."""
+def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]], turns: Sequence[Sequence[Job]] = ()) -> None:
+    """Queue each job for each of its facts, or as few as it gathers: all in one statement of the running transaction.
+
+    `turns`: jobs that take their turn in one (`in_turn`) where the commit set off several of them for one patient.
+    """
+    left = {job: list(payloads) for job, payloads in following.items()}
+    folded = [pieces for turn in turns for pieces in _taken_together(turn, left)]
     queued: list[Any] = []
-    for job, payloads in following.items():
+    if folded:
+        make = in_turn.configure()
+        queued += [make.make_new_job(pieces=pieces) for pieces in folded]
+    for job, payloads in left.items():
         make = job.configure()
         queued += [make.make_new_job(**arguments) for arguments in _arguments(job, payloads)]
     if queued:
@@ -61,6 +74,71 @@ def _arguments(job: Job, payloads: Sequence[dict[str, Any]]) -> list[dict[str, A
     if most is None:
         return [{"event": payload} for payload in payloads]
     return [{"events": list(payloads[start : start + most])} for start in range(0, len(payloads), most)]
+
+
+def _taken_together(turn: Sequence[Job], left: dict[Job, list[dict[str, Any]]]) -> Iterator[list[Piece]]:
+    """For each patient what these jobs have to do, in the order of the turn; it is taken out of what is left."""
+    of_patient: dict[Any, list[Piece]] = defaultdict(list)
+    for job in turn:
+        for payload in left.get(job, ()):
+            of_patient[payload.get("patient_id")].append([job.name, payload])
+    together = {who: pieces for who, pieces in of_patient.items() if who and len(pieces) > 1}
+    for job in turn:
+        if job in left:
+            left[job] = [payload for payload in left[job] if payload.get("patient_id") not in together]
+    yield from together.values()
+
+
+Piece = list[Any]  # [name of a job, the event it receives], as it stands in the queue
+
+
+@app.task(queue="default", retry=RetryStrategy(max_attempts=5, exponential_wait=4), name=f"{__name__}.in_turn")
+def in_turn(*, pieces: Sequence[Piece]) -> None:
+    """The pieces of one commit about one patient, each as if it were a job of its own, in transactions of its own.
+
+    A piece that fails is queued alone, at once, with all the tries it would have had; the others go on. Killed halfway,
+    all of them run again: jobs are idempotent, as they have to be.
+    """
+    with reading_once():
+        for name, event in pieces:
+            try:
+                app.tasks[name].func(event=event)
+            except Exception as error:
+                log.warning("%s is tried again alone (%s)", name, type(error).__name__)
+                app.tasks[name].defer(event=event)
+
+
+_read: ContextVar[dict[Any, Any] | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """While pieces take their turn, what `read_once` marks is read by the first that asks."""
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def read_once(read: Callable[P, T]) -> Callable[P, T]:
+    """Mark a read whose answer does not change any more (answers that were completed), so that pieces may share it.
+
+    What could change still, whoever writes reads it himself, under his lock. "Not there" is not remembered.
+    """
+
+    @wraps(read)
+    def ask(*args: P.args, **kwargs: P.kwargs) -> T:
+        kept = _read.get()
+        if kept is None:
+            return read(*args, **kwargs)
+        key = (read, args, tuple(kwargs.items()))
+        if kept.get(key) is None:
+            kept[key] = read(*args, **kwargs)
+        found: T = kept[key]
+        return found
+
+    return ask
 
 
 def periodic(cron: str, *, queue: str = "default") -> Callable[[Callable[..., None]], Job]:

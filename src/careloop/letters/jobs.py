@@ -28,6 +28,8 @@ def settle_by_answers(*, event: dict[str, Any]) -> None:
     if not event.get("patient_id"):
         return
     task_id = event.get("task_id")
+    if not letters_reads.may_wait_for_answers(UUID(event["patient_id"])):
+        return
     actions.settle_by_answers(
         patient_id=UUID(event["patient_id"]), task_id=UUID(task_id) if task_id else None,
         online=event.get("mode") == "portal", at=timezone.now(), by=Viewer.system("letters.settle_by_answers"),

@@ -146,6 +146,9 @@ class Letter(PatientRow):
         ]
 
 
+ANSWERABLE = (Letter.State.MADE, Letter.State.POSTED, Letter.State.RETURNED)
+
+
 class FollowUpReport(PatientRow):
     """A doctor's assessment of a stretch of follow-up, with advice. Never changed: a later one replaces it."""
 

@@ -19,6 +19,7 @@ from careloop.plans import actions
 from careloop.plans.actions import replaying as replays
 from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
 from careloop.plans.reads import due, replaying
+from careloop.tasks.reads import ended_task
 
 BATCH = 500
 
@@ -104,11 +105,10 @@ def pause_for_readmission(*, event: dict[str, Any]) -> None:
 def derive_next(*, event: dict[str, Any]) -> None:
     """TaskCompleted, TaskClosed: stop its messages, look at what the outcome means, plan what comes next."""
     by, at = Viewer.system("plans.derive_next"), timezone.now()
-    task_id = UUID(event["task_id"])
-    actions.ladder_over(task_ids=[task_id], at=at, by=by)
-    ended = due.ended_task(task_id)
+    ended = ended_task(UUID(event["task_id"]))
     if ended is None or ended.care_plan_id is None:
-        return
+        return  # opened again meanwhile, or of no plan: nothing was sent for it
+    actions.ladder_over(task_ids=[ended.pk], at=at, by=by)
     if ended.outcome:
         actions.stop_for_outcome(care_plan_id=ended.care_plan_id, outcome=ended.outcome, at=at, by=by)
     actions.derive_next(care_plan_ids=[ended.care_plan_id], at=at, by=by)
@@ -125,7 +125,7 @@ def realign_after_reopen(*, event: dict[str, Any]) -> None:
 @job()
 def close_task_of_response(*, event: dict[str, Any]) -> None:
     """ResponseCompleted: answers given online do the task, whoever completed them."""
-    if event.get("mode") == "portal" and event.get("task_id"):
+    if event.get("mode") == "portal" and event.get("task_id") and not ended_task(UUID(event["task_id"])):
         actions.close_task_of_response(
             task_id=UUID(event["task_id"]), at=timezone.now(), by=Viewer.system("plans.close_task_of_response")
         )

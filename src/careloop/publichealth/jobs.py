@@ -11,14 +11,22 @@ from django.utils import timezone
 from careloop.kernel.jobs import job, periodic
 from careloop.kernel.viewer import Viewer
 from careloop.publichealth import actions
+from careloop.publichealth.models import TASK_KEY
+from careloop.publichealth.reads import opinions, packs
+from careloop.questionnaires.reads import completed
+from careloop.tasks.reads import ended_task
 
 
 @job()
 def take_up_response(*, event: dict[str, Any]) -> None:
     """ResponseCompleted, ResponseAmended: a national form becomes a visit, an opinion form gets its suggestion."""
-    at, response_id = timezone.now(), UUID(event["response_id"])
-    actions.take_up_response(response_id=response_id, at=at, by=Viewer.system("publichealth.take_up_response"))
-    actions.suggest_opinion(response_id=response_id, at=at, by=Viewer.system("publichealth.suggest_opinion"))
+    at, response = timezone.now(), completed(UUID(event["response_id"]))
+    if response is None:
+        return
+    if packs.may_count(response):
+        actions.take_up_response(response_id=response.pk, at=at, by=Viewer.system("publichealth.take_up_response"))
+    if opinions.tables_speak(response):
+        actions.suggest_opinion(response_id=response.pk, at=at, by=Viewer.system("publichealth.suggest_opinion"))
 
 
 @job()
@@ -57,6 +65,9 @@ def realign_after_merge(*, event: dict[str, Any]) -> None:
 @job()
 def settle_clock(*, event: dict[str, Any]) -> None:
     """TaskCompleted, TaskClosed: the clock behind it is over; whoever moved away or died leaves the programme."""
+    ended = ended_task(UUID(event["task_id"]))
+    if ended is not None and not ended.key.startswith(TASK_KEY):
+        return
     by, at = Viewer.system("publichealth.settle_clock"), timezone.now()
     outcome = str(event.get("outcome") or event.get("reason") or "")
     leaving = actions.settle_clock_of_task(task_id=UUID(event["task_id"]), outcome=outcome, at=at, by=by)

@@ -15,7 +15,9 @@ from careloop.publichealth import rules
 from careloop.questionnaires.models import QuestionnaireResponse
 
 # Published content never changes, so equal hashes are equal contents: kept for the life of the process.
+TASK_KEY = "publichealth:"  # the key of every task of a clock begins with it
 _PACKS: dict[str, rules.Pack] = {}
+_TABLES: dict[str, rules.Table] = {}
 
 
 class RulePack(BaseModel):
@@ -197,7 +199,7 @@ class ProgrammeClock(PatientRow):
     @property
     def task_key(self) -> str:
         """The key of its task: asked for again, it is the same task."""
-        return f"publichealth:{self.key}"
+        return f"{TASK_KEY}{self.key}"
 
 
 class OpinionTable(BaseModel):
@@ -232,8 +234,10 @@ class OpinionTable(BaseModel):
         ]  # fmt: skip
 
     def table(self) -> rules.Table:
-        """The parsed table."""
-        return rules.parse_table(self.content)
+        """The parsed table. Parsed once per content and process."""
+        if self.content_hash not in _TABLES:
+            _TABLES[self.content_hash] = rules.parse_table(self.content)
+        return _TABLES[self.content_hash]
 
 
 class OpinionDraft(BaseModel):

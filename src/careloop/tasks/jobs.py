@@ -48,12 +48,3 @@ def call_back_after_reply(*, event: dict[str, Any]) -> None:
             patient_id=UUID(event["patient_id"]), task_id=UUID(task_id) if task_id else None,
             inbound_id=UUID(event["inbound_id"]), at=timezone.now(), by=Viewer.system("tasks.call_back_after_reply"),
         )  # fmt: skip
-
-
-@job()
-def carry_risk(*, event: dict[str, Any]) -> None:
-    """RiskChanged: the list shows it."""
-    actions.carry_risk(
-        patient_id=UUID(event["patient_id"]), risk=str(event["risk"]), at=timezone.now(),
-        by=Viewer.system("tasks.carry_risk"),
-    )  # fmt: skip

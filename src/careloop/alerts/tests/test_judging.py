@@ -13,6 +13,7 @@ from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires import reads as questionnaires_reads
 from careloop.tasks.models import Task
 from tests.cast import NOW
+from tests.queue import queued
 
 SYSTEM = Viewer.system("tests")
 URL = "https://careloop.example/forms/chest"
@@ -93,11 +94,8 @@ def test_good_answers_raise_nothing(cast):
 
 
 def test_completing_answers_queues_the_judgement(cast, follow_up):
-    from procrastinate.contrib.django.models import ProcrastinateJob
-
     response = answered(cast, task=follow_up, chest="rest")
-    queued = ProcrastinateJob.objects.filter(task_name="careloop.alerts.jobs.judge_response")
-    asked = [job.args["event"]["response_id"] for job in queued]  # jobs of tests that commit stay in the table
+    asked = [event["response_id"] for event in queued("careloop.alerts.jobs.judge_response")]
     assert asked.count(str(response.pk)) == 1
 
 

@@ -17,7 +17,7 @@ from careloop.audit.models import AuditEvent
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import DeliveryFailed, Refused
-from careloop.kernel.jobs import job
+from careloop.kernel.jobs import defer_events, in_turn, job, read_once, reading_once
 from careloop.messaging.actions import rescue_stalled_jobs
 from tests.cast import SYSTEM
 
@@ -225,3 +225,83 @@ def test_a_job_in_a_dead_workers_hands_is_found_and_run_again(queue):
     work()
     assert RAN == ["fine"]
     assert states() == {"fine": "succeeded"}
+
+
+# ---- several jobs of one commit in one
+
+
+@job(queue="default")
+def notes(*, event: dict[str, str]) -> None:
+    """A piece that remembers what it was given."""
+    RAN.append(f"{event['what']}")
+    if event["what"] == "bug":
+        raise ZeroDivisionError
+    if event["what"] == "refused":
+        raise No
+    read(event["what"])
+    read("shared")
+
+
+@job(queue="default")
+def notes_more(*, event: dict[str, str]) -> None:
+    """Another one."""
+    RAN.append(f"more {event['what']}")
+    read("shared")
+
+
+READ: list[str] = []
+
+
+@read_once
+def read(what: str) -> str | None:
+    """Something that does not change, counted; "nothing" is not there yet."""
+    READ.append(what)
+    return None if what == "nothing" else what
+
+
+def folded(turn, following):
+    """What would be queued: (job, arguments)."""
+    defer_events(following, (turn,))
+    rows = ProcrastinateJob.objects.filter(status="todo").order_by("id")
+    return [(row.task_name.rpartition(".")[2], row.args) for row in rows if ".kernel." in row.task_name]
+
+
+@pytest.mark.django_db
+def test_jobs_of_one_patient_go_in_one_in_the_order_of_the_turn():
+    one, two = {"patient_id": "p1", "what": "a"}, {"patient_id": "p2", "what": "b"}
+    known = len(folded((), {}))
+    found = folded((notes, notes_more), {notes_more: [one, two], notes: [one], does: [{"what": "x"}]})[known:]
+    assert found == [
+        ("in_turn", {"pieces": [[notes.name, one], [notes_more.name, one]]}),
+        ("notes_more", {"event": two}),
+        ("does", {"event": {"what": "x"}}),
+    ]
+
+
+@pytest.mark.django_db
+def test_facts_about_nobody_are_not_put_together():
+    known = len(folded((), {}))
+    about_nobody = {"what": "a", "patient_id": None}
+    found = folded((notes, notes_more), {notes: [about_nobody], notes_more: [about_nobody, {"what": "b"}]})[known:]
+    assert [name for name, _arguments in found] == ["notes", "notes_more", "notes_more"]
+
+
+@pytest.mark.django_db
+def test_a_piece_that_fails_is_queued_alone_and_a_refused_one_is_not():
+    READ.clear()
+    known = len(folded((), {}))
+    whats = ("bug", "refused", "fine")
+    in_turn.func(pieces=[[notes.name, {"what": what}] for what in whats] + [[notes_more.name, {"what": "end"}]])
+    assert [*whats, "more end"] == RAN
+    assert folded((), {})[known:] == [("notes", {"event": {"what": "bug"}})]
+    assert READ == ["fine", "shared"]
+
+
+def test_what_is_read_once_is_read_anew_by_the_next_job():
+    READ.clear()
+    for _again in range(2):
+        with reading_once():
+            assert [read("a"), read("a"), read("b")] == ["a", "a", "b"]
+            assert [read("nothing"), read("nothing")] == [None, None], "what is not there yet may come"
+    read("a"), read("a")
+    assert READ == ["a", "b", "nothing", "nothing"] * 2 + ["a", "a"]

@@ -14,7 +14,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.letters.actions.making import withdraw_letter
 from careloop.letters.events import LetterAnswered, LetterPosted, LetterReturned
-from careloop.letters.models import Letter
+from careloop.letters.models import ANSWERABLE, Letter
 from careloop.messaging.actions import note_letter_end, note_letter_posted
 from careloop.patients.actions import set_consent
 from careloop.patients.models import CareRelationship
@@ -24,7 +24,6 @@ from careloop.tasks.rules import TaskRequest
 
 State = Letter.State
 CHECK_WITHIN = timedelta(days=2)
-ANSWERABLE = (State.MADE, State.POSTED, State.RETURNED)
 
 
 class LetterNotOpen(Refused):

@@ -9,11 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from careloop.kernel.viewer import Viewer
-from careloop.letters.models import Letter, LetterTemplate
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
+from careloop.letters.models import ANSWERABLE, Letter, LetterTemplate
 from careloop.letters.reads import pdf, site
 from careloop.letters.rules import wording
 from careloop.letters.rules.codes import Scan, shown
@@ -30,6 +32,17 @@ def approved_templates() -> list[tuple[UUID, str]]:
     """What may be sent now, with its title in the viewer's language."""
     rows = LetterTemplate.objects.filter(state=LetterTemplate.State.APPROVED).order_by("code")
     return [(row.pk, row.name(site.language())) for row in rows]
+
+
+def may_wait_for_answers(patient_id: UUID) -> bool:
+    """Whether a letter to this patient is on its way at all; most people who answer never got one."""
+    return bool(_on_the_way(viewer=NOBODY, patient_id=patient_id))
+
+
+@prepared
+def _on_the_way(viewer: Viewer, patient_id: UUID) -> QuerySet[Letter, UUID]:
+    mine = Letter.objects.unscoped("the patient's own answers").filter(patient_id=patient_id)
+    return mine.filter(state__in=ANSWERABLE).order_by("pk").values_list("pk", flat=True)[:1]
 
 
 def letters_of_batch(batch_id: UUID, *, viewer: Viewer) -> list[Letter]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import connection
 from django.test import override_settings
 from django.utils.module_loading import import_string
 from pypdf import PdfReader
@@ -23,6 +21,7 @@ from careloop.patients.models import Patient
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_task
 from tests.cast import NOW, SYSTEM, Cast
+from tests.queue import queued
 
 ADDRESS = "浙江省云溪市西山区人民路 128 号 3 幢 2 单元 501 室"
 
@@ -91,12 +90,7 @@ def fonts_of(data: bytes) -> dict[str, bool]:
 
 def run_queued(task_name: str) -> int:
     """Runs what the facts so far have queued for one job, with the payload the worker would get; says how often."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT args -> 'event' FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' ORDER BY id",
-            [task_name],
-        )
-        told = [json.loads(row[0]) if isinstance(row[0], str) else row[0] for row in cursor.fetchall()]
+    told = queued(task_name)
     # Jobs of tests that commit for real outlive their patients.
     alive = Patient.objects.unscoped("test").filter(pk__in=[event["patient_id"] for event in told])
     here = {str(pk) for pk in alive.values_list("pk", flat=True)}

@@ -8,11 +8,13 @@ from datetime import datetime, time, timedelta
 from typing import cast
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from careloop.audit.record import record_all
 from careloop.kernel.actions import action
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.plans.events import CarePlanEnded, LadderTimed
 from careloop.plans.models import CarePlan, LadderRun
 from careloop.plans.reads import facts
@@ -47,9 +49,18 @@ def derive_next(*, care_plan_ids: Sequence[UUID], at: datetime, by: Viewer) -> i
     Running it again, or by two workers at once, changes nothing. Gives back the number of new tasks.
     """
     chosen = CarePlan.objects.unscoped("derived by the machine").filter(pk__in=list(care_plan_ids))
-    hold_patients(chosen.values_list("patient_id", flat=True))
-    plans = chosen.active().with_plan().order_by("pk")
-    return _derive(list(plans), at=at, by=by)
+    hold_patients(chosen.values("patient_id"))
+    return _derive(_active(care_plan_ids), at=at, by=by)
+
+
+def _active(ids: Sequence[UUID]) -> list[CarePlan]:
+    wanted = list(ids)
+    return list(_with_plan(viewer=NOBODY, ids=wanted) if len(wanted) == 1 else _with_plan.build(NOBODY, wanted))
+
+
+@prepared
+def _with_plan(viewer: Viewer, ids: list[UUID]) -> QuerySet[CarePlan]:
+    return CarePlan.objects.unscoped("derived by the machine").filter(pk__in=ids).active().with_plan().order_by("pk")
 
 
 def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:

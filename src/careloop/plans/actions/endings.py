@@ -112,14 +112,11 @@ def stop_for_outcome(*, care_plan_id: UUID, outcome: str, at: datetime, by: View
     Refusal and death end all plans of the patient; the others only this one.
     """
     cause = CAUSE_OF_OUTCOME.get(outcome)
-    plan = (
-        CarePlan.objects.unscoped("its own contact")
-        .filter(pk=care_plan_id)
-        .select_related("definition")
-        .defer("definition__content")
-        .first()
-    )
-    if cause is None or plan is None or cause not in plan.definition.plan().ends.causes:
+    if cause is None:
+        return 0
+    mine = CarePlan.objects.unscoped("its own contact").filter(pk=care_plan_id).select_related("definition")
+    plan = mine.defer("definition__content").first()
+    if plan is None or cause not in plan.definition.plan().ends.causes:
         return 0
     hold_patients([plan.patient_id])
     everything = outcome in ("died", "refused-for-ever")

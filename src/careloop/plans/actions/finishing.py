@@ -24,12 +24,12 @@ def finish_follow_up(
 
     A death or a refusal for ever that the contact brought is written to the patient's record, which stops everything
     else. What follows (the next occurrence, alerts, the end of the plan) hangs on the facts recorded here.
-    A task that a call has just ended with this outcome is left as it is. `mode`: how the answers came about, if not as
+    The task is locked before its answers, here as everywhere. One that a call has just ended with this outcome is left
+    as it is. `mode`: how the answers came about, if not as
     they began.
     Refused: the task ended otherwise, an outcome that finishes nothing, answers with required ones missing.
     """
-    if not _ended_like_this(task, outcome, by):
-        complete_task(task=task, outcome=outcome, at=at, by=by)
+    complete_task(task=task, outcome=outcome, at=at, by=by, again=True)
     if response is not None:
         complete_response(response=response, at=at, by=by, mode=mode)
     if outcome == "died":
@@ -47,8 +47,3 @@ def close_task_of_response(*, task_id: UUID, at: datetime, by: Viewer) -> bool:
         return False
     finish_follow_up(task=task, response=None, outcome="answered-online", at=at, by=by)
     return True
-
-
-def _ended_like_this(task: Task, outcome: str, by: Viewer) -> bool:
-    ended = Task.objects.visible_to(by).filter(pk=task.pk, outcome=outcome).exclude(status=Task.Status.REQUESTED)
-    return ended.exists()

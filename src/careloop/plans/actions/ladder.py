@@ -99,7 +99,7 @@ def ladder_over(*, task_ids: Sequence[UUID], at: datetime, by: Viewer) -> int:
         Task.objects.unscoped("the machine follows a fact").filter(pk__in=list(task_ids)).exclude(status="requested")
     )
     runs = LadderRun.objects.unscoped("the task's own").filter(
-        task_id__in=list(ended.values_list("pk", flat=True)), next_move_at__isnull=False
+        task_id__in=ended.values("pk"), next_move_at__isnull=False
     )
     changed = runs.update(next_move_at=None, ended_how="task-over", updated_at=at)
     if changed:

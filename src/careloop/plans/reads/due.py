@@ -31,11 +31,6 @@ def active_plan_batches(size: int) -> Iterator[list[UUID]]:
         last = ids[-1]
 
 
-def ended_task(task_id: UUID) -> Task | None:
-    """A task with its plan, if it is over."""
-    return Task.objects.unscoped("the machine follows a fact").filter(pk=task_id).exclude(status="requested").first()
-
-
 def open_task_ids(care_plan_ids: Sequence[UUID]) -> list[UUID]:
     """The open tasks of these plans."""
     rows = Task.objects.unscoped("the plan's own tasks").open().filter(care_plan_id__in=list(care_plan_ids))

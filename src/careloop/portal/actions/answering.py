@@ -17,7 +17,9 @@ from careloop.portal import reads
 from careloop.portal.events import DangerAnswered
 from careloop.questionnaires.actions import (
     add_instance,
+    answer_whole,
     attach_file,
+    complete_response,
     remove_file,
     remove_instance,
     save_answer,
@@ -26,8 +28,8 @@ from careloop.questionnaires.actions import (
 )
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import asked_form
-from careloop.questionnaires.rules import NOT_MEASURED, Finding, judge
-from careloop.tasks.actions import complete_task, note_message
+from careloop.questionnaires.rules import NOT_MEASURED, Finding, finding_from, judge
+from careloop.tasks.actions import note_message
 from careloop.tasks.models import Task
 
 MODE = "portal"
@@ -60,22 +62,37 @@ def answer(
     `last_time` gives what the patient answered to this form before, for rules that compare.
 
     A critical rule does not wait for the end of the form: its alert is raised now, because somebody who is told to
-    call 120 will not go on tapping.
+    call 120 will not go on tapping. The task is written before its answers: whoever ends the follow-up by telephone
+    takes them in this order too.
     """
+    if task.message_state != "opened" and task.status == Task.Status.REQUESTED:  # a caller asks only the rest
+        note_message(task_ids=[task.pk], state="opened", at=at, by=by)
     with one_piece():
         response = begun or start_response(
             questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
         )
         response = save_answers(response=response, answers=answers, source=source, at=at, by=by, key=key)
-    if task.message_state != "opened" and task.status == Task.Status.REQUESTED:  # a caller asks only the rest
-        note_message(task_ids=[task.pk], state="opened", at=at, by=by)
-    new = _dangers(response, answers, last_time, at)
+    return _raised(response, _dangers(response, answers, last_time, at), answers, at=at, by=by)
+
+
+def _raised(
+    response: QuestionnaireResponse, new: Sequence[Finding], answers: Mapping[str, Any], *, at: datetime, by: Viewer
+) -> Saved:
+    """Alerts for what is dangerous in these answers, at once."""
     if new:
         raise_alerts(response_id=response.pk, findings=new, at=at, by=Viewer.system("portal.answer"))
         codes = tuple(one.rule_code for one in new)
         link_id = next(name for one in new for name in one.evidence if name in answers)
-        record(DangerAnswered(response_id=response.pk, link_id=link_id, rules=codes, patient_id=task.patient_id), by=by)
+        record(
+            DangerAnswered(response_id=response.pk, link_id=link_id, rules=codes, patient_id=response.patient_id), by=by
+        )
     return Saved(response, tuple(one.rule_code for one in new))
+
+
+def _found_dangers(response: QuestionnaireResponse, answers: Mapping[str, Any]) -> list[Finding]:
+    """The same for answers that stand: what was found when they were completed."""
+    found = [finding_from(one) for one in response.findings]
+    return [one for one in found if one.severity == "critical" and set(one.evidence) & set(answers)]
 
 
 def _dangers(
@@ -124,6 +141,7 @@ def send_files(
     by: Viewer,
 ) -> None:
     """Pictures as an answer, all or none. Refused: what is no picture or PDF, or too large (FileRefused says why)."""
+    note_message(task_ids=[task.pk], state="opened", at=at, by=by)  # the task before its answers, as everywhere
     response = start_response(
         questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, mode=MODE, at=at, by=by
     )
@@ -131,7 +149,6 @@ def send_files(
         attach_file(response=response, link_id=link_id, data=data, source=MODE, at=at, by=by)
     if skipped:
         save_answer(response=response, link_id=link_id, value=NOT_MEASURED, source=MODE, at=at, by=by)
-    note_message(task_ids=[task.pk], state="opened", at=at, by=by)
 
 
 @action
@@ -158,16 +175,24 @@ def send_whole(
     """What a telephone kept while there was no network, all of it or nothing; with `finish` it is the whole form.
 
     The task is closed first: whoever ends a follow-up by telephone takes the task and then its answers, and nobody may
-    wait for the other in a circle. Refused: sent or finished before, required answers missing, impossible ones.
+    wait for the other in a circle. A whole form that nobody had begun is written at once, in one row. Refused: sent or
+    finished before, required answers missing, impossible ones.
     """
     with one_piece():
         if finish:
-            complete_task(task=task, outcome=ONLINE, at=at, by=by)
+            finish_follow_up(task=task, response=None, outcome=ONLINE, at=at, by=by)
             task.status = Task.Status.COMPLETED
+        if finish and begun is None:
+            made = answer_whole(
+                questionnaire=questionnaire, patient_id=task.patient_id, task_id=task.pk, answers=answers, mode=MODE,
+                source=source, key=key, at=at, by=by,
+            )  # fmt: skip
+            if made is not None:
+                return _raised(made, _found_dangers(made, answers), answers, at=at, by=by)
         saved = answer(
             task=task, questionnaire=questionnaire, answers=answers, source=source, at=at, by=by, begun=begun,
             last_time=last_time, key=key,
         )  # fmt: skip
         if finish:
-            finish_follow_up(task=task, response=saved.response, outcome=ONLINE, at=at, by=by)
+            complete_response(response=saved.response, at=at, by=by)
     return saved

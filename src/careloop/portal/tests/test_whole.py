@@ -6,20 +6,29 @@ import json
 import re
 import threading
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
+from careloop.config.reactions import IN_TURN
 from careloop.kernel.actions import seeding
-from careloop.portal import forms, reads
+from careloop.plans.actions import finish_follow_up, finishing
+from careloop.portal import actions, forms, reads
+from careloop.portal.actions import answering
 from careloop.portal.tests.conftest import PHONE_ZHANG, make_link, visitor
-from careloop.portal.tests.forms import CONTENT, make_task
+from careloop.portal.tests.forms import CONTENT, URL, make_task
+from careloop.portal.views import questions
+from careloop.questionnaires.actions import prefill, save_answer, start_response
 from careloop.questionnaires.models import AnswerFact, QuestionnaireResponse
+from careloop.questionnaires.reads import current
 from careloop.questionnaires.rules import parse
 from tests.cast import SYSTEM, make_cast
+from tests.queue import turns
 
 ALL = {
     "breath": "good", "chest": "no", "pain": "2", "sbp": "128", "dbp": "76", "pills": "all", "signs": "none",
@@ -287,3 +296,101 @@ def test_two_telephones_at_once_one_form_counts_and_the_other_is_told(portal):
     winner = next(n for n, (status, _body) in enumerate(told) if status == 200)
     (stored,) = responses(task)
     assert stored.values["pain"] == winner + 1
+
+
+@pytest.mark.django_db
+def test_a_whole_form_is_written_with_few_statements_and_sets_off_one_job(asked, cast):
+    """The answers are written once and read never: task held and closed, answers, facts, audit, one job."""
+    current(URL)
+    post(asked.client, make_task(cast, key="warm"), {}, finish=False)
+    with CaptureQueriesContext(connection) as seen:
+        assert post(asked.client, asked.task, ALL)[0] == 200
+    sql = [one["sql"] for one in seen.captured_queries]
+    assert len(sql) <= 19, sql
+    answers = [one for one in sql if "questionnaires_questionnaireresponse" in one]
+    assert [one.split()[0] for one in answers] == ["SELECT", "INSERT"]
+    (pieces,) = turns(cast.zhang.pk)
+    assert [name.rpartition(".")[2] for name, _event in pieces] == [job.name.rpartition(".")[2] for job in IN_TURN[0]]
+
+
+@pytest.mark.django_db
+def test_a_form_begun_in_the_same_moment_keeps_every_answer_of_both(asked, monkeypatch):
+    """The sending found no answers; before it writes, the first page of another sitting arrives."""
+    task = asked.task
+    find = questions.reads.sitting
+
+    def sitting_then_begun(*given, **named):
+        found = find(*given, **named)
+        if found.response is None and not responses(task):
+            start_response(
+                questionnaire=found.questionnaire, patient_id=task.patient_id, task_id=task.pk, mode="portal",
+                at=datetime.now(UTC), by=SYSTEM,
+            )  # fmt: skip
+            save_answer(
+                response=responses(task)[0],
+                link_id="words",
+                value="first",
+                source="portal",
+                at=datetime.now(UTC),
+                by=SYSTEM,
+            )
+        return found
+
+    monkeypatch.setattr(questions.reads, "sitting", sitting_then_begun)
+    sent = {name: value for name, value in ALL.items() if name != "words"}
+    assert post(asked.client, task, sent)[0] == 200
+    (stored,) = responses(task)
+    assert (stored.status, stored.values["words"], stored.values["pain"]) == ("completed", "first", 2)
+    assert AuditEvent.objects.filter(name="plans.FollowUpFinished").count() == 1
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_the_first_answer_and_the_end_of_a_call_do_not_wait_for_each_other(portal, monkeypatch):
+    """Each holds what it takes first before the other goes on: with two orders this is a circle."""
+    people = make_cast()
+    task = make_task(people)
+    by = people.as_wang
+    response = start_response(
+        questionnaire=current(URL), patient_id=task.patient_id, task_id=task.pk, mode="phone",
+        at=datetime.now(UTC), by=by,
+    )  # fmt: skip
+    values = {**ALL, "pain": 2, "sbp": 128, "dbp": 76, "signs": ["none"], "weight": 61.2}
+    prefill(response=response, values=values, source="phone", at=datetime.now(UTC), by=by)
+    held = threading.Event()
+    note, complete = answering.note_message, finishing.complete_response
+
+    def note_when_the_call_holds_the_task(**given):
+        held.wait(20)
+        return note(**given)
+
+    def complete_after_the_task(**given):
+        held.set()
+        return complete(**given)
+
+    monkeypatch.setattr(answering, "note_message", note_when_the_call_holds_the_task)
+    monkeypatch.setattr(finishing, "complete_response", complete_after_the_task)
+    saves = threading.Event()
+    save = answering.save_answers
+
+    def save_and_say(**given):
+        try:
+            return save(**given)
+        finally:
+            saves.set()
+
+    monkeypatch.setattr(answering, "save_answers", save_and_say)
+
+    def phone():
+        return actions.answer(
+            task=task, questionnaire=response.questionnaire, answers={"words": "x"}, source="portal",
+            at=datetime.now(UTC), by=SYSTEM, begun=response,
+        )  # fmt: skip
+
+    def call():
+        saves.wait(2)  # with the old order the answers are held by now; with one order nobody comes here first
+        return finish_follow_up(task=task, response=response, outcome="reached-patient", at=datetime.now(UTC), by=by)
+
+    told = at_once(2, lambda n: phone() if n == 0 else call())
+    assert [type(one).__name__ for one in told] == ["ResponseClosed", "NoneType"]
+    assert responses(task)[0].status == "completed"

@@ -14,7 +14,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Patient
 from careloop.publichealth import rules
 from careloop.publichealth.events import ClocksEnded, ClocksStarted, FirstVisitMissed
-from careloop.publichealth.models import EpisodeOfCare, ProgrammeClock, ProgrammeVisit
+from careloop.publichealth.models import TASK_KEY, EpisodeOfCare, ProgrammeClock, ProgrammeVisit
 from careloop.publichealth.reads import packs
 from careloop.tasks.actions import close_tasks, request_tasks
 from careloop.tasks.models import ContactAttempt, Task
@@ -107,7 +107,7 @@ def _window(clock: ProgrammeClock) -> int:
 def _is_covered(clock: ProgrammeClock) -> bool:
     """A follow-up plan has an open contact with the same form by then: nobody is asked twice."""
     others = Task.objects.unscoped(HELD).open().filter(patient_id=clock.patient_id, questionnaire_url=clock.form_url)
-    soon = others.filter(due_at__lte=clock.due_at + timedelta(days=14)).exclude(key__startswith="publichealth:")
+    soon = others.filter(due_at__lte=clock.due_at + timedelta(days=14)).exclude(key__startswith=TASK_KEY)
     return clock.kind == "routine" and soon.exists()
 
 
@@ -183,7 +183,7 @@ def settle_clock_of_task(*, task_id: UUID, outcome: str, at: datetime, by: Viewe
 
     Gives back why the programme must end, or nothing. A clock that is over already stays as it is.
     """
-    task = Task.objects.visible_to(by).filter(pk=task_id, key__startswith="publichealth:").first()
+    task = Task.objects.visible_to(by).filter(pk=task_id, key__startswith=TASK_KEY).first()
     if task is None:
         return ""
     _hold(task.patient_id)

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.publichealth import rules
 from careloop.publichealth.events import OpinionChosen, OpinionSuggested, OpinionTablePublished
@@ -109,29 +110,38 @@ def suggest_opinion(*, response_id: UUID, at: datetime, by: Viewer) -> Opinion |
 
     Nothing for forms without a table. What cannot be derived is kept as such, with what is missing.
     """
-    response = (
-        QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(pk=response_id).first()
-    )
-    if response is None or response.status != QuestionnaireResponse.Status.COMPLETED:
+    found: list[QuestionnaireResponse] = _completed(viewer=by, response_id=response_id)
+    if not found:
         return None
+    response = found[0]
     department_id = reads.department_of(response)
     row = reads.table_for(response.questionnaire.url, department_id)
     table = row.table() if row else reads.table_of_form(response.questionnaire)
     if table is None or Opinion.objects.visible_to(by).filter(response=response).exists():
         return None
     form = questionnaires.form_of(response.questionnaire)
-    previous, previous_at = questionnaires.previous_values(
-        response.patient_id, url=form.url, before=response.authored_at or at
+    before = response.authored_at or at
+    previous, previous_at = (
+        questionnaires.previous_values(response.patient_id, url=form.url, before=before)
+        if row
+        else questionnaires.compared_with(form, response.patient_id, before=before)
     )
-    found = rules.suggest(table, form, response.values, previous=previous, previous_at=previous_at, at=at)
+    suggested = rules.suggest(table, form, response.values, previous=previous, previous_at=previous_at, at=at)
     opinion = Opinion.objects.unscoped("creating").create(
         patient_id=response.patient_id, response=response, department_id=department_id, table=row,
-        rule_version=_version(row, response), row=found.row, suggested=found.code or "",
-        suggested_title={"zh": found.title.zh, "en": found.title.en}, reason={"zh": found.reason.zh, "en": found.reason.en},
-        evidence=dict(found.evidence), missing=list(found.missing), suggested_at=at,
+        rule_version=_version(row, response), row=suggested.row,
+        suggested=suggested.code or "", suggested_title={"zh": suggested.title.zh, "en": suggested.title.en},
+        reason={"zh": suggested.reason.zh, "en": suggested.reason.en}, evidence=dict(suggested.evidence),
+        missing=list(suggested.missing), suggested_at=at,
     )  # fmt: skip
     record(OpinionSuggested(opinion_id=opinion.pk, code=opinion.suggested, patient_id=opinion.patient_id), by=by)
     return opinion
+
+
+@prepared
+def _completed(viewer: Viewer, response_id: UUID) -> QuerySet[QuestionnaireResponse]:
+    mine = QuestionnaireResponse.objects.visible_to(viewer).filter(pk=response_id, status="completed")
+    return mine.select_related("questionnaire").defer("questionnaire__content")
 
 
 def _version(row: OpinionTable | None, response: QuestionnaireResponse) -> str:

@@ -42,8 +42,8 @@ def take_up_response(*, response_id: UUID, at: datetime, by: Viewer) -> Programm
 
     Who was not under management is now: the form itself is the first record of it.
     """
-    found = QuestionnaireResponse.objects.visible_to(by).select_related("questionnaire").filter(pk=response_id).first()
-    if found is None or found.status != QuestionnaireResponse.Status.COMPLETED or found.authored_at is None:
+    found = _completed(response_id, by)
+    if found is None or found.authored_at is None:
         return None
     old = (
         ProgrammeVisit.objects.visible_to(by).filter(response_id=found.replaces_id).first()
@@ -54,10 +54,15 @@ def take_up_response(*, response_id: UUID, at: datetime, by: Viewer) -> Programm
     row = packs.pack_on(timezone.localdate(visited_at))
     if row is None:
         return None
-    patient = _hold(found.patient_id)
     programme = row.pack().programme_of(found.questionnaire.url)
+    if programme is None and not packs.is_referral_check(row.pack(), found.questionnaire.url):
+        return None
+    patient = _hold(found.patient_id)
+    found = _completed(response_id, by)  # as it stands now: it may have been corrected while we waited
+    if found is None:
+        return None
     if programme is None:
-        _settle_referral_check(found, row.pack(), at=at, by=by)
+        _settle_referral_check(found, at=at, by=by)
         return None
     if ProgrammeVisit.objects.visible_to(by).filter(response=found).exists():
         return None
@@ -70,6 +75,11 @@ def take_up_response(*, response_id: UUID, at: datetime, by: Viewer) -> Programm
         _finish(episode, reason="death", at=at, by=by)
     visit.refresh_from_db()
     return visit
+
+
+def _completed(response_id: UUID, by: Viewer) -> QuestionnaireResponse | None:
+    mine = QuestionnaireResponse.objects.visible_to(by).filter(pk=response_id, status="completed")
+    return mine.select_related("questionnaire").defer("questionnaire__content").first()
 
 
 def _episode_for(
@@ -192,11 +202,8 @@ def _follow(
     _write_next(episode)
 
 
-def _settle_referral_check(response: QuestionnaireResponse, pack: rules.Pack, *, at: datetime, by: Viewer) -> None:
+def _settle_referral_check(response: QuestionnaireResponse, *, at: datetime, by: Viewer) -> None:
     """A referral check answers the referral clocks of this patient, whichever programme asked."""
-    urls = {p.forms.get("referral-check") for p in pack.programmes}
-    if response.questionnaire.url not in urls:
-        return
     clocks = ProgrammeClock.objects.unscoped(HELD).filter(
         patient_id=response.patient_id, kind="referral-check", status=ProgrammeClock.Status.RUNNING
     )

@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from careloop.accounts.models import Organization
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.jobs import read_once
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Encounter
 from careloop.publichealth import rules
 from careloop.publichealth.models import Opinion, OpinionTable
@@ -22,6 +24,7 @@ from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.questionnaires.reads import form_of
 from careloop.questionnaires.rules import Words
 from careloop.tasks.models import Task
+from careloop.tasks.reads import ended_task
 
 OWN = "opinion"  # the code of a classification that is an opinion, not a class of a national form
 WHY = "the department of a response says which table speaks"
@@ -42,6 +45,9 @@ def shipped_tables() -> Sequence[Mapping[str, Any]]:
 def department_of(response: QuestionnaireResponse) -> UUID | None:
     """Of the task it was asked at, else of the patient's last stay."""
     if response.task_id:
+        ended = ended_task(response.task_id)
+        if ended is not None:
+            return ended.department_id
         found = Task.objects.unscoped(WHY).filter(pk=response.task_id).values_list("department_id", flat=True).first()
         if found:
             return UUID(str(found))
@@ -49,12 +55,28 @@ def department_of(response: QuestionnaireResponse) -> UUID | None:
     return stays.order_by("-admitted_at", "-pk").values_list("department_id", flat=True).first()
 
 
+def tables_speak(response: QuestionnaireResponse) -> bool:
+    """Whether an opinion may follow from these answers: a hospital's table for this form, or the form brings its own."""
+    return bool(tables_in_force(response.questionnaire.url)) or table_of_form(response.questionnaire) is not None
+
+
+@read_once
+def tables_in_force(url: str) -> list[OpinionTable]:
+    """The tables for this form, of departments and of the hospital."""
+    found: list[OpinionTable] = _in_force(viewer=NOBODY, url=url)
+    return found
+
+
+@prepared
+def _in_force(viewer: Viewer, url: str) -> QuerySet[OpinionTable]:
+    """Without their content, which is parsed once per content and process."""
+    mine = OpinionTable.objects.filter(questionnaire_url=url, status=OpinionTable.Status.ACTIVE)
+    return mine.order_by("pk").defer("content")
+
+
 def table_for(url: str, department_id: UUID | None) -> OpinionTable | None:
     """The department's own table in force, or one of a department above it, or the hospital's."""
-    tables = {
-        table.department_id: table
-        for table in OpinionTable.objects.filter(questionnaire_url=url, status=OpinionTable.Status.ACTIVE)
-    }
+    tables = {table.department_id: table for table in tables_in_force(url)}
     if not tables:
         return None
     mine = Organization.objects.filter(pk=department_id) if department_id else Organization.objects.none()

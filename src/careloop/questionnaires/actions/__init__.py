@@ -8,6 +8,7 @@ from careloop.questionnaires.actions.answering import (
     TooManyInstances,
     add_instance,
     amend_response,
+    answer_whole,
     complete_response,
     mark_entered_in_error,
     prefill,
@@ -53,7 +54,7 @@ from careloop.questionnaires.actions.publishing import (
 __all__ = [
     "DraftClosed", "DraftExists", "DraftInReview", "DraftMovedOn", "EditRefused", "ImportRefused", "LockBroken", "NotSubmitted", "NothingToUndo", "OwnDraft", "ScaleIsLocked", "change_draft", "discard_draft", "import_draft", "keep_favourite", "keep_item", "publish_draft", "remove_kept_item", "return_draft", "start_draft", "start_version", "submit_draft", "take_step",
     "FileRefused", "TooManyFiles", "attach_file", "remove_file", "AnswerTooLong", "BadDefinition", "PublishedMeanwhile", "ResponseClosed", "ResponseIncomplete", "TooManyInstances",
-    "UnknownQuestion", "VersionTaken", "add_instance", "amend_response", "complete_response", "load_shipped_content",
+    "UnknownQuestion", "VersionTaken", "add_instance", "amend_response", "answer_whole", "complete_response", "load_shipped_content",
     "mark_entered_in_error", "prefill", "publish_questionnaire", "remove_instance", "retire_questionnaire",
     "save_answer",
     "save_answers", "start_response",

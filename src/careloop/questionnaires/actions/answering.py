@@ -9,13 +9,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
-from careloop.kernel.actions import action
+from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
+from careloop.kernel.models import uuid7
 from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import store_observations
@@ -214,6 +215,46 @@ def _read(item: rules.Item, before: Any, value: Any) -> tuple[Any, str]:
 
 
 @action
+def answer_whole(
+    *,
+    questionnaire: Questionnaire,
+    patient_id: UUID,
+    task_id: UUID,
+    answers: Mapping[str, Any],
+    mode: str,
+    source: str,
+    key: UUID,
+    at: datetime,
+    by: Viewer,
+) -> QuestionnaireResponse | None:
+    """A form that nobody had begun, answered and completed at once: what start_response, save_answers and
+    complete_response leave behind, facts and all, in one row written once. None: it was begun meanwhile.
+
+    Refused as by those: unknown questions, answers too long, missing or impossible.
+    """
+    made = QuestionnaireResponse(
+        questionnaire=questionnaire, patient_id=patient_id, canonical=questionnaire.canonical, task_id=task_id, mode=mode,
+        started_at=at, answers=_initial(questionnaire, at, by), sent_key=key,
+    )  # fmt: skip
+    form = reads.asked_form(made)
+    put = _Putting(made, source, at, by)
+    changed = [name for name, value in answers.items() if put.answer(question_of(form, name), value)]
+    _complete(made, form, at=at, by=by)
+    try:
+        with transaction.atomic():
+            made.save(force_insert=True)
+    except IntegrityError:  # its first answer arrived in the same moment
+        return None
+    same = {"response_id": made.pk, "patient_id": patient_id}
+    record(events.ResponseStarted(**same, task_id=task_id), by=by)
+    record_all([events.AnswerSaved(**same, link_id=name, source=source) for name in changed], by=by)
+    record(events.AnswersSent(**same, key=key, count=len(answers)), by=by)
+    _write_facts(made, form, at=at, by=by)
+    record(events.ResponseCompleted(**same, task_id=task_id, mode=mode), by=by)
+    return made
+
+
+@action
 def add_instance(*, response: QuestionnaireResponse, group: str, at: datetime, by: Viewer) -> QuestionnaireResponse:
     """One more of a repeating group (another medicine), still empty. Refused when there are twenty."""
     locked = open_response(response, by)
@@ -274,14 +315,9 @@ def complete_response(
     if locked.status != Status.IN_PROGRESS:
         raise ResponseClosed
     form = reads.asked_form(locked)
-    if found := rules.faults(form, locked.values, complete=not partial):
-        raise ResponseIncomplete(found)
-    _settle(locked, form, at=at)
-    locked.author_id = by.practitioner_id
-    locked.status = Status.COMPLETED
-    locked.authored_at = at
+    _complete(locked, form, at=at, by=by, partial=partial)
     locked.mode = mode or locked.mode
-    locked.save()
+    locked.save(update_fields=COMPLETED)
     _write_facts(locked, form, at=at, by=by)
     record(
         events.ResponseCompleted(
@@ -290,6 +326,23 @@ def complete_response(
         by=by,
     )
     return locked
+
+
+COMPLETED = (
+    "answers", "dropped", "scores", "findings", "classification", "author", "status", "authored_at", "mode", "updated_at",
+)  # fmt: skip
+
+
+def _complete(
+    response: QuestionnaireResponse, form: rules.Form, *, at: datetime, by: Viewer, partial: bool = False
+) -> None:
+    """The answers of a response at hand stand. Refused: missing ones (unless `partial`), impossible ones."""
+    if found := rules.faults(form, response.values, complete=not partial):
+        raise ResponseIncomplete(found)
+    _settle(response, form, at=at)
+    response.author_id = by.practitioner_id
+    response.status = Status.COMPLETED
+    response.authored_at = at
 
 
 def _settle(response: QuestionnaireResponse, form: rules.Form, *, at: datetime) -> None:
@@ -315,8 +368,8 @@ def _plain(value: Decimal | None) -> int | float | None:
 
 
 def _write_facts(response: QuestionnaireResponse, form: rules.Form, *, at: datetime, by: Viewer) -> None:
-    facts = [fact for name, value in response.values.items() for fact in _facts(response, form.item(name), value, at)]
-    AnswerFact.objects.unscoped("creating").bulk_create(facts)
+    facts = [fact for name, value in response.values.items() for fact in _facts(response, form.item(name), value)]
+    _insert_facts(response, facts, at)
     _store_measured(response, form, "F", at=at, by=by)
 
 
@@ -334,37 +387,54 @@ def _store_measured(
     measured = [_observation(response, form.item(name), value, status, at) for name, value in response.values.items()]
     wanted = [observation for observation in measured if observation is not None]
     if wanted:
-        patient = Patient.objects.visible_to(by).get(pk=response.patient_id)
         store_observations(
-            patient=patient, encounter=None, observations=wanted, source=f"questionnaire:{response.mode}", at=at, by=by
+            patient=Patient(pk=response.patient_id),  # stands for the row: its number is all that is written
+            encounter=None,
+            observations=wanted,
+            source=f"questionnaire:{response.mode}",
+            at=at,
+            by=by,
         )
 
 
-def _facts(response: QuestionnaireResponse, item: rules.Item, value: Any, at: datetime) -> list[AnswerFact]:
+# One statement whatever the number of answers, so it is prepared once.
+_FACTS = (
+    "INSERT INTO questionnaires_answerfact (created_at, updated_at, answered_at, patient_id, response_id,"
+    " questionnaire_url, id, link_id, instance, unit, absent_reason, code, number, text, date)"
+    " SELECT now(), now(), %s, %s, %s, %s, given.*"
+    " FROM unnest(%s::uuid[], %s::text[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::text[],"
+    " %s::date[]) AS given"
+)
+Fact = tuple[UUID, str, int, str, str, str, Decimal | None, str, date | None]
+
+
+def _insert_facts(response: QuestionnaireResponse, facts: Sequence[Fact], at: datetime) -> None:
+    """One row for each answer, each choice of several, as columns that can be counted."""
+    if not facts:
+        return
+    columns = [list(column) for column in zip(*facts, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS, [at, response.patient_id, response.pk, response.questionnaire.url, *columns])
+    wrote("questionnaires_answerfact", len(facts))
+
+
+def _facts(response: QuestionnaireResponse, item: rules.Item, value: Any) -> list[Fact]:
+    reason = response.answers[item.link_id].get("reason", "")
     return [
-        AnswerFact(
-            patient_id=response.patient_id,
-            response=response,
-            questionnaire_url=response.questionnaire.url,
-            link_id=item.base or item.link_id,
-            answered_at=at,
-            unit=item.unit[:20],
-            instance=item.instance,
-            absent_reason=response.answers[item.link_id].get("reason", ""),
-            **_typed(item, one),
-        )
+        (uuid7(), item.base or item.link_id, item.instance, item.unit[:20], reason, *_typed(item, one))
         for one in (value if isinstance(value, list) else [value])
     ]
 
 
-def _typed(item: rules.Item, value: Any) -> dict[str, Any]:
+def _typed(item: rules.Item, value: Any) -> tuple[str, Decimal | None, str, date | None]:
+    """(code, number, text, date), one of which holds the answer."""
     if value == rules.NOT_MEASURED or item.type in {"choice", "boolean"}:
-        return {"code": (str(value).lower() if isinstance(value, bool) else str(value))[:255]}
+        return (str(value).lower() if isinstance(value, bool) else str(value))[:255], None, "", None
     if item.type in {"integer", "decimal", "quantity"}:
-        return {"number": number(value)}
+        return "", number(value), "", None
     if item.type == "date":
-        return {"date": date.fromisoformat(str(value))}
-    return {"text": str(value)[:500]}
+        return "", None, "", date.fromisoformat(str(value))
+    return "", None, str(value)[:500], None
 
 
 def _observation(

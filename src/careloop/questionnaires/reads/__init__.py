@@ -15,6 +15,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.accounts.models import Organization
+from careloop.kernel.jobs import read_once
 from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import PatientIdentifier
@@ -62,6 +63,21 @@ def form_as(questionnaire: Questionnaire, response: QuestionnaireResponse | None
 @lru_cache(maxsize=256)
 def _parsed(pk: UUID, content_hash: str) -> Form:
     return Questionnaire.objects.get(pk=pk).form()
+
+
+@read_once
+def completed(response_id: UUID) -> QuestionnaireResponse | None:
+    """Answers that were completed, for the jobs that follow: what was answered and found does not change any more. What
+    became of them since (corrected, entered in error) is asked by whoever writes.
+    """
+    found: list[QuestionnaireResponse] = _completed(viewer=NOBODY, response_id=response_id)
+    return found[0] if found else None
+
+
+@prepared
+def _completed(viewer: Viewer, response_id: UUID) -> QuerySet[QuestionnaireResponse]:
+    every = QuestionnaireResponse.objects.unscoped("jobs follow every patient's answers").filter(pk=response_id)
+    return every.exclude(status="in-progress").select_related("questionnaire").defer("questionnaire__content")
 
 
 def previous_values(patient_id: UUID, *, url: str, before: datetime) -> tuple[dict[str, Any], datetime | None]:

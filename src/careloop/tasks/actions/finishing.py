@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import rules
 from careloop.tasks.events import TaskClosed, TaskCompleted
@@ -39,14 +41,27 @@ class TaskNeedsReason(Refused):
     message = _("Say why the task is closed.")
 
 
-def _locked_open(task: Task, by: Viewer) -> Task:
-    """The task as it stands now, held until the end of the action. Refused when it is not open or not to be seen.
+def _locked(task: Task, by: Viewer) -> Task:
+    """The task as it stands now, held until the end of the action. Refused when it is not to be seen.
 
     First lock, then look: an UPDATE through a scope that joins the patient becomes `id IN (SELECT …)`, and PostgreSQL
     does not look into that SELECT again after waiting for the lock.
     """
-    found = Task.objects.visible_to(by).open().select_for_update(of=("self",), no_key=True).filter(pk=task.pk).first()
-    if found is None:
+    found: list[Task] = _for_update(viewer=by, task_id=task.pk)
+    if not found:
+        raise TaskNotOpen
+    return found[0]
+
+
+@prepared
+def _for_update(viewer: Viewer, task_id: UUID) -> QuerySet[Task]:
+    return Task.objects.visible_to(viewer).filter(pk=task_id).select_for_update(of=("self",), no_key=True)
+
+
+def _locked_open(task: Task, by: Viewer) -> Task:
+    """The same while it is open. Refused when it is not."""
+    found = _locked(task, by)
+    if found.status != Task.Status.REQUESTED:
         raise TaskNotOpen
     return found
 
@@ -57,15 +72,21 @@ def _write(locked: Task, at: datetime, **values: Any) -> None:
 
 
 @action
-def complete_task(*, task: Task, outcome: str, at: datetime, by: Viewer, channel: str = "") -> None:
+def complete_task(
+    *, task: Task, outcome: str, at: datetime, by: Viewer, channel: str = "", again: bool = False
+) -> None:
     """Done, on this way (none given: the planned one; answers online say so themselves).
 
-    Refused when the task is no longer open or the outcome is not one that finishes a task.
+    `again`: one that ended with this outcome already is held and left as it is. Refused when the task is no longer open or the outcome is not one that finishes a task.
     """
+    held = _locked(task, by)
+    if again and held.status != Task.Status.REQUESTED and held.outcome == outcome:
+        return
     known = rules.outcome_of(outcome)
     if known is None or not known.final:
         raise UnknownOutcome
-    held = _locked_open(task, by)
+    if held.status != Task.Status.REQUESTED:
+        raise TaskNotOpen
     how = "online" if outcome == "answered-online" else channel or held.channel
     _write(
         held, at, channel=how,

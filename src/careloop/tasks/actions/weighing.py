@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action, wrote
+from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import reads, rules
 from careloop.tasks.events import PrioritiesRefreshed, RiskCarried, SelfReportFlagged
@@ -64,10 +66,15 @@ def flag_self_report(*, patient_id: UUID, severity: str, at: datetime, by: Viewe
 @action
 def carry_risk(*, patient_id: UUID, risk: str, at: datetime, by: Viewer) -> int:
     """The patient's risk changed: every open call of this patient shows it and is weighed anew."""
-    open_calls = Task.objects.visible_to(by).open().filter(patient_id=patient_id, kind__in=QUEUE_KINDS)
-    ids = tuple(open_calls.exclude(risk=risk).order_by("pk").values_list("pk", flat=True))
+    ids = tuple(_other_risk(viewer=by, patient_id=patient_id, risk=risk))
     if ids:
         Task.objects.visible_to(by).filter(pk__in=ids).update(risk=risk, updated_at=at)
         record(RiskCarried(task_ids=ids, risk=risk, patient_id=patient_id), by=by)
         refresh_priorities(at=at, by=by, task_ids=ids)
     return len(ids)
+
+
+@prepared
+def _other_risk(viewer: Viewer, patient_id: UUID, risk: str) -> QuerySet[Task, UUID]:
+    open_calls = Task.objects.visible_to(viewer).open().filter(patient_id=patient_id, kind__in=QUEUE_KINDS)
+    return open_calls.exclude(risk=risk).order_by("pk").values_list("pk", flat=True)

@@ -1,7 +1,7 @@
 """Queries on work that join several tables."""
 
 from careloop.tasks.reads.explaining import Explained, explain_patient
-from careloop.tasks.reads.facts import WeighedTask, facts, number, numbers_of, still_open, tries_of
+from careloop.tasks.reads.facts import WeighedTask, ended_task, facts, number, numbers_of, still_open, tries_of
 from careloop.tasks.reads.ladder import ladder_in_force, reach_of, shipped_content, version_in_force, versions
 from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, same_call, waiting
 from careloop.tasks.reads.unreachable import PAGE as UNREACHABLE_PAGE
@@ -45,6 +45,7 @@ __all__ = [
     "channel_label",
     "departments_and_plans",
     "event_label",
+    "ended_task",
     "explain_patient",
     "facts",
     "fault_text",

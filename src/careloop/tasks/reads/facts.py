@@ -9,15 +9,31 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.jobs import read_once
+from careloop.kernel.prepared import prepared
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import ContactPoint
 from careloop.tasks import rules
 from careloop.tasks.models import QUEUE_KINDS, ContactAttempt, Task
 
 REACHED = tuple(code for code, outcome in rules.OUTCOMES.items() if outcome.reached)
 DEAD_RESULTS = (ContactPoint.Result.EMPTY, ContactPoint.Result.WRONG)
+
+
+@read_once
+def ended_task(task_id: UUID) -> Task | None:
+    """A task that is over, for the jobs that follow its end. One that was opened again meanwhile: None."""
+    found: list[Task] = _ended(viewer=NOBODY, task_id=task_id)
+    return found[0] if found else None
+
+
+@prepared
+def _ended(viewer: Viewer, task_id: UUID) -> QuerySet[Task]:
+    return Task.objects.unscoped("the machine follows a fact").filter(pk=task_id).exclude(status="requested")
+
 
 _FACTS = """
 SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t.message_state,
