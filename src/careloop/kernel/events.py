@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +21,7 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """JSON-ready: ids and instants as text."""
-        return {key: _plain(getattr(self, key)) for key in _keys(type(self))}
-
-
-@cache
-def _keys(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+        return {key: _plain(getattr(self, key)) for key in self.__dataclass_fields__}
 
 
 def _plain(value: Any) -> Any:

@@ -60,8 +60,8 @@ def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]], turns: Seque
     folded = [pieces for turn in turns for pieces in _taken_together(turn, left)]
     queued: list[Any] = []
     if folded:
-        make = in_turn.configure()
-        queued += [make.make_new_job(pieces=pieces) for pieces in folded]
+        turn_of: Any = in_turn.configure()
+        queued += [turn_of.make_new_job(pieces=pieces) for pieces in folded]
     for job, payloads in left.items():
         make = job.configure()
         queued += [make.make_new_job(**arguments) for arguments in _arguments(job, payloads)]
