@@ -23,7 +23,7 @@ def minutes(number: float) -> datetime:
 
 
 def test_the_three_levels_are_there_and_ranked():
-    assert [severity.code for severity in sorted(TABLE.severities.values(), key=lambda one: -one.rank)] == [
+    assert [severity.code for severity in TABLE.ranked()] == [
         "critical",
         "high",
         "watch",
