@@ -52,7 +52,12 @@ def templates() -> list[MessageTemplate]:
     return [one for one in approved if _is_general(one)]
 
 
+OF_A_PLAN = frozenset({"care-reminder"})  # leads to words that only a plan's own step has
+
+
 def _is_general(template: MessageTemplate) -> bool:
+    if template.code in OF_A_PLAN:
+        return False
     return _used(template) <= FREE_PARAMS and template.category != MessageTemplate.Category.ONE_TIME_CODE
 
 

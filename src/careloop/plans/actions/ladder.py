@@ -215,7 +215,7 @@ _TEMPLATES = {
     Activity.QUESTIONNAIRE: "follow-up-link",
     Activity.REVISIT: "revisit-reminder",
     Activity.EDUCATION: "education-link",
-    Activity.REMINDER: "caring-message",
+    Activity.REMINDER: "care-reminder",  # its words stand behind the link: a text message names nothing medical
 }
 _IMPORTANCE = (Activity.QUESTIONNAIRE, Activity.REVISIT, Activity.EDUCATION, Activity.REMINDER)
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from careloop.kernel.actions import seeding
+from careloop.kernel.viewer import Viewer
 from careloop.messaging.actions import load_templates
 from careloop.messaging.models import Communication
 from careloop.messaging.tests.factories import site
@@ -16,6 +17,7 @@ from careloop.patients.models import AccessLink, ContactPoint
 from careloop.plans import actions, jobs
 from careloop.plans.models import CarePlan, LadderRun
 from careloop.plans.reads import due
+from careloop.plans.reads.reminders import SHOWN_FOR, Words, reminders_sent
 from careloop.plans.tests.factories import Scene, raw_plan, raw_step, tasks_of
 from careloop.tasks.models import Task
 from tests.cast import SYSTEM, Cast
@@ -152,7 +154,25 @@ def test_a_reminder_is_done_when_it_was_sent(scene: Scene) -> None:
     climb(scene, NINE + 12 * HOUR)
     (task,) = tasks_of(plan)
     assert (task.status, task.closed_reason) == ("cancelled", "message-sent")
-    assert [m.template_code for m in sent()] == ["caring-message"]
+    (message,) = sent()
+    assert (message.template_code, message.link.purpose) == ("care-reminder", "home")
+    assert "每天称体重" not in str(message.params)
+    for language, words in (("zh-hans", text["zh"]), ("en", text["en"])):
+        assert [one.text for one in reminded(scene.cast.as_wang, language)] == [words]
+    assert reminded(scene.cast.as_li) == []
+    assert reminded(scene.cast.as_wang, at=task.due_at + SHOWN_FOR) == []
+
+
+def reminded(viewer: Viewer, language: str = "zh-hans", at: datetime = NINE) -> list[Words]:
+    return reminders_sent(language=language, viewer=viewer, at=at)
+
+
+def test_what_was_not_sent_yet_is_not_shown(scene: Scene) -> None:
+    text = {"zh": "请每天称体重。", "en": "Weigh yourself every day."}
+    later = raw_step("tip", "40", window=[3, 5], activity="reminder", questionnaire=None, text=text)
+    start(scene, ask(), {key: value for key, value in later.items() if value is not None})
+    climb(scene, NINE)
+    assert reminded(scene.cast.as_wang) == []
 
 
 def test_ended_plans_send_nothing_more(scene: Scene) -> None:

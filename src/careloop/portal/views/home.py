@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from careloop.kernel.display import number
+from careloop.plans.reads.reminders import reminders_sent
 from careloop.plans.reads.titles import Titles, titles_in
 from careloop.portal import reads, rules
 from careloop.portal.access import patient_page
@@ -30,6 +31,7 @@ def home(request: PatientRequest) -> HttpResponse:
     context = {
         "name": patient.name,
         "tasks": reads.questionnaires_to_answer(viewer, at=at),
+        "reminders": reminders_sent(language=get_language() or "zh-hans", viewer=viewer, at=at),
         "measures": [_measure_card(request, one) for one in reads.measurements().values()],
         "next_date": day_words(coming[0].due_at) if coming else "",
         "medicine_count": len(reads.medicines(viewer)),
