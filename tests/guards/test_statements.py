@@ -170,7 +170,7 @@ LIMITS: dict[str, int] = {
     "letters/<uuid:letter_id>/paper/": 4,
 }
 PORTAL_LIMITS: dict[str, int] = {
-    "": 10,
+    "": 11,  # with the words of reminders
     "again/": 4,
     "measure/<slug:code>/": 4,
     "medicines/": 4,

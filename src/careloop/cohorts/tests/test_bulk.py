@@ -275,7 +275,14 @@ def test_only_texts_for_everybody_can_go_to_many(cast: Cast):
     messaging.load_templates(at=AT, by=SYSTEM)
     offered = {template.code for template in bulk.templates()}
     assert {"caring-message", "follow-up-link", "measurement-link", "plan-link"} <= offered
-    assert not offered & {"care-reminder", "number-check", "one-time-code", "revisit-reminder", "appointment-reminder", "relative-added"}
+    assert not offered & {
+        "care-reminder",
+        "number-check",
+        "one-time-code",
+        "revisit-reminder",
+        "appointment-reminder",
+        "relative-added",
+    }
 
 
 def test_tasks_chosen_and_patients_meant(cast: Cast):
