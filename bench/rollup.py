@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -24,6 +24,7 @@ django.setup()
 
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import timezone
 
 from careloop.kernel.viewer import Viewer
 from careloop.reports import actions, reads, rules
@@ -34,7 +35,7 @@ INSERT INTO accounts_organization (id, created_at, updated_at, code, name, name_
 INSERT INTO accounts_organization (id, created_at, updated_at, code, name, name_en, kind, parent_id, path, phone, is_active)
     SELECT gen_random_uuid(), now(), now(), 'B' || n, 'B' || n, '', 'department',
         '00000000-0000-0000-0000-000000000001', '/B/B' || n || '/', '', true FROM generate_series(1, 40) n;
-CREATE TEMPORARY TABLE d AS SELECT row_number() OVER () AS n, id FROM accounts_organization WROOT kind = 'department';
+CREATE TEMPORARY TABLE d AS SELECT row_number() OVER () AS n, id FROM accounts_organization WHERE kind = 'department';
 """
 
 
@@ -81,11 +82,11 @@ def fill(tasks: int) -> None:
         (
             "tasks_contactattempt", call.pk,
             "'id', gen_random_uuid(), 'task_id', t.id, 'patient_id', t.patient_id, 'started_at', t.due_at",
-            f"tasks_task t WROOT t.id <> '{task.pk}'",
+            f"tasks_task t WHERE t.id <> '{task.pk}'",
         ),
     )  # fmt: skip
     for table, like, columns, source in copies:
-        where = "AND" if "WROOT" in source else "WROOT"
+        where = "AND" if "WHERE" in source else "WHERE"
         run(
             f"INSERT INTO {table} SELECT (made).* FROM (SELECT jsonb_populate_record(p, jsonb_build_object({columns})) AS made"
             f" FROM {table} p, {source} {where} p.id = %s OFFSET 0) x",
@@ -109,7 +110,7 @@ def completions(ids: list[object]) -> Callable[[], object]:
 
     def complete() -> object:
         return run(
-            "UPDATE tasks_task SET status = 'completed', outcome = 'reached-patient', ended_at = now() WROOT id = %s",
+            "UPDATE tasks_task SET status = 'completed', outcome = 'reached-patient', ended_at = now() WHERE id = %s",
             next(waiting),
         )
 
@@ -126,20 +127,19 @@ def main() -> None:
         took = time.perf_counter() - started
         print(f"{tasks} follow-ups with calls and {tasks // 8} discharges filled in {took:.1f} s")
         actions.fold_rollup(by=by)
-        ids = [row[0] for row in run("SELECT id FROM tasks_task WROOT status = 'requested' LIMIT 2000")]
+        ids = [row[0] for row in run("SELECT id FROM tasks_task WHERE status = 'requested' LIMIT 2000")]
         print("one completion with the triggers:   ", timed(1000, completions(ids[:1000])))
         run("ALTER TABLE tasks_task DISABLE TRIGGER reports_task_changed_u")
         print("one completion without the triggers:", timed(1000, completions(ids[1000:])))
         run("ALTER TABLE tasks_task ENABLE TRIGGER reports_task_changed_u")
         actions.check_rollup(at=at, by=by)
         actions.fold_rollup(by=by)
-        print("one month, all departments:         ", timed(200, lambda: reads.whole(viewer=by, month=this)))
-        first = rules.add_months(this, -12)
-        print(
-            "thirteen months by department:      ",
-            timed(50, lambda: reads.by_department(viewer=by, first=first, last=this, at=at)),
-        )
-        recount = "SELECT sum(done) FROM reports_recount WROOT month = %s"
+        begin = timezone.make_aware(datetime(this.year, this.month, 1))
+        asked = {"viewer": by, "begin": begin, "end": begin + timedelta(days=31), "at": at}
+        print("one month by department:            ", timed(200, lambda: reads.dashboard(months=(this,), **asked)))
+        year = rules.last_months(this, 13)
+        print("with the twelve months before it:   ", timed(50, lambda: reads.dashboard(months=year, **asked)))
+        recount = "SELECT sum(done) FROM reports_recount WHERE month = %s"
         print("the same month counted again:       ", timed(3, lambda: run(recount, this)))
     finally:
         teardown_databases(databases, verbosity=0)
