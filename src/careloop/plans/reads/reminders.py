@@ -32,7 +32,7 @@ def reminders_sent(*, language: str, viewer: Viewer, at: datetime) -> list[Words
         .exclude(message_state="")
         .order_by("-due_at", "-pk")[: 4 * MOST]
     )
-    of_plans = {task.care_plan_id for task in tasks}
+    of_plans = {task.care_plan_id for task in tasks if task.care_plan_id}
     plans = CarePlan.objects.visible_to(viewer).filter(pk__in=of_plans).select_related("definition")
     steps = {(one.pk, step.code): step for one in plans for step in one.definition.plan().steps}
     english = language.startswith("en")
