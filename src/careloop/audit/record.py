@@ -21,6 +21,7 @@ from careloop.kernel.actions import action, ledger, look, write_at_end
 from careloop.kernel.events import Event
 from careloop.kernel.jobs import defer_events
 from careloop.kernel.prepared import run
+from careloop.kernel.rows import as_json
 from careloop.kernel.viewer import Viewer
 
 
@@ -40,9 +41,8 @@ def record_all(events: Iterable[Event], *, by: Viewer) -> None:
 
 def _write(told: list[tuple[Event, Viewer]]) -> None:
     """Facts and the jobs that follow them: rolled back together, run after the commit, in the order they happened."""
-    columns = zip(*(_row(fact, by) for fact, by in told), strict=True)
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS, [timezone.now(), *(list(column) for column in columns)])
+        cursor.execute(_FACTS, [timezone.now(), as_json([_row(fact, by) for fact, by in told])])
     following: dict[Any, list[dict[str, Any]]] = {}
     for fact, __ in told:
         for job in _reactions()[type(fact)]:
@@ -117,18 +117,19 @@ def denied(*, what: str, by: Viewer) -> None:
 # One statement whatever the number of facts, so it is prepared once; their order is the order of their ids.
 _FACTS = (
     "INSERT INTO audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload)"
-    " SELECT %s, actor, name, patient, outcome, ip, request, payload::jsonb"
-    " FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])"
-    " WITH ORDINALITY AS told(actor, name, patient, outcome, ip, request, payload, place) ORDER BY place"
+    " SELECT %s, actor, name, patient, outcome, ip, request, payload FROM json_to_recordset(%s::json)"
+    " AS told(actor text, name text, patient uuid, outcome text, ip text, request text, payload jsonb)"
 )
 
 
-def _row(event: Event, by: Viewer) -> tuple[str, str, UUID | None, str, str, str, str]:
+def _row(event: Event, by: Viewer) -> dict[str, Any]:
     outcome = AuditEvent.Outcome.DENIED if isinstance(event, AccessDenied) else AuditEvent.Outcome.SUCCESS
     payload = event.payload()
-    payload.pop("patient_id")
-    told = orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS).decode()
-    return by.actor, event.name(), event.patient_id, outcome.value, by.ip, by.request_id, told
+    patient = payload.pop("patient_id")
+    return {
+        "actor": by.actor, "name": event.name(), "patient": patient, "outcome": outcome.value, "ip": by.ip,
+        "request": by.request_id, "payload": payload,
+    }  # fmt: skip
 
 
 @cache

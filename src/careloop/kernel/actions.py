@@ -40,9 +40,11 @@ class Ledger:
             to.at_end.setdefault(write, []).extend(items)
 
     def write_out(self) -> None:
-        """The outermost action is about to commit."""
-        for write, items in self.at_end.items():
-            write(items)
+        """The outermost action is about to commit. What follows at once may gather facts of its own."""
+        while self.at_end:
+            gathered, self.at_end = self.at_end, {}
+            for write, items in gathered.items():
+                write(items)
 
 
 _ledger: ContextVar[Ledger | None] = ContextVar("ledger", default=None)

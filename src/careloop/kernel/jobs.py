@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from careloop.kernel.actions import savepoint
 from careloop.kernel.errors import DeliveryFailed, Refused
 
 log = logging.getLogger(__name__)
@@ -32,23 +34,57 @@ def job(*, queue: str = "default", attempts: int = 5) -> Callable[[Callable[...,
     return declare
 
 
-def gathering_job(*, most: int, queue: str = "default", attempts: int = 5) -> Callable[[Callable[..., None]], Job]:
+def gathering_job(
+    *, most: int, about: str, queue: str = "default", attempts: int = 5
+) -> Callable[[Callable[..., None]], Job]:
     """Declare a job whose action takes many facts for the price of one: it receives `events`, at most `most`.
 
-    The facts of one commit come together, so twenty discharges are judged in one transaction. When a gathered run
-    fails or is refused, each of its facts is queued alone: the one at fault falls alone.
+    The facts of one commit come together, so twenty discharges are judged in one transaction; of several facts about
+    the same thing (the value of their column `about`) it receives the first. When a gathered run fails or is refused,
+    each of its facts is queued alone: the one at fault falls alone. Inside `at_once` it joins the transaction of its
+    facts instead.
     """
 
     def declare(function: Callable[..., None]) -> Job:
         retry = RetryStrategy(max_attempts=attempts, exponential_wait=4)
         task = app.task(queue=queue, retry=retry, name=_name(function))(_alone_when_it_fails(function))
-        _MOST[task.name] = most
+        _GATHERING[task.name] = _Gathering(most, about, function)
         return task
 
     return declare
 
 
-_MOST: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class _Gathering:
+    most: int
+    about: str
+    run: Callable[..., None]
+
+    def portions(self, payloads: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        firsts: dict[Any, dict[str, Any]] = {}
+        for payload in payloads:
+            about = payload.get(self.about)
+            firsts.setdefault(tuple(about) if isinstance(about, list) else about, payload)
+        kept = list(firsts.values())
+        return [kept[start : start + self.most] for start in range(0, len(kept), self.most)]
+
+
+_GATHERING: dict[str, _Gathering] = {}
+_at_once: ContextVar[bool] = ContextVar("at_once", default=False)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """For a machine that works through many facts: gathering jobs that follow run at the end of the transaction of
+    their facts, not after it. One commit, no row in the queue, and nobody sees a discharge without its plan.
+
+    A run that fails is taken back alone and queued like any other: the facts stand, and what follows is tried again.
+    """
+    token = _at_once.set(True)
+    try:
+        yield
+    finally:
+        _at_once.reset(token)
 
 
 def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]], turns: Sequence[Sequence[Job]] = ()) -> None:
@@ -70,10 +106,24 @@ def defer_events(following: Mapping[Job, Sequence[dict[str, Any]]], turns: Seque
 
 
 def _arguments(job: Job, payloads: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    most = _MOST.get(job.name)
-    if most is None:
+    """What is left to be queued for this job."""
+    gathering = _GATHERING.get(job.name)
+    if gathering is None:
         return [{"event": payload} for payload in payloads]
-    return [{"events": list(payloads[start : start + most])} for start in range(0, len(payloads), most)]
+    portions = gathering.portions(payloads)
+    if _at_once.get():
+        portions = [portion for portion in portions if not _has_run(gathering, portion)]
+    return [{"events": portion} for portion in portions]
+
+
+def _has_run(gathering: _Gathering, events: list[dict[str, Any]]) -> bool:
+    try:
+        with savepoint():
+            gathering.run(events=events)
+    except Exception as error:
+        log.warning("%s: %d facts go to the queue (%s)", _name(gathering.run), len(events), type(error).__name__)
+        return False
+    return True
 
 
 def _taken_together(turn: Sequence[Job], left: dict[Job, list[dict[str, Any]]]) -> Iterator[list[Piece]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
 
 from careloop.kernel.actions import ledger
+from careloop.kernel.rows import Conflict, NotAsJson, insert_rows
 from careloop.kernel.viewer import Viewer
 
 M = TypeVar("M", bound=models.Model)
@@ -47,11 +48,28 @@ class WatchedQuerySet(models.QuerySet[M]):
         mine.writes += gone[0]
         return gone
 
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+    def bulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[M]:
+        """Django's, by one statement for any number of rows where the values allow it (`kernel.rows`)."""
         mine = ledger(self.model.__name__)
-        made = super().bulk_create(objs, *args, **kwargs)
-        mine.writes += len(made)
-        return made
+        rows = list(objs)
+        conflict = Conflict(ignore_conflicts, tuple(update_fields or ()), tuple(unique_fields or ()))
+        try:
+            if rows:
+                insert_rows(rows, conflict=conflict)
+        except NotAsJson:
+            rows = super().bulk_create(
+                rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+            )
+        mine.writes += len(rows)
+        return rows
 
 
 class ScopedQuerySet(WatchedQuerySet[M]):

@@ -24,7 +24,7 @@ from careloop.tasks.reads import ended_task
 BATCH = 500
 
 
-@gathering_job(most=50)
+@gathering_job(most=200, about="encounter_id")
 def judge_discharges(*, events: list[dict[str, Any]]) -> None:
     """EncounterFinished: judge the discharge. ConditionsReplaced, ProceduresReplaced: codes often come after it; again."""
     ids = sorted({UUID(event["encounter_id"]) for event in events})

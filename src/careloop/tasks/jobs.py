@@ -32,7 +32,7 @@ def flag_self_report(*, event: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
-@gathering_job(most=50)
+@gathering_job(most=200, about="task_ids")
 def weigh_requested(*, events: list[dict[str, Any]]) -> None:
     """New tasks whose window is open already get their whole weight at once."""
     ids = [UUID(task_id) for event in events for task_id in event.get("task_ids", ())]

@@ -142,6 +142,8 @@ def _left_over(claimed: Sequence[_Work], directory: Directory, at: datetime, by:
     """Write together what may be written together (the claim holds one message a patient); the rest goes one by one."""
     several = [(work, work.outcome) for work in claimed if isinstance(work.outcome, Facts)]
     several = [(work, facts) for work, facts in several if _can_go_together(facts, directory)]
+    if not several:
+        return list(claimed)
     together = [work for work, __ in several]
     try:
         ids = apply_together(several=[facts for __, facts in several], directory=directory, at=at, by=by)

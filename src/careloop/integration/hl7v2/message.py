@@ -95,6 +95,8 @@ class Field:
 
     def get(self, component: int = 0, subcomponent: int = 0) -> str:
         """The text of a part, escapes undone; `""` when it is absent or deleted."""
+        if not self.raw:
+            return ""
         text = self._part(component, subcomponent)
         return "" if text == DELETE_MARK else unescape(text, self._delimiters)
 
@@ -149,6 +151,9 @@ class Segment:
 
     def field(self, field: int, repetition: int = 1) -> Field:
         """One repetition; an empty one when it is absent."""
+        raw = self.raw_field(field)
+        if not raw or (repetition == 1 and self._delimiters.repetition not in raw):
+            return Field(raw, self._delimiters)
         repetitions = self.all(field)
         if 1 <= repetition <= len(repetitions):
             return repetitions[repetition - 1]

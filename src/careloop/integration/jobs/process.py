@@ -12,12 +12,12 @@ from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from careloop.integration.actions import Processed, process_batch
-from careloop.kernel.jobs import job, periodic
+from careloop.kernel.jobs import at_once, job, periodic
 from careloop.kernel.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
-BATCH = 50
+BATCH = 200
 """Messages that share a commit and its statements: enough to be cheap, few enough that nobody waits long for a locked patient."""
 
 _FALLBACK_SECONDS = 1.0
@@ -29,7 +29,8 @@ def process_inbox(limit: int | None = None, *, at: datetime | None = None) -> Pr
     total = Processed()
     while limit is None or total.total < limit:
         size = BATCH if limit is None else min(BATCH, limit - total.total)
-        done = process_batch(limit=size, at=at or timezone.now(), by=by)
+        with at_once():
+            done = process_batch(limit=size, at=at or timezone.now(), by=by)
         if not done.total:
             return total
         total += done

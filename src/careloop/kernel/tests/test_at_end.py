@@ -14,7 +14,7 @@ from careloop.audit.models import AuditEvent
 from careloop.audit.record import record
 from careloop.kernel.actions import WriteOutsideAction, action, one_piece, savepoint, seeding, write_at_end
 from careloop.kernel.errors import Refused
-from careloop.kernel.jobs import defer_events, gathering_job
+from careloop.kernel.jobs import at_once, defer_events, gathering_job
 from careloop.kernel.viewer import Viewer
 from careloop.patients.events import ConditionsReplaced, EncounterFinished, PatientDied, ProceduresReplaced
 
@@ -27,8 +27,8 @@ class Broken(Refused):
     code = "broken"
 
 
-def finished() -> EncounterFinished:
-    return EncounterFinished(patient_id=PERSON, encounter_id=STAY, cycle=1)
+def finished(stay=STAY) -> EncounterFinished:
+    return EncounterFinished(patient_id=PERSON, encounter_id=stay, cycle=1)
 
 
 @action
@@ -99,9 +99,11 @@ def test_the_next_action_starts_empty():
 
 def test_kinds_of_fact_that_wake_the_same_job_share_it():
     same = {"patient_id": PERSON, "encounter_id": STAY}
-    outer(facts=[ConditionsReplaced(**same), finished(), ProceduresReplaced(**same)], by=BY)
+    outer(facts=[ConditionsReplaced(**same), finished(uuid4()), ProceduresReplaced(**same), finished()], by=BY)
     ((name, args),) = jobs()
-    assert (name, len(args["events"])) == ("judge_discharges", 3)
+    assert name == "judge_discharges"
+    assert len(args["events"]) == 2  # of several facts about one stay the first is enough
+    assert args["events"][0]["encounter_id"] == str(STAY)
 
 
 def test_a_job_of_single_facts_gets_each_alone():
@@ -131,7 +133,7 @@ POISON: set[int] = set()
 REFUSED: set[int] = set()
 
 
-@gathering_job(most=3)
+@gathering_job(most=3, about="n")
 def collect(*, events):
     numbers = [event["n"] for event in events]
     if POISON & set(numbers):
@@ -225,3 +227,69 @@ def test_different_jobs_are_queued_in_one_statement():
         outer(facts=[finished(), PatientDied(patient_id=uuid4())], by=BY)
     assert len(jobs()) >= 2
     assert len([query for query in captured.captured_queries if "procrastinate_defer_jobs" in query["sql"]]) == 1
+
+
+# --- what follows, in the same transaction ---------------------------------------------------------------------------
+
+
+@action
+def gathers(*, numbers, by):
+    """Facts whose reaction is `collect`, as an action's end would queue them."""
+    for number in numbers:
+        record(SignedIn(practitioner_id=WHO), by=by)
+        write_at_end(_collect_at_end, [number])
+
+
+def _collect_at_end(numbers):
+    defer_events({collect: [{"n": number} for number in numbers]})
+
+
+def test_at_once_it_runs_before_the_commit_and_nothing_is_queued():
+    with at_once():
+        gathers(numbers=[1, 1, 2, 3, 4], by=BY)
+    assert (RAN, queued()) == ([[1, 2, 3], [4]], [])
+    gathers(numbers=[5], by=BY)
+    assert (len(RAN), queued()) == (2, [[5]])  # outside it waits for the worker as always
+
+
+@pytest.mark.parametrize("trouble", [POISON, REFUSED])
+def test_at_once_what_fails_is_queued_and_its_facts_stand(trouble):
+    trouble.add(4)
+    with at_once():
+        gathers(numbers=[1, 2, 3, 4, 5], by=BY)
+    assert (RAN, queued()) == ([[1, 2, 3]], [[4, 5]])
+    assert names() == ["accounts.SignedIn"] * 5
+
+
+@gathering_job(most=10, about="n")
+def tells(*, events):
+    """A reaction that states a fact of its own, and may break after it."""
+    one(fact=PasswordChanged(practitioner_id=WHO), by=BY)
+    if POISON:
+        raise RuntimeError("poison")
+
+
+@action
+def causes(*, by):
+    record(SignedIn(practitioner_id=WHO), by=by)
+    write_at_end(_tell_at_end, [1])
+
+
+def _tell_at_end(numbers):
+    defer_events({tells: [{"n": number} for number in numbers]})
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_at_once_facts_of_a_reaction_are_written_unless_it_was_taken_back(breaks):
+    if breaks:
+        POISON.add(1)
+    with at_once():
+        causes(by=BY)
+    assert names() == ["accounts.SignedIn", *([] if breaks else ["accounts.PasswordChanged"])]
+    assert len(jobs()) == breaks
+
+
+def test_at_once_an_action_that_failed_lets_nothing_follow():
+    with pytest.raises(Broken), at_once():
+        outer(facts=[finished()], fails_after=True, by=BY)
+    assert (names(), jobs()) == ([], [])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import reduce
-from operator import or_
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
@@ -115,6 +114,8 @@ def upsert_patients(*, people: Sequence[Told], at: datetime, by: Viewer) -> list
     readings = [_Reading(told, _told_identifiers(told.person, on=at.date())) for told in people]
     if not all(reading.keys for reading in readings):
         raise NoIdentifier
+    if not readings:
+        return []
     patients: dict[int, Patient] = {}
     _find(readings)
     for number, wave in enumerate(_waves(readings)):
@@ -188,11 +189,14 @@ def _told_identifiers(person: PersonData, *, on: date) -> list[Identifier]:
     return list({(i.system, i.type, i.value): i for i in read if i.value}.values())
 
 
+_NUMBERS = """(patients_patientidentifier.system, patients_patientidentifier.type, patients_patientidentifier.value)
+IN (SELECT t.system, t.type, t.value FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (system, type, value))"""
+
+
 def _find(readings: Sequence[_Reading]) -> None:
     """Known numbers among the told ones, their patients locked against a second writer."""
-    wanted = reduce(
-        or_, [Q(system=i.system, type=i.type, value=i.value) for reading in readings for i in reading.numbers]
-    )
+    told = {(i.system, i.type, i.value) for reading in readings for i in reading.numbers}
+    wanted = RawSQL(_NUMBERS, [list(each) for each in zip(*told, strict=True)], BooleanField())
     rows = PatientIdentifier.objects.unscoped(INTERFACE).filter(wanted).select_related("patient")
     locked = rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id")
     known = {(row.system, row.type, row.value): row for row in locked}

@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from operator import or_
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
@@ -111,6 +110,10 @@ def _write(stays: Sequence[Stay], *, at: datetime, by: Viewer) -> dict[int, Enco
     return rows
 
 
+_VISITS = """(patients_encounter.system, patients_encounter.visit_number)
+IN (SELECT t.system, t.number FROM unnest(%s::text[], %s::text[]) AS t (system, number))"""
+
+
 def _known(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
     """The visits we have, locked. Whoever is to create one takes turns, then looks again."""
     known = _find(stays)
@@ -122,7 +125,7 @@ def _known(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
 
 
 def _find(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
-    wanted = reduce(or_, [Q(system=system, visit_number=number) for system, number in {stay.key for stay in stays}])
+    wanted = RawSQL(_VISITS, [list(each) for each in zip(*{stay.key for stay in stays}, strict=True)], BooleanField())
     rows = Encounter.objects.unscoped(INTERFACE).filter(wanted).order_by("id")
     return {(row.system, row.visit_number): row for row in rows.select_for_update(of=("self",), no_key=True)}
 

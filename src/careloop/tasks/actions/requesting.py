@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -13,38 +12,32 @@ from django.utils import timezone
 from careloop.audit.record import record
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.models import uuid7
+from careloop.kernel.rows import as_json
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import rules
 from careloop.tasks.events import TasksRequested
 from careloop.tasks.rules import TaskRequest
 
-# One statement for one task and for a thousand: arrays in, new ids out. What exists already is left as it is.
-_INSERT = """
+# One statement for one task and for a thousand: one value in, new ids out. What exists already is left as it is.
+_COLUMNS = {
+    "id": "uuid", "key": "text", "patient_id": "uuid", "department_id": "uuid", "kind": "text", "owner_id": "uuid",
+    "owner_role": "text", "encounter_id": "uuid", "care_plan_id": "uuid", "step_code": "text", "occurrence": "int",
+    "focus_id": "uuid", "questionnaire_url": "text", "plan_title": "text", "step_title": "text",
+    "plan_title_en": "text", "step_title_en": "text", "diagnosis_text": "text", "risk": "text", "self_report": "text",
+    "discharged_at": "timestamptz", "priority": "int", "priority_reasons": "jsonb", "available_at": "timestamptz",
+    "due_at": "timestamptz", "window_ends_at": "timestamptz", "channel": "text",
+}  # fmt: skip
+_ASKED_RISK = """CASE WHEN asked.risk = 'none'
+    THEN coalesce((SELECT p.risk FROM patients_patient p WHERE p.id = asked.patient_id), asked.risk)
+    ELSE asked.risk END"""  # who asks without a risk means the patient's own
+_INSERT = f"""
 INSERT INTO tasks_task (
-    id, created_at, updated_at, key, patient_id, department_id, kind, status, owner_id, owner_role, encounter_id,
-    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, plan_title_en,
-    step_title_en, diagnosis_text, risk,
-    self_report, discharged_at, priority, priority_reasons, available_at, due_at, window_ends_at, snooze_reason,
-    attempts, last_outcome, message_state, outcome, closed_reason, channel
+    created_at, updated_at, status, snooze_reason, attempts, last_outcome, message_state, outcome, closed_reason,
+    {", ".join(_COLUMNS)}
 )
-SELECT id, now(), now(), key, patient_id, department_id, kind, 'requested', owner_id, owner_role, encounter_id,
-    care_plan_id, step_code, occurrence, focus_id, questionnaire_url, plan_title, step_title, plan_title_en,
-    step_title_en, diagnosis_text,
-    CASE WHEN risk = 'none' THEN coalesce((SELECT p.risk FROM patients_patient p WHERE p.id = asked.patient_id), risk)
-         ELSE risk END,  -- who asks without a risk means the patient's own
-    self_report, discharged_at, priority, priority_reasons::jsonb, available_at, due_at, window_ends_at, '',
-    0, '', '', '', '', channel
-FROM unnest(
-    %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[],
-    %s::text[], %s::int[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[],
-    %s::timestamptz[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[]
-) AS asked (
-    id, key, patient_id, department_id, kind, owner_id, owner_role, encounter_id, care_plan_id, step_code, occurrence,
-    focus_id, questionnaire_url, plan_title, step_title, plan_title_en, step_title_en, diagnosis_text, risk,
-    self_report, discharged_at, priority,
-    priority_reasons, available_at, due_at, window_ends_at, channel
-)
+SELECT now(), now(), 'requested', '', 0, '', '', '', '',
+    {", ".join(_ASKED_RISK if name == "risk" else name for name in _COLUMNS)}
+FROM json_to_recordset(%s::json) AS asked ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
 ON CONFLICT (key) DO NOTHING
 RETURNING id
 """
@@ -60,25 +53,23 @@ def request_tasks(*, requests: Sequence[TaskRequest], by: Viewer) -> int:
 
 
 def _insert(requests: Sequence[TaskRequest]) -> list[UUID]:
-    columns = [list(column) for column in zip(*map(_row, requests), strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, columns)
+        cursor.execute(_INSERT, [as_json([_row(asked) for asked in requests])])
         made = [row[0] for row in cursor.fetchall()]
     wrote("Task", len(made))
     return made
 
 
-def _row(asked: TaskRequest) -> tuple[Any, ...]:
-    terms = rules.explain(_facts(asked), at=timezone.localtime(asked.available_at))
-    return (
-        uuid7(), asked.key, asked.patient_id, asked.department_id, asked.kind, asked.owner_id, asked.owner_role,
-        asked.encounter_id, asked.care_plan_id, asked.step_code, asked.occurrence, asked.focus_id,
-        asked.questionnaire_url, asked.plan_title[:120], asked.step_title[:120],
-        asked.plan_title_en[:120], asked.step_title_en[:120], asked.diagnosis_text[:200],
-        asked.risk, asked.self_report, asked.discharged_at, rules.score(terms),
-        json.dumps([term.as_json() for term in terms]), asked.available_at, asked.due_at, asked.window_ends_at,
-        asked.channel,
-    )  # fmt: skip
+def _row(asked: TaskRequest) -> dict[str, Any]:
+    terms = rules.explain(_facts(asked), at=timezone.localtime(asked.available_at, timezone.get_default_timezone()))
+    row: dict[str, Any] = {name: getattr(asked, name) for name in _ASKED}
+    for name, width in _WIDTHS.items():
+        row[name] = row[name][:width]
+    return row | {"id": uuid7(), "priority": rules.score(terms), "priority_reasons": [t.as_json() for t in terms]}
+
+
+_ASKED = [name for name in _COLUMNS if name not in ("id", "priority", "priority_reasons")]
+_WIDTHS = {"plan_title": 120, "step_title": 120, "plan_title_en": 120, "step_title_en": 120, "diagnosis_text": 200}
 
 
 def _facts(asked: TaskRequest) -> rules.PriorityFacts:
