@@ -13,7 +13,7 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 
 from careloop.audit.record import record, record_all
 from careloop.integration import events, reads
-from careloop.integration.actions.apply import CannotApply, _can_go_together, apply_facts, apply_together
+from careloop.integration.actions.apply import CannotApply, _alive, _can_go_together, apply_facts, apply_together
 from careloop.integration.actions.directory import Directory
 from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
@@ -23,6 +23,7 @@ from careloop.integration.rules import UNEXPECTED, next_try
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def process_batch(*, limit: int, at: datetime, by: Viewer) -> Processed:
     directory = Directory.for_facts([work.outcome for work in claimed if isinstance(work.outcome, Facts)], by=by)
     for work in _left_over(claimed, directory, at, by):
         _apply(work, directory, at, by)
+    _follow_merges(claimed)
     _finish(claimed, at)
     counts = {state: sum(work.state == state for work in claimed) for state in ("done", "ignored", "retry", "dead")}
     result = Processed(counts["done"], counts["ignored"], counts["retry"], counts["dead"])
@@ -178,6 +180,18 @@ def _apply(work: _Work, directory: Directory, at: datetime, by: Viewer) -> None:
         except Exception as error:
             log.exception("a message could not be applied")
             _again(work, at, UNEXPECTED, type(error).__name__)
+
+
+def _follow_merges(claimed: Sequence[_Work]) -> None:
+    """A merge moves what stands in the tables; messages of its own batch are written after it and follow it here."""
+    if not any(isinstance(work.outcome, Facts) and work.outcome.merges for work in claimed):
+        return
+    ids = {work.patient_id for work in claimed if work.patient_id is not None}
+    gone = Patient.objects.unscoped("following a merge").filter(pk__in=ids, merged_into__isnull=False)
+    survivors = {patient.pk: _alive(patient).pk for patient in gone.order_by("pk")}
+    for work in claimed:
+        if work.patient_id is not None:
+            work.patient_id = survivors.get(work.patient_id, work.patient_id)
 
 
 def _park(work: _Work, code: str, *, subject: str = "", text: str = "") -> None:
