@@ -54,10 +54,12 @@ SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t
     ) AS tries_today
 FROM tasks_task t
 LEFT JOIN patients_encounter e ON e.id = t.encounter_id
-WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s
-  AND (%(ids)s::uuid[] IS NULL OR t.id = ANY(%(ids)s::uuid[]))
+WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s{only}
 ORDER BY t.id
 """
+# Two statements: one that says "these, or all" is planned for all once it is prepared, and walks the open tasks for one.
+_ALL = _FACTS.format(only="")
+_THESE = _FACTS.format(only=" AND t.id = ANY(%(ids)s::uuid[])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +80,12 @@ def facts(task_ids: Sequence[UUID] | None, *, at: datetime) -> list[WeighedTask]
     params: dict[str, Any] = {
         "reached": list(REACHED), "kinds": list(QUEUE_KINDS), "at": at,
         "today": local.replace(hour=0, minute=0, second=0, microsecond=0),
-        "ids": None if task_ids is None else list(task_ids),
     }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS, params)
+        if task_ids is None:
+            cursor.execute(_ALL, params)
+        else:
+            cursor.execute(_THESE, params | {"ids": list(task_ids)})
         return [_weighed(row) for row in cursor.fetchall()]
 
 
