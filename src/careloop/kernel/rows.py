@@ -149,11 +149,9 @@ def _on_conflict(model: type[Model], conflict: Conflict) -> str:
     if not conflict.update:
         return ""
 
-    def column(name: str) -> str:
-        return f'"{model._meta.get_field(name).column}"'  # type: ignore[union-attr]  # only columns are named here
-
-    unique = ", ".join(column(name) for name in conflict.unique)
-    changes = ", ".join(f"{column(name)} = EXCLUDED.{column(name)}" for name in conflict.update)
+    columns = {field.name: f'"{field.column}"' for field in model._meta.concrete_fields}
+    unique = ", ".join(columns[name] for name in conflict.unique)
+    changes = ", ".join(f"{columns[name]} = EXCLUDED.{columns[name]}" for name in conflict.update)
     return f" ON CONFLICT ({unique}) DO UPDATE SET {changes}"
 
 
