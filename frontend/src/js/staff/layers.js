@@ -36,3 +36,13 @@ document.addEventListener("click", (event) => {
   const row = event.target.closest("[data-row][data-href]");
   if (row && !event.target.closest("a, button, input, label, summary")) window.location.assign(row.dataset.href);
 });
+
+// What scrolls and holds nothing to tab to is reached by the keyboard itself (WCAG 2.1.1); older browsers do not do it.
+const HELD = "a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
+function reachScrolling() {
+  document.querySelectorAll(".scroll").forEach((box) => {
+    if (box.scrollHeight > box.clientHeight && !box.querySelector(HELD)) box.tabIndex = 0;
+  });
+}
+window.addEventListener("load", reachScrolling);
+document.addEventListener("htmx:afterSettle", reachScrolling);
