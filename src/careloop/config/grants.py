@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from careloop.kernel.postgres import APP
 
 APPEND_ONLY = ("audit_auditevent",)
+# What belongs to the owner alone: an extension in the same schema (pg_stat_statements) is the superuser's to give away.
+_MINE = "{of}namespace = 'public'::regnamespace AND {of}owner = current_user::regrole"
+TABLES = f"SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm') AND {_MINE.format(of='rel')}"
+SEQUENCES = f"SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S' AND {_MINE.format(of='rel')}"
+ROUTINES = f"SELECT oid::regprocedure::text FROM pg_proc WHERE {_MINE.format(of='pro')}"
 
 
 def grant_application_role() -> None:
@@ -16,8 +22,17 @@ def grant_application_role() -> None:
         if cursor.fetchone() is None:
             return
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}")
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")
-        cursor.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")
-        cursor.execute(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {APP}")
+        for rights, kind, names in (
+            ("SELECT, INSERT, UPDATE, DELETE", "TABLE", _own(cursor, TABLES)),
+            ("USAGE, SELECT, UPDATE", "SEQUENCE", _own(cursor, SEQUENCES)),
+            ("EXECUTE", "ROUTINE", _own(cursor, ROUTINES)),
+        ):
+            if names:
+                cursor.execute(f"GRANT {rights} ON {kind} {', '.join(names)} TO {APP}")
         for table in APPEND_ONLY:
             cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {APP}")
+
+
+def _own(cursor: CursorWrapper, statement: str) -> list[str]:
+    cursor.execute(statement)
+    return [str(name) for (name,) in cursor.fetchall()]
