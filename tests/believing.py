@@ -24,7 +24,7 @@ from careloop.accounts.models import Organization, Practitioner
 from careloop.audit.models import AuditEvent
 from careloop.kernel.models import ScopedModel
 from careloop.patients.models import Patient
-from careloop.reports.models import Rollup
+from careloop.reports.models import ClockRollup, Rollup
 
 PATIENTS, DEPARTMENTS, STAFF = 100_000, 40, 200
 TASKS = 1_000_000
@@ -35,9 +35,11 @@ ROWS = {
     "patients_observation": 1_000_000, "patients_encounter": 125_000, "patients_condition": 250_000,
     "plans_careplan": 125_000, "plans_enrolmentdecision": 125_000, "integration_inboxmessage": 1_000_000,
     "patients_carerelationship": 125_000, "reports_rollup": 60_000,
+    "reports_clockrollup": 100_000,
 }  # fmt: skip
 # (table, column) → share of each value. Everything else with choices is taken to be spread evenly.
 SHARES = {
+    ("reports_clockrollup", "measure"): {"due": 0.35, "opens": 0.35, "waiting": 0.3},
     ("tasks_task", "status"): {"completed": 0.70, "cancelled": 0.28, "requested": 0.02},
     ("patients_encounter", "status"): {"finished": 0.98, "in-progress": 0.02},
     ("messaging_communication", "state"): {"completed": 0.95, "queued": 0.01, "sending": 0.0001},
@@ -66,8 +68,8 @@ class Node:
 
 
 def large_models() -> list[type[models.Model]]:
-    """All tables that grow with the patients, the audit trail, and the roll-up of the dashboards."""
-    return [model for model in apps.get_models() if issubclass(model, ScopedModel)] + [AuditEvent, Rollup]
+    """All tables that grow with the patients, the audit trail, and the roll-ups of the dashboards."""
+    return [model for model in apps.get_models() if issubclass(model, ScopedModel)] + [AuditEvent, Rollup, ClockRollup]
 
 
 def rows_of(model: type[models.Model]) -> int:
@@ -144,6 +146,8 @@ def _distinct(model: type[models.Model], field: models.Field[Any, Any]) -> float
         return -min(1.0, rows_of(target) / rows)
     if isinstance(field, models.BooleanField):
         return 2.0
+    if type(field) is models.DateField:
+        return 24.0 if field.column == "month" else 730.0
     if isinstance(field, models.DateTimeField | models.TextField | models.JSONField | models.UUIDField):
         return -0.9
     return 50.0 if field.choices else -0.1
