@@ -64,7 +64,7 @@ def _choices(form: Form) -> Iterator[Mistake]:
         tell = _at("item", item.link_id)
         if item.type == "choice" and not item.options and not item.value_set:
             yield tell("no-options", "a choice needs answerOption or a contained answerValueSet")
-        if _backwards(item):
+        if _backwards(item) and item.control != "slider":
             yield tell("limits-backwards", "the smallest value lies above the largest; nothing could be answered")
         if item.control == "slider" and not item.is_slider:
             yield tell("slider-ends", "a slider needs a smallest and a larger largest value")
