@@ -10,6 +10,7 @@ htmx.config.includeIndicatorStyles = false;
 htmx.config.selfRequestsOnly = true;
 htmx.config.historyCacheSize = 0; // shared PCs: no page of a patient stays in the browser's storage
 htmx.config.scrollBehavior = "auto";
+htmx.config.defaultSettleDelay = 0; // what has come listens at once: no key of somebody quick is lost in between
 // 422 = the form again with its errors, where it stood; 409 = the domain said no, shown above the page.
 htmx.config.responseHandling = [
   { code: "204", swap: false },
