@@ -30,6 +30,14 @@ MAY_WALK: dict[str, tuple[str, str]] = {
         "publichealth_opinion",
         "how often doctors agree with each version; opened by hand",
     ),
+    "public-health/indicators/": (
+        "publichealth_episodeofcare",
+        "a year's figures look at everybody in a programme; opened by hand",
+    ),
+    "public-health/indicators/hypertension/control/denominator/": (
+        "publichealth_episodeofcare",
+        "the people behind one of these figures",
+    ),
     "reports/lists/follow-up-rate/denominator/": ("tasks_task", "the rows behind one month's figure, opened by hand"),
 }
 # Address → what carries it: each entry is one index, or several of which one is enough.

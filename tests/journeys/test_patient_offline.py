@@ -17,6 +17,8 @@ pytestmark = pytest.mark.journey
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
 TAPS = {"breath": "和平常一样", "chest": "没有", "pain": "2", "pills": "都吃了", "signs": "都没有"}
 COPIED = "() => Object.keys(sessionStorage).some((name) => name.startsWith('careloop.form.'))"
+SENT = """() => Object.keys(sessionStorage).filter((name) => name.startsWith('careloop.answers.'))
+  .every((name) => Object.values(JSON.parse(sessionStorage.getItem(name)).pages).every((page) => page.sent))"""
 KEPT = "() => Object.keys(sessionStorage).filter((name) => name.startsWith('careloop.')).length"
 
 
@@ -127,8 +129,7 @@ def test_what_was_kept_is_sent_after_a_reload_and_the_way_goes_on_with_the_netwo
         tap(tab)
         opened_again(tab, tab.url)
         tab.wait_for_function("() => document.querySelector('[data-offline]').hidden")
-        while stored(people).values.get("chest") is None:
-            tab.wait_for_timeout(50)
+        tab.wait_for_function(SENT)
         assert stored(people).values == {"breath": "good", "chest": "no"}
         assert answer_the_rest(tab) == ["pain", "sbp", "pills", "signs", "weight", "words"]
         tab.click("button[form=send]")
