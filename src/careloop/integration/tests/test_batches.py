@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,6 +31,7 @@ from careloop.plans.models import CarePlan, EnrolmentDecision, LadderRun
 from careloop.simulation.machinery import drain_jobs
 from careloop.tasks.models import Task
 from tests.cast import SYSTEM, Cast
+from tests.undone import seen_after
 
 pytestmark = pytest.mark.django_db
 FEW = settings(
@@ -118,23 +119,6 @@ def picture() -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-class Undo(Exception):
-    """Take it back."""
-
-
-def seen_after(write: Callable[[], object]) -> dict[str, list[str]]:
-    """What is stored after `write`; taken back at once."""
-    found: list[dict[str, list[str]]] = []
-    try:
-        with transaction.atomic():
-            write()
-            found.append(picture())
-            raise Undo
-    except Undo:
-        pass
-    return found[0]
-
-
 def one_by_one(raws: Sequence[str]) -> None:
     """As an unhurried hospital sends them: each applied, and its jobs done, before the next one comes."""
     for raw in raws:
@@ -162,8 +146,8 @@ def together(raws: Sequence[str], *, again: int = 0) -> None:
 @given(told=st.lists(events_told, min_size=1, max_size=9))
 def test_together_as_one_by_one(hospital: Cast, told: list[Told]) -> None:
     raws = messages(told)
-    alone = seen_after(lambda: one_by_one(raws))
-    for kind, rows in seen_after(lambda: together(raws)).items():
+    alone = seen_after(lambda: one_by_one(raws), picture)
+    for kind, rows in seen_after(lambda: together(raws), picture).items():
         assert rows == alone[kind], kind
 
 
@@ -171,8 +155,8 @@ def test_together_as_one_by_one(hospital: Cast, told: list[Told]) -> None:
 @given(told=st.lists(events_told, min_size=1, max_size=6), again=st.integers(1, 6))
 def test_told_again_nothing_comes_twice(hospital: Cast, told: list[Told], again: int) -> None:
     raws = messages(told)
-    once = seen_after(lambda: together(raws))
-    assert seen_after(lambda: together(raws, again=min(again, len(raws)))) == once
+    once = seen_after(lambda: together(raws), picture)
+    assert seen_after(lambda: together(raws, again=min(again, len(raws))), picture) == once
 
 
 def discharge(n: int, **changed: Any) -> str:

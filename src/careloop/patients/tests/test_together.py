@@ -32,6 +32,7 @@ from careloop.patients.rules import (
 )
 from careloop.patients.rules.data import DELETE
 from tests.cast import SYSTEM, Cast
+from tests.undone import seen_after
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -119,23 +120,6 @@ def picture() -> tuple[list[str], ...]:
     return patients, contacts, kin, doubles, stays, relations, conditions, facts
 
 
-class Undo(Exception):
-    pass
-
-
-def seen_after(write: Callable[[], object]) -> tuple[list[str], ...]:
-    """What the tables hold after `write`; taken back at once."""
-    found: list[tuple[list[str], ...]] = []
-    try:
-        with transaction.atomic():
-            write()
-            found.append(picture())
-            raise Undo
-    except Undo:
-        pass
-    return found[0]
-
-
 @MANY
 @given(told=st.lists(people(), min_size=1, max_size=7))
 def test_people_together_as_one_by_one(cast: Cast, told: list[Told]) -> None:
@@ -144,7 +128,9 @@ def test_people_together_as_one_by_one(cast: Cast, told: list[Told]) -> None:
             actions.upsert_patient(person=each.person, source=each.source, at=AT, by=SYSTEM)
 
     for together, one_by_one in zip(
-        seen_after(lambda: actions.upsert_patients(people=told, at=AT, by=SYSTEM)), seen_after(alone), strict=True
+        seen_after(lambda: actions.upsert_patients(people=told, at=AT, by=SYSTEM), picture),
+        seen_after(alone, picture),
+        strict=True,
     ):
         assert together == one_by_one
 
@@ -251,7 +237,8 @@ def test_visits_together_as_one_by_one(cast: Cast, told: list[tuple[int, VisitDa
         for stay in stays():
             actions.upsert_encounter(patient=stay.patient, visit=stay.visit, source=stay.source, at=AT, by=SYSTEM)
 
-    assert seen_after(lambda: actions.upsert_encounters(stays=stays(), at=AT, by=SYSTEM)) == seen_after(alone)
+    at_once = seen_after(lambda: actions.upsert_encounters(stays=stays(), at=AT, by=SYSTEM), picture)
+    assert at_once == seen_after(alone, picture)
 
 
 def test_a_number_of_another_patient_refuses_all(cast: Cast) -> None:
