@@ -1,7 +1,8 @@
 """The limit: the same work as hand-written SQL through psycopg, on the same database, in the same run.
 
 Nothing here asks who is asking: no parsing, no permission, no scope, no page. It is what the database itself can do.
-Each client has one connection; statements are prepared (psycopg prepares what it sees often).
+Each client has one connection; statements are prepared (psycopg prepares what it sees often). What the product pays for its
+tables (indexes, keys, triggers of the roll-ups) the limit pays too: it writes the same tables.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -32,100 +34,120 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     return connection
 
 
-def bare_insert(table: str, known: tuple[str, ...]) -> str:
-    """INSERT for a table of the product: the named columns by value, each other required column by its plain default."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one table of the product: the named columns by value, each other required column by its plain default."""
+
+    table: str
+    columns: tuple[str, ...]
+    plain: dict[str, str]
+
+    def insert(self, count: int = 1) -> str:
+        """One statement that writes this many rows; its values stand one row after the other."""
+        row = ", ".join(["%s"] * len(self.columns) + [f"'{value}'" for value in self.plain.values()])
+        names = ", ".join([*self.columns, *self.plain])
+        return f"INSERT INTO {self.table} ({names}) VALUES " + ", ".join([f"({row})"] * count)
+
+    def copy_in(self, cursor: psycopg.Cursor[Any], rows: Iterable[Sequence[object]]) -> None:
+        """The rows by COPY."""
+        with cursor.copy(f"COPY {self.table} ({', '.join([*self.columns, *self.plain])}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row([*row, *self.plain.values()])
+
+
+def rows_of(model: str, columns: str) -> Rows:
+    """Rows of a model with these columns, written with spaces between."""
     from bench.seeding import constants
 
-    name, rest = constants(table, known)
-    columns = ", ".join([*known, *rest])
-    values = ", ".join(["%s"] * len(known) + [f"'{value}'" for value in rest.values()])
-    return f"INSERT INTO {name} ({columns}) VALUES ({values})"
+    known = tuple(columns.split())
+    table, plain = constants(model, known)
+    return Rows(table, known, plain)
 
 
-# --- W1: one discharge with its plan and eight tasks
+# --- W1: discharges with their plans and eight tasks each
+
+OF_A_DISCHARGE = {
+    "patients.Patient": "id name name_pinyin name_initials sex",
+    "patients.PatientIdentifier": "id patient_id system type value source",
+    "patients.Encounter": "id patient_id system visit_number class_code status department_id discharged_at source",
+    "patients.Condition": "id patient_id encounter_id system code code_key text use",
+    "patients.CareRelationship": "id patient_id department_id since",
+    "plans.CarePlan": (
+        "id patient_id encounter_id definition_id definition_url department_id status started_at enrolled_on discharged_on"
+    ),
+    "tasks.Task": (
+        "id patient_id department_id key kind status encounter_id care_plan_id step_code available_at due_at"
+    ),
+}
+IN_A_BATCH = 100
+
+
+def _discharge(place: str, definition: tuple[object, ...], at: datetime) -> list[list[tuple[object, ...]]]:
+    """The rows of one discharge, table by table in the order of OF_A_DISCHARGE."""
+    patient, stay, plan = uuid4(), uuid4(), uuid4()
+    tasks: list[tuple[object, ...]] = [
+        (uuid4(), patient, place, f"limit:{plan}:{k}", "follow-up", "requested", stay, plan, f"s{k}", at, at + timedelta(days=days))
+        for k, days in enumerate(w.OFFSETS)
+    ]  # fmt: skip
+    return [
+        [(patient, "极限", "ji xian", "jx", "F")],
+        [(uuid4(), patient, "urn:limit", "MR", str(patient), "limit")],
+        [(stay, patient, "urn:limit", str(stay), "IMP", "finished", place, at, "limit")],
+        [(uuid4(), patient, stay, "ICD-10", "I21.0", "I21.0", "心肌梗死", "discharge")],
+        [(uuid4(), patient, place, at)],
+        [(plan, patient, stay, *definition, place, "active", at, at.date(), at.date())],
+        tasks,
+    ]
+
+
+def _definition(database: psycopg.Connection[Any]) -> tuple[object, ...]:
+    found = database.execute("SELECT id, url FROM plans_plandefinition WHERE status = 'active' LIMIT 1").fetchone()
+    assert found is not None
+    return tuple(found)
 
 
 def discharges(url: str) -> Client:
-    """Patient, number, stay, diagnosis, care relationship, plan and eight tasks in one transaction."""
-    database = connect(url)
-    sql = {
-        "patient": bare_insert("patients.Patient", ("id", "name", "name_pinyin", "name_initials", "sex")),
-        "number": bare_insert("patients.PatientIdentifier", ("id", "patient_id", "system", "type", "value", "source")),
-        "stay": bare_insert(
-            "patients.Encounter",
-            (
-                "id",
-                "patient_id",
-                "system",
-                "visit_number",
-                "class_code",
-                "status",
-                "department_id",
-                "discharged_at",
-                "source",
-            ),
-        ),
-        "diagnosis": bare_insert(
-            "patients.Condition", ("id", "patient_id", "encounter_id", "system", "code", "code_key", "text", "use")
-        ),
-        "care": bare_insert("patients.CareRelationship", ("id", "patient_id", "department_id", "since")),
-        "plan": bare_insert(
-            "plans.CarePlan",
-            (
-                "id",
-                "patient_id",
-                "encounter_id",
-                "definition_id",
-                "definition_url",
-                "department_id",
-                "status",
-                "started_at",
-                "enrolled_on",
-                "discharged_on",
-            ),
-        ),  # fmt: skip
-        "task": bare_insert(
-            "tasks.Task",
-            (
-                "id",
-                "patient_id",
-                "department_id",
-                "key",
-                "kind",
-                "status",
-                "encounter_id",
-                "care_plan_id",
-                "step_code",
-                "available_at",
-                "due_at",
-            ),
-        ),  # fmt: skip
-    }
-    definition = database.execute("SELECT id, url FROM plans_plandefinition WHERE status = 'active' LIMIT 1").fetchone()
-    assert definition is not None
-    places = w.departments()
+    """One discharge: patient, number, stay, diagnosis, care relationship, plan, eight tasks, audit. One transaction, all
+    statements under way at once, the eight tasks as one statement.
+    """
+    database, places = connect(url), w.departments()
+    definition = _definition(database)
+    sql = [
+        rows_of(model, columns).insert(len(w.OFFSETS) if model == "tasks.Task" else 1)
+        for model, columns in OF_A_DISCHARGE.items()
+    ]
 
     def one(number: int) -> bool:
-        at, place = datetime.now(UTC), places[number % len(places)]
-        patient, stay, plan = uuid4(), uuid4(), uuid4()
+        written = _discharge(places[number % len(places)], definition, datetime.now(UTC))
+        with database.pipeline(), database.transaction():
+            for statement, rows in zip(sql, written, strict=True):
+                database.execute(statement, [value for row in rows for value in row])
+            database.execute(AUDIT, ("limit.Discharge", written[0][0][0]))
+        return True
+
+    return one
+
+
+def discharges_in_bulk(url: str) -> Client:
+    """A hundred discharges in one transaction, each table by COPY. A unit is the whole batch."""
+    database, places = connect(url), w.departments()
+    definition = _definition(database)
+    tables = [rows_of(model, columns) for model, columns in OF_A_DISCHARGE.items()]
+
+    def one(number: int) -> bool:
+        batch = [
+            _discharge(places[(number + n) % len(places)], definition, datetime.now(UTC)) for n in range(IN_A_BATCH)
+        ]
         with database.transaction(), database.cursor() as cursor:
-            cursor.execute(sql["patient"], (patient, "极限", "ji xian", "jx", "F"))
-            cursor.execute(sql["number"], (uuid4(), patient, "urn:limit", "MR", str(patient), "limit"))
-            cursor.execute(sql["stay"], (stay, patient, "urn:limit", str(stay), "IMP", "finished", place, at, "limit"))
-            cursor.execute(
-                sql["diagnosis"], (uuid4(), patient, stay, "ICD-10", "I21.0", "I21.0", "心肌梗死", "discharge")
-            )
-            cursor.execute(sql["care"], (uuid4(), patient, place, at))
-            cursor.execute(sql["plan"], (plan, patient, stay, *definition, place, "active", at, at.date(), at.date()))
-            cursor.executemany(
-                sql["task"],
-                [
-                    (uuid4(), patient, place, f"limit:{plan}:{k}", "follow-up", "requested", stay, plan, f"s{k}", at,
-                     at + timedelta(days=days))
-                    for k, days in enumerate(w.OFFSETS)
-                ],
-            )  # fmt: skip
-            cursor.execute(AUDIT, ("limit.Discharge", patient))
+            for table, rows in zip(tables, zip(*batch, strict=True), strict=True):
+                table.copy_in(cursor, (row for each in rows for row in each))
+            with cursor.copy(
+                "COPY audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload) FROM STDIN"
+            ) as audit:
+                for each in batch:
+                    audit.write_row(
+                        (datetime.now(UTC), "bench", "limit.Discharge", each[0][0][0], "success", "", "", "{}")
+                    )
         return True
 
     return one
@@ -135,16 +157,20 @@ def discharges(url: str) -> Client:
 
 
 DUE = """
+WITH waiting AS (
+    SELECT id, patient_id, priority, due_at FROM tasks_task
+    WHERE department_id = %(place)s AND status = 'requested' AND available_at <= now()
+        AND kind IN ('follow-up', 'revisit', 'education', 'reminder', 'contact-check')
+), page AS (SELECT * FROM waiting ORDER BY priority DESC, due_at, id LIMIT 50)
 SELECT t.id, t.due_at, t.step_title, t.plan_title, t.priority, p.name, p.sex, p.birth_date, left(c.value, 6) || '****' || c.last4,
-       t.total
-FROM (
-    SELECT *, count(*) OVER () AS total FROM tasks_task
-    WHERE department_id = %s AND status = 'requested' AND available_at <= now() ORDER BY priority DESC, due_at, id LIMIT 50
-) t
+    (SELECT count(*) FROM waiting)
+FROM page
+JOIN tasks_task t ON t.id = page.id
 JOIN patients_patient p ON p.id = t.patient_id
 LEFT JOIN LATERAL (SELECT value, last4 FROM patients_contactpoint WHERE patient_id = p.id AND active ORDER BY rank LIMIT 1) c ON true
-ORDER BY t.priority DESC, t.due_at, t.id
+ORDER BY page.priority DESC, page.due_at, page.id
 """
+"""Counted and sorted by the index `task_listed` alone; what is shown is read for fifty rows."""
 
 
 def due_lists(url: str) -> Client:
@@ -152,7 +178,7 @@ def due_lists(url: str) -> Client:
     database, places = connect(url), w.departments()
 
     def one(number: int) -> bool:
-        rows = database.execute(DUE, (places[number % len(places)],)).fetchall()
+        rows = database.execute(DUE, {"place": places[number % len(places)]}).fetchall()
         return len(json.dumps(rows, default=str)) > 2
 
     return one
@@ -162,28 +188,19 @@ def due_lists(url: str) -> Client:
 
 
 def answers(url: str, tasks: list[tuple[str, str, str]], given: tuple[str, str, str], facts: int) -> Client:
-    """One response with its facts, the task closed, all in one transaction. `tasks`: (task, patient, department)."""
+    """One response, its facts as one statement, the task closed, audit: one transaction, all under way at once.
+
+    `tasks`: (task, patient, department).
+    """
     database = connect(url)
     form, canonical, content = given
-    response = bare_insert(
+    response = rows_of(
         "questionnaires.QuestionnaireResponse",
-        (
-            "id",
-            "patient_id",
-            "questionnaire_id",
-            "canonical",
-            "task_id",
-            "status",
-            "mode",
-            "answers",
-            "started_at",
-            "authored_at",
-        ),
-    )
-    fact = bare_insert(
-        "questionnaires.AnswerFact",
-        ("id", "patient_id", "response_id", "questionnaire_url", "link_id", "code", "number", "answered_at"),
-    )
+        "id patient_id questionnaire_id canonical task_id status mode answers started_at authored_at",
+    ).insert()
+    fact = rows_of(
+        "questionnaires.AnswerFact", "id patient_id response_id questionnaire_url link_id code number answered_at"
+    ).insert(facts)
     end = (
         "UPDATE tasks_task SET status = 'completed', outcome = 'answered-online', ended_at = %s, updated_at = %s"
         " WHERE id = %s AND status = 'requested'"
@@ -194,15 +211,13 @@ def answers(url: str, tasks: list[tuple[str, str, str]], given: tuple[str, str, 
         at, key = datetime.now(UTC), uuid4()
         judged = json.loads(content)  # reading, scoring and three rules cost something here too
         score = sum(len(str(answer)) % 3 for answer in judged.values())
-        with database.transaction(), database.cursor() as cursor:
-            cursor.execute(response, (key, patient, form, canonical, task, "completed", "portal", content, at, at))
-            cursor.executemany(
-                fact, [(uuid4(), patient, key, canonical, f"q{n}", "a", score, at) for n in range(facts)]
-            )
-            cursor.execute(end, (at, at, task))
-            closed = cursor.rowcount
-            cursor.execute(AUDIT, ("limit.Answers", patient))
-        return closed == 1
+        known = [(uuid4(), patient, key, canonical, f"q{n}", "a", score, at) for n in range(facts)]
+        with database.pipeline(), database.transaction():
+            database.execute(response, (key, patient, form, canonical, task, "completed", "portal", content, at, at))
+            database.execute(fact, [value for row in known for value in row])
+            closed = database.execute(end, (at, at, task))
+            database.execute(AUDIT, ("limit.Answers", patient))
+        return closed.rowcount == 1
 
     return one
 

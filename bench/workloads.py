@@ -51,9 +51,7 @@ class Bench:
         """Eight signed-in browsers."""
         return [self.loop.run_until_complete(make(n)) for n in range(CLIENTS)]
 
-    def against(
-        self, name: str, what: str, target: str, clients: Sequence[product.Client], limits: Sequence[limit.Client]
-    ) -> Row:
+    def against(self, name: str, what: str, clients: Sequence[product.Client], limits: Sequence[limit.Client]) -> Row:
         """One line: product and limit in turn at eight clients, then the product alone at one."""
         web = self.watched("web")
         ours, floor = measuring.interleaved(
@@ -62,7 +60,7 @@ class Bench:
             lambda: measuring.in_threads(limits, seconds=self.seconds / 2, watched=self.database_alone),
         )
         alone = measuring.in_tasks(clients[:1], seconds=self.seconds / 2, watched=web)
-        return report.row(name, what, target, ours, floor, alone)
+        return report.row(name, what, ours, floor, alone)
 
     def w2(self) -> list[Row]:
         """The due list, as JSON and as the page's fragment."""
@@ -70,8 +68,8 @@ class Bench:
         as_json = self.clients(partial(product.due_list, self.doors, as_json=True))
         as_html = self.clients(partial(product.due_list, self.doors, as_json=False))
         rows = [
-            self.against("W2 JSON", "due list, 50 rows, exact count", "≥ 700/s, p50 ≤ 3 ms", as_json, limits),
-            self.against("W2 HTML", "the same as the page's fragment", "≥ 300/s, p95 ≤ 40 ms", as_html, limits),
+            self.against("W2 JSON", "due list, 50 rows, exact count", as_json, limits),
+            self.against("W2 HTML", "the same as the page's fragment", as_html, limits),
         ]
         rows[0]["wrong"] += checks.wrong_due_lists(self.doors, self.here.owner, self.loop)
         return rows
@@ -82,7 +80,7 @@ class Bench:
         limits = [limit.patients(self.here.owner, ids[n]) for n in range(CLIENTS)]
         clients = self.clients(partial(product.patient_pages, self.doors, ids=ids))
         trail = checks.audit_position(self.here.owner)
-        row = self.against("W4", "patient 360 with its fragments", "≥ 450/s, p50 ≤ 5 ms", clients, limits)
+        row = self.against("W4", "patient 360 with its fragments", clients, limits)
         row["wrong"] += max(0, row["units"] - (checks.audit_position(self.here.owner) - trail))  # each look is a fact
         return [row]
 
@@ -90,7 +88,7 @@ class Bench:
         """The month of the hospital; void unless the roll-up equals the recount."""
         limits = [limit.months(self.here.owner) for _ in range(CLIENTS)]
         clients = self.clients(partial(product.dashboard, self.doors))
-        row = self.against("W5", "hospital dashboard, 40 departments", "≤ 3 ms, exact", clients, limits)
+        row = self.against("W5", "hospital dashboard, 40 departments", clients, limits)
         row["wrong"] += not rollup_is_exact()
         return [row]
 
@@ -116,11 +114,11 @@ class Bench:
         links = product.issue_links(self.doors, paged, expires_at=until)
         client = product.patient_answers(links)
         mine = measuring.counted_tasks(client, CLIENTS, len(links), portal)
-        count, target = twenty.QUESTIONS, "≥ 700/s, p95 ≤ 20 ms"
+        count = twenty.QUESTIONS
         at_once.wrong += wrongly_stored(self.here, [task for task, _, _ in sent[: len(opened)]])
         return [
-            report.row("W3", f"questionnaire of {count} questions, sent at once", target, at_once, floor, Sample()),
-            report.row("W3 pages", "the same on the phone, page by page", "", mine, floor, Sample()),
+            report.row("W3", f"questionnaire of {count} questions, sent at once", at_once, floor, Sample()),
+            report.row("W3 pages", "the same on the phone, page by page", mine, floor, Sample()),
         ]
 
     def w1(self) -> list[Row]:
@@ -141,11 +139,9 @@ class Bench:
         limits = [limit.discharges(self.here.owner) for _ in range(CLIENTS)]
         floor = measuring.in_threads(limits, seconds=self.seconds, watched=self.database_alone)
         return [
-            report.row("W1 ACK", "A03 over MLLP until stored and acknowledged", "", stored, floor, Sample()),
-            report.row(
-                "W1a", "A03 over MLLP until plan and task exist", "≥ 700/s, p95 ≤ 20 ms", whole, floor, Sample()
-            ),
-            report.row("W1b", "the same from one file", "≥ 4,000/s", self._from_a_file(), floor, Sample()),
+            report.row("W1 ACK", "A03 over MLLP until stored and acknowledged", stored, floor, Sample()),
+            report.row("W1a", "A03 over MLLP until plan and task exist", whole, floor, Sample()),
+            report.row("W1b", "the same from one file", self._from_a_file(), self._bulk_limit(), Sample()),
         ]
 
     def _made_by_repeating(self, lines: Sequence[Callable[[int], bool]], run: str) -> int:
@@ -154,6 +150,13 @@ class Bench:
         measuring.counted_threads(lines, REPEATED, self.database_alone)
         time.sleep(2)  # longer than a message takes from the inbox to its plan
         return sum(abs(now - then) for now, then in zip(checks.rows_of_run(self.here.owner, run), before, strict=True))
+
+    def _bulk_limit(self) -> Sample:
+        """The same discharges a hundred at a time by COPY, counted one by one."""
+        limits = [limit.discharges_in_bulk(self.here.owner) for _ in range(CLIENTS)]
+        batches = measuring.in_threads(limits, seconds=self.seconds, watched=self.database_alone)
+        batches.units *= limit.IN_A_BATCH
+        return batches
 
     def _from_a_file(self) -> Sample:
         """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""

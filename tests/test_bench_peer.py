@@ -29,7 +29,7 @@ def outcome(tasks: int = 100_000, per_second: float = 10.0) -> dict:
 def ours(tasks: int = 100_000, names: tuple[str, ...] = ("W2 JSON", "W4", "W1a")) -> dict:
     mine = Sample(units=10, seconds=0.02, times=[5.0] * 10, app_cpu=0.02, database_cpu=0.03)
     return {
-        "tasks": tasks, "rows": [report.row(name, "what", "", mine, mine, mine) for name in names],
+        "tasks": tasks, "rows": [report.row(name, "what", mine, mine, mine) for name in names],
         "sizes": {"per_discharge": 31190.2, "memory": {"web": 193}},
     }  # fmt: skip
 
