@@ -103,7 +103,8 @@ def rows_of_run(owner: str, run: str) -> tuple[int, int, int]:
     """Patients, stays and follow-ups that came of one run's messages."""
     sql = (
         "SELECT count(DISTINCT e.patient_id), count(DISTINCT e.id), count(t.id) FROM patients_encounter e"
-        " LEFT JOIN tasks_task t ON t.encounter_id = e.id WHERE e.visit_number LIKE %s"
+        " LEFT JOIN plans_careplan p ON p.encounter_id = e.id LEFT JOIN tasks_task t ON t.care_plan_id = p.id"
+        " WHERE e.visit_number LIKE %s"
     )
     with psycopg.connect(owner) as database:
         row = database.execute(sql, (f"V{run}%",)).fetchone()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from bench import checks, limit, measuring, product, report
+from bench import checks, discharge, limit, measuring, product, report
 from bench import form as twenty
 from bench import world as w
 from bench.answers import sample
@@ -122,32 +124,57 @@ class Bench:
         ]
 
     def w1(self) -> list[Row]:
-        """Discharges over the socket: until acknowledged, and until plan and task are there."""
-        run, sent, count = f"W{int(time.time()) % 100000}x", {}, max(100, int(self.seconds * 40))
-        lines = product.hl7_lines(self.doors, run, datetime.now(UTC), sent, CLIENTS)
+        """Discharges over the socket and from a file, each until its eight follow-ups are there."""
+        discharge.publish(at=datetime.now(UTC))
         wait_for_jobs(self.here)  # what the answers of W3 still set off is not this workload's
-        both = self.watched("hl7", "worker")
-        app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
-        stored = measuring.counted_threads(lines, count, self.database_alone)
-        made = wait_for_tasks(self.here, run, count)
-        whole = Sample(
-            units=len(made), seconds=time.perf_counter() - started, times=[(at - sent[key]) * 1000 for key, at in made.items()],
-            app_cpu=both.app_seconds() - app, database_cpu=both.database_seconds() - database,
-            wrong=stored.wrong + count - len(made),
-        )  # fmt: skip
-        whole.wrong += self._made_by_repeating(lines, run)
         limits = [limit.discharges(self.here.owner) for _ in range(CLIENTS)]
         floor = measuring.in_threads(limits, seconds=self.seconds, watched=self.database_alone)
-        return [
-            report.row("W1 ACK", "A03 over MLLP until stored and acknowledged", stored, floor, Sample()),
-            report.row("W1a", "A03 over MLLP until plan and task exist", whole, floor, Sample()),
-            report.row("W1b", "the same from one file", self._from_a_file(), self._bulk_limit(), Sample()),
-        ]
+        watch = discharge.Watch(self.here.owner)
+        try:
+            ack, burst = self._all_at_once(watch)
+            rows = [
+                report.row("W1 ACK", "A03 over MLLP until stored and acknowledged", ack, floor, Sample()),
+                report.row("W1 burst", "the same until the last of their follow-ups is there", burst, floor, Sample()),
+                self._one_by_one(watch),
+            ]
+        finally:
+            watch.close()
+        return [*rows, report.row("W1b", "the same from one file", self._from_a_file(), self._bulk_limit(), Sample())]
 
-    def _made_by_repeating(self, lines: Sequence[Callable[[int], bool]], run: str) -> int:
+    def _all_at_once(self, watch: discharge.Watch) -> tuple[Sample, Sample]:
+        """Every client sends as fast as it is acknowledged: how fast that is, and when all of it has been worked off."""
+        run, count = f"W{int(time.time()) % 100000}x", max(100, int(self.seconds * 40))
+        both, senders = self.watched("hl7", "worker"), discharge.lines(self.doors, run, datetime.now(UTC), CLIENTS)
+        app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
+        ack = measuring.counted_threads(senders, count, self.database_alone)
+        watch.wait([discharge.visit(run, number) for number in range(count)])
+        burst = Sample(
+            units=count, seconds=time.perf_counter() - started, app_cpu=both.app_seconds() - app,
+            database_cpu=both.database_seconds() - database, wrong=discharge.wrongly_stored(self.here.owner, run, count),
+        )  # fmt: skip
+        burst.wrong += self._made_by_repeating(senders, run)
+        return ack, burst
+
+    def _one_by_one(self, watch: discharge.Watch) -> Row:
+        """Eight senders, each waiting for the follow-ups of one discharge before it sends the next, as the limit does."""
+        run, both = f"E{int(time.time()) % 100000}x", self.watched("hl7", "worker")
+        senders = discharge.lines(self.doors, run, datetime.now(UTC), CLIENTS)
+        clients = discharge.until_written(senders, run, watch)
+        limits = [limit.discharges(self.here.owner) for _ in range(CLIENTS)]
+        sent = Numbered(clients)
+        ours, floor = measuring.interleaved(
+            TURNS,
+            lambda: measuring.in_threads(sent.clients, seconds=self.seconds, watched=both),
+            lambda: measuring.in_threads(limits, seconds=self.seconds / 2, watched=self.database_alone),
+        )
+        ours.wrong += discharge.wrongly_stored(self.here.owner, run, sent.units)
+        alone = measuring.in_threads(sent.clients[:1], seconds=self.seconds / 2, watched=both)
+        return report.row("W1a", "A03 over MLLP until its eight follow-ups are there", ours, floor, alone)
+
+    def _made_by_repeating(self, senders: Sequence[Callable[[int], bool]], run: str) -> int:
         """Rows that came of sending the same messages once more: there must be none."""
         before = checks.rows_of_run(self.here.owner, run)
-        measuring.counted_threads(lines, REPEATED, self.database_alone)
+        measuring.counted_threads(senders, REPEATED, self.database_alone)
         time.sleep(2)  # longer than a message takes from the inbox to its plan
         return sum(abs(now - then) for now, then in zip(checks.rows_of_run(self.here.owner, run), before, strict=True))
 
@@ -164,16 +191,32 @@ class Bench:
 
         run = f"F{int(time.time()) % 100000}x"
         with tempfile.NamedTemporaryFile(suffix=".hl7") as file:
-            file.write(b"\r".join(product.discharge_message(n, run, datetime.now(UTC)) for n in range(IN_A_FILE)))
+            file.write(b"\r".join(discharge.message(n, run, datetime.now(UTC)) for n in range(IN_A_FILE)))
             file.flush()
             watched = Watched((*self.watched("hl7", "worker").app, os.getpid()), self.database_alone.postmaster)
             app, database, started = watched.app_seconds(), watched.database_seconds(), time.perf_counter()
-            ingest([Path(file.name)])
-            made = wait_for_tasks(self.here, run, IN_A_FILE)
-        return Sample(
-            units=len(made), seconds=time.perf_counter() - started, app_cpu=watched.app_seconds() - app,
-            database_cpu=watched.database_seconds() - database, wrong=IN_A_FILE - len(made),
-        )  # fmt: skip
+            done = ingest([Path(file.name)])
+            sample = Sample(
+                units=IN_A_FILE, seconds=time.perf_counter() - started, app_cpu=watched.app_seconds() - app,
+                database_cpu=watched.database_seconds() - database, wrong=IN_A_FILE - done.applied,
+            )  # fmt: skip
+        sample.wrong += discharge.wrongly_stored(self.here.owner, run, IN_A_FILE)
+        return sample
+
+
+class Numbered:
+    """Clients that take the next number, whoever is free: turns go on where the one before ended, none is sent twice."""
+
+    def __init__(self, clients: Sequence[Callable[[int], bool]]) -> None:
+        self._numbers, self._lock = itertools.count(), threading.Lock()
+        self.units = 0
+        self.clients = [partial(self._next, client) for client in clients]
+
+    def _next(self, client: Callable[[int], bool], _number: int) -> bool:
+        with self._lock:
+            number = next(self._numbers)
+            self.units = number + 1
+        return client(number)
 
 
 def patients_of(here: Place, department: str) -> list[str]:
@@ -205,20 +248,6 @@ def wrongly_stored(here: Place, tasks: Sequence[str]) -> int:
     )
     right = ask(here, sql, list(tasks), f"{twenty.URL}|%%", twenty.kept(), twenty.total())
     return len(tasks) - int(str(right[0][0]))
-
-
-def wait_for_tasks(here: Place, run: str, count: int, *, seconds: float = 240.0) -> dict[str, float]:
-    """Message → when the first task of its plan was written (seconds of the clock). Waits until all are there."""
-    sql = (
-        "SELECT e.visit_number, extract(epoch FROM min(t.created_at)) FROM patients_encounter e"
-        " JOIN tasks_task t ON t.encounter_id = e.id WHERE e.visit_number LIKE %s GROUP BY 1"
-    )
-    until = time.monotonic() + seconds
-    while True:
-        rows = ask(here, sql, f"V{run}%")
-        if len(rows) >= count or time.monotonic() > until:
-            return {str(visit)[1:]: float(str(at)) for visit, at in rows}
-        time.sleep(0.2)
 
 
 def wait_for_jobs(here: Place, *, seconds: float = 180.0) -> None:
