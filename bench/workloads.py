@@ -25,14 +25,14 @@ from bench.measuring import Sample, Watched
 from bench.place import Place
 
 CLIENTS, TURNS = 8, 2
-IN_A_FILE = 2_000
-"""Discharges that come in one file."""
-ANSWERED_EACH_SIDE = 100
-"""Questionnaires answered page by page; each is about twenty requests."""
+IN_A_FILE = 500
+"""Discharges that come in one file, for each second that a turn lasts."""
+PAGED = 25
+"""Questionnaires answered page by page, for each second; each is about twenty requests."""
+SENT_WHOLE = 75
+"""Questionnaires that a telephone sends at once, for each second."""
 REPEATED = 50
-"""Discharges sent a second time."""
-SENT_WHOLE = 300
-"""Questionnaires that a telephone sends at once."""
+"""Discharges sent a second time, at most."""
 Row = dict[str, Any]
 
 
@@ -98,30 +98,48 @@ class Bench:
         """Patients answer a whole form on the phone: page by page, and sent at once as a telephone does that had no
         network. The limit writes the same answers at once.
         """
-        now = datetime.now(UTC)
+        now, pages, whole = datetime.now(UTC), self._count(PAGED), self._count(SENT_WHOLE)
         form = twenty.publish(at=now)
-        tasks = open_tasks(self.here, ANSWERED_EACH_SIDE + 4 * SENT_WHOLE)
+        tasks = open_tasks(self.here, pages + 4 * whole)
         ask_instead(self.here, [task for task, _, _ in tasks], form.url)
-        paged, tasks = tasks[:ANSWERED_EACH_SIDE], tasks[ANSWERED_EACH_SIDE:]
-        sent, theirs = tasks[:SENT_WHOLE], tasks[SENT_WHOLE:]
+        paged, sent, theirs = tasks[:pages], tasks[pages : pages + whole], tasks[pages + whole :]
         until, values = now + timedelta(days=7), twenty.answers()
         stored, facts = sample(form, at=now)
         written = (str(form.pk), form.canonical, json.dumps(stored))
         limits = [limit.answers(self.here.owner, theirs, written, len(facts)) for _ in range(CLIENTS)]
         opened = product.open_forms(product.issue_links(self.doors, sent, expires_at=until))
-        whole = self.loop.run_until_complete(product.in_loop(product.whole_forms, opened, values))
-        portal = self.watched("portal")
-        at_once = measuring.counted_tasks(whole, CLIENTS, len(opened), portal)
+        phones = self.loop.run_until_complete(product.in_loop(product.whole_forms, opened, values))
+        at_once, followed = self._with_what_follows(
+            lambda: measuring.counted_tasks(phones, CLIENTS, len(opened), self.watched("portal"))
+        )
+        at_once.wrong += wrongly_stored(self.here, [task for task, _, _ in sent[: len(opened)]])
         floor = measuring.counted_threads(limits, len(theirs), self.database_alone)
         links = product.issue_links(self.doors, paged, expires_at=until)
         client = product.patient_answers(links)
-        mine = measuring.counted_tasks(client, CLIENTS, len(links), portal)
-        count = twenty.QUESTIONS
-        at_once.wrong += wrongly_stored(self.here, [task for task, _, _ in sent[: len(opened)]])
+        mine, _ = self._with_what_follows(
+            lambda: measuring.counted_tasks(client, CLIENTS, len(links), self.watched("portal"))
+        )
         return [
-            report.row("W3", f"questionnaire of {count} questions, sent at once", at_once, floor, Sample()),
+            report.row("W3", f"questionnaire of {twenty.QUESTIONS} questions, sent at once", at_once, floor, Sample()),
+            report.row("W3 all", "the same until all that follows from it is done", followed, floor, Sample()),
             report.row("W3 pages", "the same on the phone, page by page", mine, floor, Sample()),
         ]
+
+    def _count(self, each_second: int) -> int:
+        """How many units a turn has that is counted instead of timed: one for each client at least."""
+        return max(CLIENTS, int(self.seconds * each_second))
+
+    def _with_what_follows(self, turn: Callable[[], Sample]) -> tuple[Sample, Sample]:
+        """The turn, and the turn with the worker's part: until nothing is left to do, both processes counted."""
+        wait_for_jobs(self.here)
+        both = self.watched("portal", "worker")
+        app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
+        done = turn()
+        wait_for_jobs(self.here)
+        return done, Sample(
+            units=done.units, seconds=time.perf_counter() - started,
+            app_cpu=both.app_seconds() - app, database_cpu=both.database_seconds() - database,
+        )  # fmt: skip
 
     def w1(self) -> list[Row]:
         """Discharges over the socket and from a file, each until its eight follow-ups are there."""
@@ -143,7 +161,7 @@ class Bench:
 
     def _all_at_once(self, watch: discharge.Watch) -> tuple[Sample, Sample]:
         """Every client sends as fast as it is acknowledged: how fast that is, and when all of it has been worked off."""
-        run, count = f"W{int(time.time()) % 100000}x", max(100, int(self.seconds * 40))
+        run, count = f"W{int(time.time()) % 100000}x", self._count(40)
         both, senders = self.watched("hl7", "worker"), discharge.lines(self.doors, run, datetime.now(UTC), CLIENTS)
         app, database, started = both.app_seconds(), both.database_seconds(), time.perf_counter()
         ack = measuring.counted_threads(senders, count, self.database_alone)
@@ -174,7 +192,7 @@ class Bench:
     def _made_by_repeating(self, senders: Sequence[Callable[[int], bool]], run: str) -> int:
         """Rows that came of sending the same messages once more: there must be none."""
         before = checks.rows_of_run(self.here.owner, run)
-        measuring.counted_threads(senders, REPEATED, self.database_alone)
+        measuring.counted_threads(senders, min(REPEATED, self._count(40)), self.database_alone)
         time.sleep(2)  # longer than a message takes from the inbox to its plan
         return sum(abs(now - then) for now, then in zip(checks.rows_of_run(self.here.owner, run), before, strict=True))
 
@@ -189,18 +207,18 @@ class Bench:
         """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""
         from careloop.integration.jobs.ingest import ingest
 
-        run = f"F{int(time.time()) % 100000}x"
+        run, count = f"F{int(time.time()) % 100000}x", self._count(IN_A_FILE)
         with tempfile.NamedTemporaryFile(suffix=".hl7") as file:
-            file.write(b"\r".join(discharge.message(n, run, datetime.now(UTC)) for n in range(IN_A_FILE)))
+            file.write(b"\r".join(discharge.message(n, run, datetime.now(UTC)) for n in range(count)))
             file.flush()
             watched = Watched((*self.watched("hl7", "worker").app, os.getpid()), self.database_alone.postmaster)
             app, database, started = watched.app_seconds(), watched.database_seconds(), time.perf_counter()
             done = ingest([Path(file.name)])
             sample = Sample(
-                units=IN_A_FILE, seconds=time.perf_counter() - started, app_cpu=watched.app_seconds() - app,
-                database_cpu=watched.database_seconds() - database, wrong=IN_A_FILE - done.applied,
+                units=count, seconds=time.perf_counter() - started, app_cpu=watched.app_seconds() - app,
+                database_cpu=watched.database_seconds() - database, wrong=count - done.applied,
             )  # fmt: skip
-        sample.wrong += discharge.wrongly_stored(self.here.owner, run, IN_A_FILE)
+        sample.wrong += discharge.wrongly_stored(self.here.owner, run, count)
         return sample
 
 
