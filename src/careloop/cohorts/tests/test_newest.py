@@ -215,6 +215,45 @@ def test_of_several_ticks_every_one_counts_and_an_old_response_none(cast: Cast):
     assert answers_kept(cast.zhang) == {"pain": [("old", None)]}
 
 
+def test_ticks_of_a_newer_answer_take_the_place_of_more_ticks_of_an_older_one(cast: Cast):
+    make.answer(cast.zhang, "pain", code="seed", days_ago=30)
+    response = AnswerFact.objects.unscoped(WHY).get(patient=cast.zhang).response
+
+    def ticks(days_ago: int, *codes: str) -> list[AnswerFact]:
+        at = NOW - timedelta(days=days_ago)
+        return [
+            AnswerFact(
+                patient=cast.zhang, response=response, questionnaire_url=make.FORM, link_id="pain", code=code, answered_at=at
+            )
+            for code in codes
+        ]  # fmt: skip
+
+    written = [
+        (ticks(9, "a", "b", "c"), ["a", "b", "c"]),
+        (ticks(5, "d"), ["d"]),  # fewer than before: nothing of the older answer stays
+        (ticks(7, "x", "y"), ["d"]),  # comes late: changes nothing
+        (ticks(5, "e"), ["d", "e"]),  # of the same moment: both count
+        (ticks(4, "f", "g") + ticks(3, "h", "i"), ["h", "i"]),  # two answers in one statement
+    ]
+    for facts, told in written:
+        with seeding():
+            AnswerFact.objects.bulk_create(facts)
+        assert answers_kept(cast.zhang) == {"pain": [(code, None) for code in told]}
+    assert newest.differences() == 0
+
+
+def test_answers_of_many_patients_in_one_statement_are_kept_too(cast: Cast):
+    who = [make.person(cast.cardiology) for __ in range(52)]  # more than are locked one by one
+    make.answer(who[0], "pain", code="none", days_ago=9)
+    response = AnswerFact.objects.unscoped(WHY).filter(patient=who[0]).get().response
+    dice = Random(5)
+    for __ in range(2):
+        with seeding():
+            AnswerFact.objects.bulk_create([fact(each, dice, response) for each in who for __ in range(3)])
+    assert newest.differences() == 0
+    assert [answers_kept(each) for each in who] == [answers_asked(each) for each in who]
+
+
 def test_recounting_mends_what_was_spoiled_and_says_how_many(cast: Cast):
     make.result(cast.zhang, "ldl-c", "2")
     make.result(cast.ma, "ldl-c", "4")
