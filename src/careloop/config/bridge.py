@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import IO, Any
 
 Scope = MutableMapping[str, Any]
@@ -47,6 +48,10 @@ class WsgiBridge:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="page")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _is_bare(scope):
+            exchange = _Exchange(self._application, environ_of(scope, BytesIO(), 0), receive, send)
+            await exchange.run(self._pool)
+            return
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as body:
             try:
                 length = await _read_body(receive, body, limit=_limit(scope, self._max_body))
@@ -55,12 +60,19 @@ class WsgiBridge:
             except BodyTooLarge:
                 await _send_all(send, 413, [(b"content-type", b"text/plain; charset=utf-8")], b"Body too large.\n")
                 return
-            exchange = _Exchange(self._application, environ_of(scope, body, length), send)
-            await exchange.run(self._pool, receive)
+            exchange = _Exchange(self._application, environ_of(scope, body, length), receive, send)
+            await exchange.run(self._pool)
 
     def shut_down(self) -> None:
         """Take no more requests; running ones end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_bare(scope: Scope) -> bool:
+    """A page that is asked for, nothing sent along: nine requests of ten. There is nothing to wait for."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    return not any(name in (b"content-length", b"transfer-encoding") for name, _value in scope["headers"])
 
 
 def _limit(scope: Scope, max_body: int) -> int:
@@ -134,17 +146,18 @@ def _add_header(environ: Environ, name: str, value: str) -> None:
 class _Exchange:
     """One request on its way through a thread."""
 
-    def __init__(self, application: Wsgi, environ: Environ, send: Send) -> None:
+    def __init__(self, application: Wsgi, environ: Environ, receive: Receive, send: Send) -> None:
         self._application = application
         self._environ = environ
+        self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._gone = threading.Event()
+        self._watcher: asyncio.Future[None] | None = None
         self._status = 500
         self._headers: Headers = []
 
-    async def run(self, pool: ThreadPoolExecutor, receive: Receive) -> None:
-        watcher = asyncio.ensure_future(self._watch(receive))
+    async def run(self, pool: ThreadPoolExecutor) -> None:
         try:
             whole = await self._loop.run_in_executor(pool, self._in_thread)
             if whole is not None:
@@ -152,10 +165,15 @@ class _Exchange:
         except ClientGone:
             return
         finally:
-            watcher.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def _begin_to_watch(self) -> None:
+        self._watcher = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        """Only who is sent a long answer piece by piece may leave in the middle of it."""
+        while (await self._receive())["type"] != "http.disconnect":
             pass
         self._gone.set()
 
@@ -178,6 +196,7 @@ class _Exchange:
                 close()
 
     def _stream(self, first: bytes, second: bytes, rest: Iterator[bytes]) -> None:
+        self._loop.call_soon_threadsafe(self._begin_to_watch)
         self._hand_over({"type": "http.response.start", "status": self._status, "headers": self._headers})
         self._hand_over({"type": "http.response.body", "body": first, "more_body": True})
         self._hand_over({"type": "http.response.body", "body": second, "more_body": True})

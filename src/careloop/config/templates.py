@@ -14,6 +14,7 @@ from django.template import TemplateDoesNotExist
 from django.template.backends import jinja2 as backend
 from django.utils import translation
 from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.visitor import NodeTransformer
 from markupsafe import (  # type: ignore[attr-defined]  # the inner one has no public name; it is what escape() calls
     Markup,
@@ -22,9 +23,56 @@ from markupsafe import (  # type: ignore[attr-defined]  # the inner one has no p
 )
 
 
+class _InOnePiece(CodeGenerator):
+    """What stands between two tags leaves the template as one text, not piece by piece; a plain text in it is escaped at once.
+
+    A list of sixty rows is put out in a tenth of the steps. The words are the same, and so is the order of what is asked.
+    """
+
+    _pieces: int | None = None  # of the text being written; None outside of one
+
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:
+        """`yield concat((a, b, c,))` for `yield a`, `yield b`, `yield c`."""
+        if frame.buffer is not None or len(node.nodes) == 1:  # a macro gathers its pieces already
+            super().visit_Output(node, frame)
+            return
+        self._pieces = 0
+        super().visit_Output(node, frame)
+        if self._pieces:
+            self.write(",))")
+        self._pieces = None
+
+    def writeline(self, x: str, node: nodes.Node | None = None, extra: int = 0) -> None:
+        """Jinja's own, but a piece that follows another is put beside it."""
+        if self._pieces is not None and x.startswith("yield "):
+            if self._pieces:
+                self.write(",")
+            x = x.removeprefix("yield ") if self._pieces else x.replace("yield ", "yield concat((", 1)
+            self._pieces += 1
+        super().writeline(x, node, extra)
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _is_plain(frame, finalize):
+            self.write("(escape_text(it) if type(it := ")
+        else:
+            super()._output_child_pre(node, frame, finalize)
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if _is_plain(frame, finalize):
+            self.write(") is str else escape(it))")
+        else:
+            super()._output_child_post(node, frame, finalize)
+
+
+def _is_plain(frame: Frame, finalize: Any) -> bool:
+    """Whether a value is escaped, and nothing else happens to it."""
+    return bool(frame.eval_ctx.autoescape) and not frame.eval_ctx.volatile and finalize.src is None
+
+
 class SpeakingEnvironment(Environment):
     """An environment that may know its language, and the functions whose answer follows from it and their constants."""
 
+    code_generator_class = _InOnePiece
     language: str | None = None
     fixed: dict[str, Callable[..., Any]] = {}
 
@@ -34,7 +82,11 @@ class SpeakingEnvironment(Environment):
             with translation.override(self.language):
                 _Fold(self.fixed).visit(source)
         made = super()._generate(source, *args, **kwargs)
-        return made.replace("\nname = ", "\nescape = environment.shown\nname = ", 1)
+        return made.replace(
+            "\nname = ", "\nescape, escape_text = environment.shown, environment.shown_text; name = ", 1
+        )
+
+    shown_text = staticmethod(_escape_inner)
 
     @staticmethod
     def shown(value: Any) -> str:

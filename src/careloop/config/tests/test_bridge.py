@@ -127,6 +127,29 @@ def test_a_client_that_leaves_while_uploading_reaches_no_view(bridge):
     assert asyncio.run(exchange()) == []
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_page_that_is_only_asked_for_waits_for_nothing_more(bridge, method):
+    async def exchange():
+        sent = []
+
+        async def receive():
+            raise AssertionError("nothing is sent along")
+
+        async def send(message):
+            sent.append(message)
+
+        await bridge(scope("/hash", method=method), receive, send)
+        return sent
+
+    assert asyncio.run(exchange())[0]["status"] == 200
+
+
+@pytest.mark.parametrize("says", [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")])
+def test_a_get_that_says_it_has_a_body_is_read(bridge, says):
+    sent = run(bridge, scope("/hash", headers=[says]), body=[b"abc"])
+    assert whole(sent).decode().split(" ") == [hashlib.sha256(b"abc").hexdigest(), "3"]
+
+
 def test_a_download_is_streamed_in_order_and_closed_once_in_its_thread(bridge):
     wsgi_sample.closed.clear()
     sent = run(bridge, scope("/download"))

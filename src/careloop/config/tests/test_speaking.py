@@ -11,7 +11,7 @@ from django.template import TemplateDoesNotExist, engines
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as some
-from jinja2 import DictLoader
+from jinja2 import DictLoader, Environment, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
 from careloop.config.jinja import environment
@@ -94,6 +94,48 @@ def test_what_brings_its_own_markup_is_asked_for_it() -> None:
     lazy: Any = translation.gettext_lazy("Alerts")
     for value in (Odd(), SimpleNamespace(a="<"), lazy):
         assert str(SpeakingEnvironment.shown(value)) == str(escape(value))
+
+
+# ---- what stands between two tags is put out in one piece
+
+PIECES = {
+    "base.html": "<h1>{{ a }}&{% block middle %}{{ b }}-{{ a }}{% endblock %}</h1>{{ a }}",
+    "extends": '{% extends "base.html" %}x{{ a }}{% block middle %}{{ super() }}|{{ b }}!{{ a }}{% endblock %}y{{ b }}',
+    "loops": "{% for x in rows recursive %}{{ x }}{{ loop.index }}{% else %}none{{ a }}{% endfor %}{{ a }}{{ b }}",
+    "filtered": "{% for x in rows if x is not none %}[{{ x }}{{ b }}]{% endfor %}{% filter upper %}{{ a }}x{{ b }}{% endfilter %}",
+    "macros": "{% macro m(x) %}<{{ x }}{{ caller() }}>{% endmacro %}{{ a }}{% call m(b) %}{{ a }}:{{ b }}{% endcall %}{{ b }}",
+    "kept": "{% set both %}{{ a }}{{ b }}{% endset %}{{ both }}{{ both }}{{ a ~ b }}",
+    "included": '{{ a }}{% include "loops" %}{{ b }}',
+    "plain": "{% autoescape false %}{{ a }}{{ b }}{% endautoescape %}{{ a }}{{ b }}",
+    "branches": "{{ a }}{% if b %}{{ b }}{{ a }}{% endif %}{{ 'x' if b }}{{ 1 }}{{ 2 }}",
+}
+VALUES = ("<&'\"", Markup("<i>"), None, 0, 7, Odd(), translation.gettext_lazy("Alerts"), [])
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_in_one_piece_a_template_says_what_jinja_says_piece_by_piece(name: str) -> None:
+    ours, theirs = (
+        kind(loader=DictLoader(PIECES), autoescape=True, undefined=StrictUndefined)
+        for kind in (SpeakingEnvironment, Environment)
+    )
+    for a in VALUES:
+        for b in VALUES:
+            given_them = {"a": a, "b": b, "rows": [a, b, "&"]}
+            assert ours.get_template(name).render(given_them) == theirs.get_template(name).render(given_them)
+
+
+def test_an_unknown_name_in_the_middle_of_a_piece_is_still_an_error() -> None:
+    ours = SpeakingEnvironment(autoescape=True, undefined=StrictUndefined)
+    with pytest.raises(UndefinedError, match="nobody"):
+        ours.from_string("<p>{{ a }} {{ nobody }} {{ a }}</p>").render(a="x")
+
+
+def test_a_list_leaves_in_one_piece_for_each_row() -> None:
+    ours = SpeakingEnvironment(autoescape=True)
+    pieces = list(
+        ours.from_string("{% for x in rows %}<td>{{ x }}</td><td>{{ x }}</td>{% endfor %}").generate(rows="ab")
+    )
+    assert pieces == ["<td>a</td><td>a</td>", "<td>b</td><td>b</td>"]
 
 
 # ---- instants from the database
