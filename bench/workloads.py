@@ -206,11 +206,13 @@ class Bench:
     def _from_a_file(self) -> Sample:
         """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""
         from careloop.integration.jobs.ingest import ingest
+        from careloop.kernel.memory import settle
 
         run, count = f"F{int(time.time()) % 100000}x", self._count(IN_A_FILE)
         with tempfile.NamedTemporaryFile(suffix=".hl7") as file:
             file.write(b"\r".join(discharge.message(n, run, datetime.now(UTC)) for n in range(count)))
             file.flush()
+            settle()  # as the command does before it reads a file
             watched = Watched((*self.watched("hl7", "worker").app, os.getpid()), self.database_alone.postmaster)
             app, database, started = watched.app_seconds(), watched.database_seconds(), time.perf_counter()
             done = ingest([Path(file.name)])

@@ -6,7 +6,6 @@ A path that is the live stream goes to the event app; everything else goes to Dj
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -26,6 +25,7 @@ from careloop.accounts.reads import live_viewer, open_keys
 from careloop.alerts import access, reads
 from careloop.config.bridge import Receive, Scope, Send, WsgiBridge
 from careloop.config.live import Audience, LiveApp, notifications_of
+from careloop.kernel.memory import settle
 
 LIVE_PATH: Final = "/live/"
 
@@ -79,13 +79,6 @@ def _listen_parameters() -> dict[str, Any]:
     return {key: value for key, value in parameters.items() if key not in {"cursor_factory", "context"}}
 
 
-def _settle() -> None:
-    """What was loaded at the start stays: the collector need not walk it again with every few requests."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-
-
 class Door:
     """One process: pages and live events."""
 
@@ -113,7 +106,7 @@ class Door:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                _settle()
+                settle()
                 if self._has_live:
                     self.live.start()
                 await send({"type": "lifespan.startup.complete"})

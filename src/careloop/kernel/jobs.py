@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from careloop.kernel.actions import savepoint
+from careloop.kernel.actions import one_piece, savepoint
 from careloop.kernel.errors import DeliveryFailed, Refused
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def _arguments(job: Job, payloads: Sequence[dict[str, Any]]) -> list[dict[str, A
 
 def _has_run(gathering: _Gathering, events: list[dict[str, Any]]) -> bool:
     try:
-        with savepoint():
+        with savepoint(), one_piece():
             gathering.run(events=events)
     except Exception as error:
         log.warning("%s: %d facts go to the queue (%s)", _name(gathering.run), len(events), type(error).__name__)

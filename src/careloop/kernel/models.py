@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable
@@ -24,10 +25,33 @@ class UnscopedQuery(RuntimeError):
     """A query about patients was about to run although nobody said who is looking."""
 
 
+_IDS_A_THROW = 256
+
+
+class _Dice(threading.local):
+    """Chance from the system for the next ids of this thread: asking it is a call into the kernel and costs ten ids."""
+
+    def __init__(self) -> None:
+        self.left: list[bytes] = []
+
+    def throw(self) -> bytes:
+        if not self.left:
+            chance = os.urandom(10 * _IDS_A_THROW)
+            self.left = [chance[start : start + 10] for start in range(0, len(chance), 10)]
+        return self.left.pop()
+
+    def forget(self) -> None:
+        self.left = []
+
+
+_dice = _Dice()
+os.register_at_fork(after_in_child=_dice.forget)  # two processes must not throw the same
+
+
 def uuid7() -> uuid.UUID:
     """A time-ordered identifier (RFC 9562 §5.7): new rows land at the end of the index, not all over it."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds << 80) | int.from_bytes(_dice.throw(), "big")
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return uuid.UUID(int=value)

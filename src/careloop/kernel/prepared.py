@@ -26,7 +26,7 @@ from uuid import UUID, uuid4
 import psycopg
 import psycopg.sql
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.query import (
     BaseIterable,
     FlatValuesListIterable,
@@ -37,6 +37,7 @@ from django.db.models.query import (
 )
 
 from careloop.kernel.models import ScopedQuerySet
+from careloop.kernel.rows import known_row
 from careloop.kernel.viewer import Holding, Viewer
 
 T = TypeVar("T")
@@ -53,6 +54,28 @@ class Literal(str):
     """A word that chooses the shape of the statement and stands in it as it is."""
 
     __slots__ = ()
+
+
+class Many(tuple[Any, ...]):
+    """Ids or words of any number as one bound value: the statement is the same for one and for two hundred. Asked with
+    `__among`, or as an array in raw SQL; a plain list is a statement for each length.
+    """
+
+    __slots__ = ()
+
+
+@models.UUIDField.register_lookup
+@models.CharField.register_lookup
+@models.ForeignKey.register_lookup
+class Among(models.Lookup):
+    """`__among=Many(ids)`: `column = ANY(array)`, so that the number of ids does not stand in the text."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*params, self.rhs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +273,8 @@ def _viewer_values(viewer: Viewer) -> dict[str, Any]:
 def _shape(value: Any) -> Any:
     if value is None or isinstance(value, bool | Literal):
         return value
+    if isinstance(value, Many):
+        return Many
     if isinstance(value, list | tuple):
         return (type(value), tuple(_shape(one) for one in value))
     return type(value)
@@ -258,7 +283,9 @@ def _shape(value: Any) -> Any:
 def _plain_values(values: Values) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, list | tuple):
+        if isinstance(value, Many):
+            found[name] = list(value)
+        elif isinstance(value, list | tuple):
             found |= {f"{name}_{n}": one for n, one in enumerate(value)}
         elif value is not None and not isinstance(value, bool | Literal):
             found[name] = value
@@ -282,7 +309,7 @@ class _StandIns:
     def of(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, bool | Literal):
             return value
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple) and not isinstance(value, Many):
             return type(value)(self.of(f"{name}_{n}", one) for n, one in enumerate(value))
         made = self._like(name, value)
         self.names[made] = name
@@ -290,6 +317,8 @@ class _StandIns:
 
     def _like(self, name: str, value: Any) -> Any:
         chance = uuid4().int
+        if isinstance(value, Many):
+            return Many((self._like(name, value[0]) if value else uuid4(),))
         if isinstance(value, UUID):
             return uuid4()
         if isinstance(value, datetime):
@@ -375,7 +404,7 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
     except EmptyResultSet:
         return _Compiled("", (), lambda rows: [])
     names = stand_ins.names
-    given = [names.get(param, "") if isinstance(param, UUID | date | str) else "" for param in params]
+    given = [names.get(param, "") if isinstance(param, UUID | date | str | Many) else "" for param in params]
     places = tuple((name, None if name else param) for name, param in zip(given, params, strict=True))
     return _Compiled(text, places, _reader(lookups._iterable_class, compiler))
 
@@ -411,7 +440,7 @@ def _models(
     def rows_of(rows: Sequence[Row]) -> list[Any]:
         found = []
         for row in converted(rows):
-            one = model.from_db(alias, names, row[begin:end])
+            one = known_row(model, alias, names, row[begin:end])
             for populator in populators:
                 populator.populate(row, one)
             for name, place in annotations:

@@ -7,18 +7,20 @@ PostgreSQL reads them (`json_to_recordset`): about a tenth of the processor time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models, router, transaction
-from django.db.models.base import Model
+from django.db.models.base import Model, ModelState
 from django.utils import timezone
+
+M = TypeVar("M", bound=Model)
 
 PORTION = 2_000
 """Rows of one statement: the server holds the value and what it read from it in memory."""
@@ -30,6 +32,63 @@ _PLAIN = (
     models.SmallIntegerField, models.BigIntegerField, models.PositiveIntegerField, models.PositiveSmallIntegerField,
     models.JSONField,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a new row of a model holds before anybody has said anything."""
+
+    plain: dict[str, Any]  # attribute → default that is the same for every row
+    made: tuple[tuple[str, Callable[[], Any]], ...]  # attribute → what makes one for each row
+    relations: dict[str, str]  # field → attribute of its id
+
+    @classmethod
+    @cache
+    def of(cls, model: type[Model]) -> _Shape:
+        plain: dict[str, Any] = {}
+        made: list[tuple[str, Callable[[], Any]]] = []
+        for field in model._meta.concrete_fields:
+            if field.has_default() and callable(field.default):
+                made.append((field.attname, field.default))
+            else:
+                plain[field.attname] = field.get_default()
+        relations = {field.name: field.attname for field in model._meta.concrete_fields if field.is_relation}
+        return cls(plain, tuple(made), relations)
+
+
+def new_row(model: type[M], **told: Any) -> M:
+    """The row that `model(**told)` makes, in a fifth of the time: Django walks through every column and its descriptors.
+
+    A relation is told as the object or as its id. No signals are sent (we have none). Refuses unknown columns.
+    """
+    shape = _Shape.of(model)
+    row = model.__new__(model)
+    row._state = ModelState()
+    held = row.__dict__
+    held.update(shape.plain)
+    for name, make in shape.made:
+        held[name] = None if name in told else make()
+    for name, value in told.items():
+        if name in held:
+            held[name] = value
+        elif name in shape.relations:
+            held[shape.relations[name]] = value.pk if value is not None else None
+            row._state.fields_cache[name] = value
+            if value is not None:
+                for each in (row, value):
+                    each._state.db = each._state.db or router.db_for_write(model, instance=value)
+        else:
+            raise TypeError(f"{model.__name__} has no column {name}")
+    return row
+
+
+def known_row(model: type[M], using: str, names: Sequence[str], values: Sequence[Any]) -> M:
+    """The row that `model.from_db` makes of what the database told; columns that are not named are read when asked for."""
+    row = model.__new__(model)
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, using
+    row.__dict__.update(zip(names, values, strict=True))
+    return row
 
 
 class NotAsJson(TypeError):

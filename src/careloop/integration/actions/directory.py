@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from careloop.accounts.actions import PractitionerExists, create_practitioner
 from careloop.accounts.models import Organization, OrganizationCode, Practitioner
 from careloop.integration.hl7v2.facts import Facts, Place, StaffRef
+from careloop.kernel.prepared import Many, prepared, together
 from careloop.kernel.viewer import Viewer
 
 ANY_SENDER = ""
@@ -25,7 +29,7 @@ class Where:
 
 @dataclass(slots=True)
 class Directory:
-    """What the codes of one batch mean. Three queries for the whole batch."""
+    """What the codes of one batch mean. Three questions in one journey for the whole batch."""
 
     mapped: dict[tuple[str, str], Organization] = field(default_factory=dict)
     own: dict[str, Organization] = field(default_factory=dict)
@@ -34,11 +38,18 @@ class Directory:
     @classmethod
     def for_facts(cls, facts: Sequence[Facts], *, by: Viewer) -> Directory:
         """Look up every code the batch mentions; people we never heard of are written down first."""
-        codes = {code for each in facts for code in _codes(each)}
-        made = cls()
-        if codes:
-            made._load_organizations(codes)
-        made._load_staff({who.number: who.name for each in facts for who in _people(each)}, by)
+        codes = Many({code for each in facts for code in _codes(each)})
+        staff = {_number(who.number): who.name for each in facts for who in _people(each)}
+        mapped, own, people = together(
+            _mapped.asked(viewer=by, codes=codes), _own.asked(viewer=by, codes=codes),
+            _staff.asked(viewer=by, numbers=Many(staff)),
+        )  # fmt: skip
+        made = cls(
+            {(row.system, row.value): row.organization for row in mapped},
+            {each.code: each for each in own},
+            dict(people),
+        )
+        made._write_down(staff, by)
         return made
 
     def find(self, code: str, facility: str) -> Organization | None:
@@ -66,24 +77,29 @@ class Directory:
     def person(self, who: StaffRef | None) -> UUID | None:
         return self.staff.get(_number(who.number)) if who else None
 
-    def _load_organizations(self, codes: set[str]) -> None:
-        for row in OrganizationCode.objects.filter(value__in=codes).select_related("organization__parent"):
-            self.mapped[row.system, row.value] = row.organization
-        for each in Organization.objects.filter(code__in=codes, is_active=True).select_related("parent"):
-            self.own[each.code] = each
-
-    def _load_staff(self, names: dict[str, str], by: Viewer) -> None:
-        wanted = {_number(number): name for number, name in names.items()}
-        self._read_staff(wanted)
-        for number in sorted(set(wanted) - set(self.staff)):  # sorted: two processes meet in the same order
+    def _write_down(self, names: dict[str, str], by: Viewer) -> None:
+        for number in sorted(set(names) - set(self.staff)):  # sorted: two processes meet in the same order
             try:
-                self.staff[number] = create_practitioner(name=wanted[number][:80], staff_number=number, by=by).pk
+                self.staff[number] = create_practitioner(name=names[number][:80], staff_number=number, by=by).pk
             except PractitionerExists:  # another process wrote this person down a moment ago
-                self._read_staff([number])
+                self.staff.update(_staff(viewer=by, numbers=Many((number,))))
 
-    def _read_staff(self, numbers: Iterable[str]) -> None:
-        rows = Practitioner.objects.filter(staff_number__in=list(numbers)).values_list("staff_number", "pk")
-        self.staff.update({str(number): pk for number, pk in rows})
+
+@prepared
+def _mapped(viewer: Viewer, codes: Many) -> QuerySet[OrganizationCode]:
+    rows = OrganizationCode.objects.filter(value__among=codes)
+    return rows.select_related("organization__parent").order_by("pk")
+
+
+@prepared
+def _own(viewer: Viewer, codes: Many) -> QuerySet[Organization]:
+    return Organization.objects.filter(code__among=codes, is_active=True).select_related("parent").order_by("pk")
+
+
+@prepared
+def _staff(viewer: Viewer, numbers: Many) -> QuerySet[Practitioner, Any]:
+    found = Practitioner.objects.filter(staff_number__among=numbers)
+    return found.order_by("pk").values_list("staff_number", "pk")
 
 
 def _department_of(ward: Organization) -> UUID:

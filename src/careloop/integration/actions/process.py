@@ -20,7 +20,7 @@ from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
 from careloop.integration.hl7v2.mapping import Outcome, read_message
 from careloop.integration.hl7v2.message import Message
 from careloop.integration.rules import UNEXPECTED, next_try
-from careloop.kernel.actions import action, wrote
+from careloop.kernel.actions import action, one_piece, savepoint, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Patient
@@ -148,7 +148,8 @@ def _left_over(claimed: Sequence[_Work], directory: Directory, at: datetime, by:
         return list(claimed)
     together = [work for work, __ in several]
     try:
-        ids = apply_together(several=[facts for __, facts in several], directory=directory, at=at, by=by)
+        with savepoint(), one_piece():
+            ids = apply_together(several=[facts for __, facts in several], directory=directory, at=at, by=by)
     except (Refused, DatabaseError, InterfaceError) as error:
         log.info("%d messages are applied one by one (%s)", len(together), type(error).__name__)
         return list(claimed)

@@ -98,7 +98,9 @@ class Field:
         if not self.raw:
             return ""
         text = self._part(component, subcomponent)
-        return "" if text == DELETE_MARK else unescape(text, self._delimiters)
+        if not text or text == DELETE_MARK:
+            return ""
+        return unescape(text, self._delimiters) if self._delimiters.escape in text else text
 
     def value(self, component: int = 0, subcomponent: int = 0) -> str | State:
         """The text of a part, or which kind of nothing it is."""
@@ -133,7 +135,7 @@ class Segment:
 
     def raw_field(self, field: int) -> str:
         """The field as it was sent, repetitions and escapes untouched."""
-        fields = self._split()
+        fields = self._fields or self._split()
         return fields[field] if 0 <= field < len(fields) else ""
 
     def raw_fields(self) -> list[str]:
@@ -161,6 +163,9 @@ class Segment:
 
     def get(self, field: int, component: int = 0, subcomponent: int = 0, repetition: int = 1) -> str:
         """Text of a part of one repetition, `""` when absent or deleted."""
+        raw = self.raw_field(field)
+        if not raw:
+            return ""  # most of what is asked for was never sent
         return self.field(field, repetition).get(component, subcomponent)
 
     def value(self, field: int, component: int = 0, subcomponent: int = 0, repetition: int = 1) -> str | State:

@@ -28,6 +28,8 @@ def read_time(text: str, *, zone: tzinfo) -> datetime | None:
 
 
 def _read_any_time(text: str, zone: tzinfo) -> datetime | None:
+    if len(text) == 14 and text.isascii() and text.isdigit():  # as nearly every sender writes it
+        return _to_the_second(text, zone)
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return _read_written(text, zone)
@@ -39,6 +41,16 @@ def _read_any_time(text: str, zone: tzinfo) -> datetime | None:
             tzinfo=_offset(match["zone"]) or zone,
         )  # fmt: skip
     except (ValueError, OverflowError):
+        return None
+
+
+def _to_the_second(text: str, zone: tzinfo) -> datetime | None:
+    try:
+        return datetime(
+            int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]), min(int(text[12:]), 59),
+            tzinfo=zone,
+        )  # fmt: skip
+    except ValueError:
         return None
 
 

@@ -22,6 +22,7 @@ from careloop.integration.hl7v2.intake import Intake, bare, take_in
 from careloop.integration.hl7v2.server import Arrived, Gateway, Limits, read_peers
 from careloop.integration.jobs.process import Processor
 from careloop.integration.models import InboxMessage
+from careloop.kernel.memory import settle
 from careloop.kernel.models import uuid7
 from careloop.kernel.viewer import Viewer
 
@@ -124,6 +125,7 @@ def work() -> None:
         signal.signal(name, lambda *_: stopping.set())
     processor = Processor()
     processor.start()
+    settle()
     print("HL7 processing works through the inbox", flush=True)
     stopping.wait()
     processor.stop()
@@ -148,6 +150,7 @@ async def serve(host: str, port: int, *, process: bool = True) -> None:
     bound = await gateway.start(host, port, tls=tls())
     if processor is not None:
         processor.start()
+    settle()
     print(f"HL7 gateway listens on {host}:{bound}", flush=True)
     await stopping.wait()
     await gateway.stop()

@@ -325,6 +325,12 @@ def test_a_time_written_in_full_is_read_to_the_second(at):
     assert read_time(at.strftime("%Y%m%d%H%M%S") + "+0000", zone=SITE.zone) == at.replace(tzinfo=UTC)
 
 
+@given(st.text("0123456789٣３²", min_size=13, max_size=15) | st.text("01239", min_size=14, max_size=14))
+def test_fourteen_digits_are_read_like_the_same_with_a_fraction(text):
+    """The usual way to write a time has a way of its own; the fraction takes the one for all others."""
+    assert read_time(text, zone=SITE.zone) == (read_time(text + ".0", zone=SITE.zone) if len(text) == 14 else None)
+
+
 @given(st.text(max_size=30))
 def test_any_text_as_a_time_or_a_date(text):
     assert read_time(text, zone=SITE.zone) is None or isinstance(read_time(text, zone=SITE.zone), datetime)

@@ -16,7 +16,7 @@ from careloop.accounts.models import Organization
 from careloop.kernel import prepared as kept
 from careloop.kernel.actions import seeding
 from careloop.kernel.models import UnscopedQuery
-from careloop.kernel.prepared import CannotPrepare, Literal, ask, prepared, together
+from careloop.kernel.prepared import CannotPrepare, Literal, Many, ask, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import AccessGrant, BlindSeal, CareRelationship, Encounter, Patient
 from careloop.patients.reads.finding import find
@@ -230,6 +230,29 @@ def test_lists_by_their_length(cast):
     assert these(viewer=cast.as_sun, ids=[cast.ma.pk, cast.zhang.pk, uuid4()]) == ["Ma", "Zhang"]
     assert these(viewer=cast.as_wang, ids=[cast.ma.pk]) == []
     assert these(viewer=cast.as_sun, ids=[]) == []
+
+
+def test_many_ids_are_one_value_and_one_statement(cast):
+    @prepared
+    def these(viewer, ids, names):
+        found = Patient.objects.visible_to(viewer).filter(pk__among=ids, name__among=names)
+        return found.order_by("name").values_list("name", flat=True)
+
+    @prepared
+    def stays_of(viewer, patients):
+        return Encounter.objects.visible_to(viewer).filter(patient_id__among=patients).select_related("patient")
+
+    names = Many(["Ma", "Zhang", "%s", "'"])
+    for ids in ([cast.zhang.pk], [cast.ma.pk, cast.zhang.pk, uuid4()], [], [uuid4() for _ in range(300)]):
+        for viewer in (cast.as_sun, cast.as_wang):
+            wanted = Patient.objects.visible_to(viewer).filter(pk__in=ids).order_by("name")
+            assert these(viewer=viewer, ids=Many(ids), names=names) == [one.name for one in wanted]
+            found = Encounter.objects.visible_to(viewer).filter(patient_id__in=ids)
+            assert set(stays_of(viewer=viewer, patients=Many(ids))) == set(found)
+    assert these(viewer=cast.as_sun, ids=Many([cast.ma.pk]), names=Many(["Zhang"])) == []
+    assert len(these._made) == len(stays_of._made) == 2  # one for each viewer's rights
+    plain = Patient.objects.visible_to(cast.as_sun).filter(pk__among=[cast.ma.pk])
+    assert list(plain) == [cast.ma]  # unprepared too
 
 
 def test_annotations_and_joined_columns(cast):

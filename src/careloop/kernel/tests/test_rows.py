@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from careloop.integration.models import InboxMessage
 from careloop.kernel import rows as kernel_rows
 from careloop.kernel.actions import seeding
-from careloop.kernel.rows import Conflict, NotAsJson, insert_rows
+from careloop.kernel.rows import Conflict, NotAsJson, insert_rows, known_row, new_row
 from careloop.patients.models import Condition, ContactPoint, Encounter, Patient, PatientIdentifier
+from careloop.plans.models import CarePlan
 
 pytestmark = pytest.mark.django_db
 MANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -60,6 +61,48 @@ def test_as_django_writes_it(told: list[dict[str, object]]) -> None:
             assert stored(mine.pk) == stored(other.pk)
             assert (mine._state.adding, mine._state.db) == (other._state.adding, other._state.db)
         transaction.set_rollback(True)
+
+
+def held(row: models.Model) -> dict[str, object]:
+    """All that a row knows, without what is another one each time."""
+    ignored = {"_state", "id"}
+    state = (row._state.adding, row._state.db, dict(row._state.fields_cache))
+    return {name: value for name, value in row.__dict__.items() if name not in ignored} | {"state": state}
+
+
+@MANY
+@given(patients())
+def test_a_row_is_made_as_django_makes_it(told: dict[str, object]) -> None:
+    assert held(new_row(Patient, **told)) == held(Patient(**told))
+    patient, born = Patient(id=BORN), {"id": BORN, "created_at": None}
+    for model, columns in (
+        (PatientIdentifier, {"patient": patient, "value": "1"}), (Condition, {"patient_id": BORN, "encounter": None}),
+        (Encounter, {"patient": patient, "visit_number": "v"}), (ContactPoint, {"related_person": None}),
+        (CarePlan, {"patient": patient, "reasons": [told["name"]]}), (InboxMessage, born),
+    ):  # fmt: skip
+        ours, theirs = new_row(model, **columns), model(**columns)
+        assert held(ours) == held(theirs)
+        assert isinstance(ours.pk, UUID)
+        assert (ours.pk == theirs.pk) == ("id" in columns)
+    first, second = new_row(CarePlan), new_row(CarePlan)
+    assert first.reasons is not second.reasons  # a default that is a list is made for each
+
+
+def test_a_row_has_no_other_columns() -> None:
+    with pytest.raises(TypeError, match="shoe_size"):
+        new_row(Patient, shoe_size=43)
+
+
+def test_a_known_row_is_the_one_django_reads() -> None:
+    with seeding():
+        Patient.objects.bulk_create([new(1)])
+    names = [field.attname for field in Patient._meta.concrete_fields]
+    (values,) = Patient.objects.unscoped("test").values_list(*names)
+    ours, theirs = known_row(Patient, "default", names, values), Patient.from_db("default", names, values)
+    assert held(ours) == held(theirs)
+    part = known_row(Patient, "default", names[:3], values[:3])
+    assert part.get_deferred_fields() == Patient.from_db("default", names[:3], values[:3]).get_deferred_fields()
+    assert part.name == "周1"  # read when it is asked for
 
 
 def new(number: int = 0, **columns: object) -> Patient:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -83,6 +85,25 @@ def test_ids_made_later_sort_later():
 
 def test_ids_of_one_moment_differ():
     assert len({uuid7() for _ in range(10_000)}) == 10_000
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer Pythons warn of a fork beside threads
+def test_ids_of_threads_and_of_a_forked_process_differ():
+    """Chance is fetched for many ids at once: what is left over must not be used twice."""
+    uuid7()
+    told, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(tell, b"".join(uuid7().bytes[6:] for _ in range(50)))
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(told, 10 * 50)
+    os.close(told), os.close(tell)
+    mine = [uuid7().bytes[6:] for _ in range(50)]
+    with ThreadPoolExecutor(4) as pool:
+        others = list(pool.map(lambda _n: uuid7().bytes[6:], range(1_000)))
+    chances = [theirs[start : start + 10] for start in range(0, len(theirs), 10)] + mine + others
+    assert len(set(chances)) == 50 + 50 + 1_000
 
 
 def test_an_id_holds_its_moment(monkeypatch):

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BooleanField
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +16,9 @@ from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import Many, prepared
+from careloop.kernel.rows import new_row
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients import events
 from careloop.patients.models import ContactPoint, DuplicateCandidate, Patient, PatientIdentifier, RelatedPerson
 from careloop.patients.reads.columns import assign, romanised, wait_for_turn, width
@@ -196,13 +198,19 @@ IN (SELECT t.system, t.type, t.value FROM unnest(%s::text[], %s::text[], %s::tex
 def _find(readings: Sequence[_Reading]) -> None:
     """Known numbers among the told ones, their patients locked against a second writer."""
     told = {(i.system, i.type, i.value) for reading in readings for i in reading.numbers}
-    wanted = RawSQL(_NUMBERS, [list(each) for each in zip(*told, strict=True)], BooleanField())
-    rows = PatientIdentifier.objects.unscoped(INTERFACE).filter(wanted).select_related("patient")
-    locked = rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id")
+    systems, types, values = (Many(each) for each in zip(*told, strict=True))
+    locked = _locked(viewer=NOBODY, systems=systems, types=types, values=values)
     known = {(row.system, row.type, row.value): row for row in locked}
     for reading in readings:
         mine = [known.get((i.system, i.type, i.value)) for i in reading.numbers]
         reading.found = sorted((row for row in mine if row is not None), key=lambda row: (row.patient_id, row.pk))
+
+
+@prepared
+def _locked(viewer: Viewer, systems: Many, types: Many, values: Many) -> QuerySet[PatientIdentifier]:
+    wanted = RawSQL(_NUMBERS, [systems, types, values], BooleanField())
+    rows = PatientIdentifier.objects.unscoped(INTERFACE).filter(wanted).select_related("patient")
+    return rows.select_for_update(of=("patient",), no_key=True).order_by("patient_id", "id")
 
 
 def _patients_of(found: Sequence[PatientIdentifier], told: Sequence[Identifier], person: PersonData) -> list[Patient]:
@@ -250,7 +258,7 @@ def _survivor(patient: Patient) -> Patient:
 
 
 def _create(person: PersonData, told: Sequence[Identifier]) -> Patient:
-    patient = Patient()
+    patient = new_row(Patient)
     assign(patient, _columns(patient, person, told))
     return patient
 
@@ -338,8 +346,8 @@ def _add_identifiers(patient: Patient, reading: _Reading, new: _New, *, is_new: 
     """Keep the numbers that are new. One that belongs to somebody else stays theirs."""
     known = {(row.system, row.type, row.value) for row in reading.found}
     added = [
-        PatientIdentifier(
-            patient=patient, system=i.system, type=i.type, value=i.value, last4=i.last4, is_suspect=bool(i.problem),
+        new_row(
+            PatientIdentifier, patient=patient, system=i.system, type=i.type, value=i.value, last4=i.last4, is_suspect=bool(i.problem),
             suspect_reason=i.problem, source=reading.told.source[:80],
         )
         for i in reading.numbers

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from django.db.models import BooleanField
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +17,9 @@ from careloop.audit.record import record, record_all
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
-from careloop.kernel.viewer import Viewer
+from careloop.kernel.prepared import Many, prepared
+from careloop.kernel.rows import new_row
+from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients import events
 from careloop.patients.actions.persons import record_death
 from careloop.patients.models import CareRelationship, Condition, Encounter, Patient, Procedure
@@ -125,14 +127,21 @@ def _known(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
 
 
 def _find(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:
-    wanted = RawSQL(_VISITS, [list(each) for each in zip(*{stay.key for stay in stays}, strict=True)], BooleanField())
+    systems, numbers = (Many(each) for each in zip(*{stay.key for stay in stays}, strict=True))
+    rows = _locked(viewer=NOBODY, systems=systems, numbers=numbers)
+    return {(row.system, row.visit_number): row for row in rows}
+
+
+@prepared
+def _locked(viewer: Viewer, systems: Many, numbers: Many) -> QuerySet[Encounter]:
+    wanted = RawSQL(_VISITS, [systems, numbers], BooleanField())
     rows = Encounter.objects.unscoped(INTERFACE).filter(wanted).order_by("id")
-    return {(row.system, row.visit_number): row for row in rows.select_for_update(of=("self",), no_key=True)}
+    return rows.select_for_update(of=("self",), no_key=True)
 
 
 def _started(stay: Stay) -> Encounter:
     system, number = stay.key
-    return Encounter(patient=stay.patient, system=system, visit_number=number, source=stay.source[:80])
+    return new_row(Encounter, patient=stay.patient, system=system, visit_number=number, source=stay.source[:80])
 
 
 def _note_deaths(
@@ -230,7 +239,7 @@ def _relations(row: Encounter, *, at: datetime) -> list[CareRelationship]:
     wanted = {(row.department_id, None), (row.department_id, row.attending_id), (row.department_id, row.nurse_id)}
     wanted.add((row.ward_id, None))
     return [
-        CareRelationship(patient_id=row.patient_id, department_id=department, practitioner_id=person, since=at)
+        new_row(CareRelationship, patient_id=row.patient_id, department_id=department, practitioner_id=person, since=at)
         for department, person in wanted
         if department is not None
     ]
@@ -250,8 +259,8 @@ class ToldDiagnoses:
     def rows(self) -> list[Condition]:
         told = [(d, USES.get(d.kind, d.kind)) for d in self.diagnoses if d.code or d.text]
         return [
-            Condition(
-                patient_id=self.encounter.patient_id, encounter=self.encounter, system=d.system[:60], code=d.code[:40],
+            new_row(
+                Condition, patient_id=self.encounter.patient_id, encounter=self.encounter, system=d.system[:60], code=d.code[:40],
                 code_key=icd_key(d.code)[:20], text=d.text[:300], use=use[:12], rank=min(max(d.rank or n, 1), 999),
                 recorded_at=d.recorded_at,
             )
@@ -275,9 +284,8 @@ def replace_conditions_of(*, told: Sequence[ToldDiagnoses], at: datetime, by: Vi
     new = {each.encounter.pk: rows for each in told if (rows := each.rows())}
     if not new:
         return 0
-    stored = Condition.objects.unscoped(INTERFACE).filter(encounter_id__in=list(new), active=True)
     old: dict[UUID | None, list[Condition]] = defaultdict(list)
-    for row in stored.select_for_update(no_key=True).order_by("id"):
+    for row in _locked_conditions(viewer=NOBODY, stays=Many(new)):
         old[row.encounter_id].append(row)
     gone: list[Condition] = []
     added: list[Condition] = []
@@ -292,6 +300,12 @@ def replace_conditions_of(*, told: Sequence[ToldDiagnoses], at: datetime, by: Vi
     _swap(Condition, gone, added)
     record_all(facts, by=by)
     return len(facts)
+
+
+@prepared
+def _locked_conditions(viewer: Viewer, stays: Many) -> QuerySet[Condition]:
+    rows = Condition.objects.unscoped(INTERFACE).filter(encounter_id__among=stays, active=True)
+    return rows.select_for_update(no_key=True).order_by("id")
 
 
 @action

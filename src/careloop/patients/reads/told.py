@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from careloop.kernel.rows import new_row
 from careloop.patients.models import ContactPoint, Patient, RelatedPerson
 from careloop.patients.rules import ContactData, PersonData, RelatedPersonData
 from careloop.patients.rules.codes import relation_code
@@ -101,7 +102,8 @@ def number_row(
     """One number with its evidence so far: raw text, whose it is, whether it can be one at all."""
     digits = "".join(c for c in phone.number or phone.raw if c.isdigit())
     relation = phone.owner_note or (told.relation if relative is None else "")
-    return ContactPoint(
+    return new_row(
+        ContactPoint,
         patient=patient,
         related_person=relative,
         value=(phone.number or phone.raw)[:120],

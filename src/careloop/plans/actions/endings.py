@@ -26,7 +26,7 @@ from careloop.plans.events import (
 )
 from careloop.plans.models import CarePlan, EnrolmentDecision, LadderRun
 from careloop.plans.reads import due, facts
-from careloop.plans.reads.locking import hold_patients
+from careloop.plans.reads.locking import hold_patients, hold_patients_of
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.ending import CAUSE_OF_OUTCOME, PlanState, end_reason
 from careloop.plans.rules.schedule import last_day
@@ -199,7 +199,7 @@ def cancel_discharge(*, encounter_id: UUID, reason: str, at: datetime, by: Viewe
     A later discharge of the same stay is a new cycle with plans of its own. Plans that were paused for the stay stay
     paused after A13, and go on after A11 (the stay itself was an error).
     """
-    hold_patients(facts.patients_of([encounter_id]))
+    hold_patients_of([encounter_id])
     encounter = Encounter.objects.unscoped("its own plans").filter(pk=encounter_id).first()
     if encounter is None or encounter.status == Encounter.Status.FINISHED:
         return 0  # the discharge came again before this job ran
@@ -220,7 +220,7 @@ def pause_for_readmission(*, encounter_id: UUID, at: datetime, by: Viewer) -> in
     Only a stay that goes on now pauses, and only plans whose discharge lies before its admission. After its discharge
     each plan goes on where it was, or gives way to the new stay's plan of the same group.
     """
-    hold_patients(facts.patients_of([encounter_id]))
+    hold_patients_of([encounter_id])
     stay = Encounter.objects.unscoped("its own patient").filter(pk=encounter_id).first()
     inside = stay is not None and stay.status == Encounter.Status.IN_PROGRESS
     if stay is None or not inside or stay.class_code != Encounter.Class.INPATIENT:

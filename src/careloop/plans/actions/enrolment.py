@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.models import uuid7
+from careloop.kernel.rows import new_row
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.plans.actions.deriving import _derive
@@ -25,7 +26,7 @@ from careloop.plans.events import AnchorsCompleted, CarePlanStarted, EnrolmentDe
 from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
 from careloop.plans.reads import facts
 from careloop.plans.reads.facts import Stay
-from careloop.plans.reads.locking import hold_patients
+from careloop.plans.reads.locking import hold_patients, hold_patients_of
 from careloop.plans.rules.enrolment import BEATEN, Choice, Match, Outcome, choose
 
 BY_HAND = "started-by-hand"
@@ -82,15 +83,13 @@ def enrol_discharges(*, encounter_ids: Sequence[UUID], at: datetime, by: Viewer)
     repeated message) changes only what is different; a plan with a contact behind it is ended only when a better one
     of its group takes over. Gives back the number of plans started.
     """
-    hold_patients(facts.patients_of(encounter_ids))
-    stays = facts.stays(encounter_ids)
-    definitions = facts.enrolling_plans()
-    running = _plans_of_patients({stay.encounter.patient_id for stay in stays})
-    decided = _decisions(stays)
-    root = facts.hospital() if any(stay.encounter.department_id is None for stay in stays) else None
+    hold_patients_of(encounter_ids)
+    known = facts.judged(encounter_ids)
+    root = facts.hospital() if any(stay.encounter.department_id is None for stay in known.stays) else None
     work = _Work()
-    for stay in stays:
-        _judge(stay, definitions, running[stay.encounter.patient_id], decided, root, work, at=at)
+    for stay in known.stays:
+        plans = known.plans.get(stay.encounter.patient_id, [])
+        _judge(stay, known.definitions, plans, known.decisions, root, work, at=at)
     _write(work, at=at, by=by)
     return len(work.starting)
 
@@ -107,7 +106,7 @@ def start_care_plan(*, encounter: Encounter, definition: PlanDefinition, at: dat
         raise NotDischarged
     if stay.is_declined:
         raise FollowUpWasDeclined
-    known = _plans_of_patients([patient.pk])[patient.pk]
+    known = facts.plans_of_patient(patient.pk)
     if any(p.definition_url == definition.url and p.ended_at is None for p in known):
         raise PlanRunsAlready
     cycle = 1 + max((p.cycle for p in known if _same(p, stay.encounter.pk, definition.url)), default=_cycle(stay) - 1)
@@ -212,7 +211,8 @@ def _decide(
         return
     encounter = stay.encounter
     work.decisions.append(
-        EnrolmentDecision(
+        new_row(
+            EnrolmentDecision,
             id=before.pk if before else uuid7(),
             patient_id=encounter.patient_id,
             encounter=encounter,
@@ -267,7 +267,8 @@ def _new_plan(
 ) -> CarePlan:
     encounter = stay.encounter
     assert encounter.discharged_at is not None
-    return CarePlan(
+    return new_row(
+        CarePlan,
         id=uuid7(),
         patient=encounter.patient,
         encounter=encounter,
@@ -283,20 +284,6 @@ def _new_plan(
         diagnosed_on=stay.diagnosed_on,
         reasons=reasons,
     )
-
-
-def _plans_of_patients(patient_ids: Iterable[UUID]) -> Mapping[UUID, list[CarePlan]]:
-    grouped: dict[UUID, list[CarePlan]] = defaultdict(list)
-    plans = CarePlan.objects.unscoped("enrolment sees all plans of the patient").filter(patient_id__in=set(patient_ids))
-    for plan in plans.with_plan().order_by("pk"):
-        grouped[plan.patient_id].append(plan)
-    return grouped
-
-
-def _decisions(stays: Sequence[Stay]) -> dict[UUID, EnrolmentDecision]:
-    cycles = {stay.encounter.pk: _cycle(stay) for stay in stays}
-    rows = EnrolmentDecision.objects.unscoped("enrolment compares").filter(encounter_id__in=list(cycles))
-    return {row.encounter_id: row for row in rows if row.cycle == cycles[row.encounter_id]}
 
 
 def _cycle(stay: Stay) -> int:

@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from careloop.accounts.models import Organization
-from careloop.kernel.prepared import prepared
+from careloop.kernel.prepared import Asked, Many, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Condition, Encounter, Patient, Procedure
-from careloop.plans.models import CarePlan, FollowUpDecline, PlanDefinition
+from careloop.plans.models import CarePlan, EnrolmentDecision, FollowUpDecline, PlanDefinition
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts
 from careloop.plans.rules.schedule import Past, Progress, last_day
@@ -108,45 +108,107 @@ def local_day(at: datetime) -> date:
 
 
 def stays(encounter_ids: Iterable[UUID]) -> list[Stay]:
-    """These stays with patient, department, active diagnoses, procedures and declines: four statements for any number."""
-    wanted = list(encounter_ids)
-    encounters = list(
-        Encounter.objects.unscoped("enrolment judges every discharge")
-        .filter(pk__in=wanted)
-        .select_related("patient", "department")
-        .order_by("pk")
-    )
-    found = [encounter.pk for encounter in encounters]
-    conditions = _by_encounter(
-        Condition.objects.unscoped("enrolment judges every discharge")
-        .filter(encounter_id__in=found, active=True)
-        .order_by("rank", "created_at", "pk")
-    )
-    procedures = _by_encounter(
-        Procedure.objects.unscoped("enrolment judges every discharge")
-        .filter(encounter_id__in=found, active=True)
-        .order_by("rank", "created_at", "pk")
-    )
-    declined = declines(found)
+    """These stays with patient, department, active diagnoses, procedures and declines: one journey for any number."""
+    return _joined(*together(*_asked_about(Many(encounter_ids))))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What enrolment looks at for some discharges."""
+
+    stays: list[Stay]
+    definitions: dict[str, PlanDefinition]  # the versions that take discharges by rule, by URL
+    plans: Mapping[UUID, list[CarePlan]]  # all plans of their patients, by patient
+    decisions: dict[UUID, EnrolmentDecision]  # what was decided before about the same discharge, by stay
+
+
+def judged(encounter_ids: Iterable[UUID]) -> Judged:
+    """All that enrolment looks at, in one journey for any number of discharges."""
+    wanted = Many(encounter_ids)
+    *about, definitions, plans, decisions = together(
+        *_asked_about(wanted), _enrolling.asked(viewer=NOBODY), _plans_of_patients.asked(viewer=NOBODY, stays=wanted),
+        _decided.asked(viewer=NOBODY, stays=wanted),
+    )  # fmt: skip
+    found = _joined(*about)
+    cycles = {stay.encounter.pk: max(stay.encounter.discharge_cycle, 1) for stay in found}
+    by_patient: dict[UUID, list[CarePlan]] = defaultdict(list)
+    for plan in plans:
+        by_patient[plan.patient_id].append(plan)
+    return Judged(
+        found, {definition.url: definition for definition in definitions}, by_patient,
+        {row.encounter_id: row for row in decisions if row.cycle == cycles.get(row.encounter_id)},
+    )  # fmt: skip
+
+
+def plans_of_patient(patient_id: UUID) -> list[CarePlan]:
+    """All plans of one patient."""
+    plans = CarePlan.objects.unscoped("enrolment sees all plans of the patient").filter(patient_id=patient_id)
+    return list(plans.with_plan().order_by("pk"))
+
+
+def _asked_about(stays: Many) -> tuple[Asked[Any], ...]:
+    return tuple(each.asked(viewer=NOBODY, stays=stays) for each in (_encounters, _diagnoses, _operations, _declined))
+
+
+def _joined(
+    encounters: Sequence[Encounter],
+    conditions: Sequence[Condition],
+    procedures: Sequence[Procedure],
+    declined: Iterable[tuple[UUID, int]],
+) -> list[Stay]:
+    codes, operations, no_follow_up = _by_encounter(conditions), _by_encounter(procedures), set(declined)
     return [
-        Stay(e, tuple(conditions[e.pk]), tuple(procedures[e.pk]), (e.pk, max(e.discharge_cycle, 1)) in declined)
+        Stay(e, tuple(codes[e.pk]), tuple(operations[e.pk]), (e.pk, max(e.discharge_cycle, 1)) in no_follow_up)
         for e in encounters
     ]
 
 
+_WHY = "enrolment judges every discharge"
+
+
+@prepared
+def _encounters(viewer: Viewer, stays: Many) -> QuerySet[Encounter]:
+    rows = Encounter.objects.unscoped(_WHY).filter(pk__among=stays)
+    return rows.select_related("patient", "department").order_by("pk")
+
+
+@prepared
+def _diagnoses(viewer: Viewer, stays: Many) -> QuerySet[Condition]:
+    rows = Condition.objects.unscoped(_WHY).filter(encounter_id__among=stays, active=True)
+    return rows.order_by("rank", "created_at", "pk")
+
+
+@prepared
+def _operations(viewer: Viewer, stays: Many) -> QuerySet[Procedure]:
+    rows = Procedure.objects.unscoped(_WHY).filter(encounter_id__among=stays, active=True)
+    return rows.order_by("rank", "created_at", "pk")
+
+
+@prepared
+def _declined(viewer: Viewer, stays: Many) -> QuerySet[FollowUpDecline, Any]:
+    rows = FollowUpDecline.objects.unscoped(_WHY).filter(encounter_id__among=stays, taken_back_at=None)
+    return rows.values_list("encounter_id", "cycle")
+
+
+@prepared
+def _enrolling(viewer: Viewer) -> QuerySet[PlanDefinition]:
+    return PlanDefinition.objects.enrolling().defer("content").order_by("url")
+
+
+@prepared
+def _plans_of_patients(viewer: Viewer, stays: Many) -> QuerySet[CarePlan]:
+    whose = Encounter.objects.unscoped(_WHY).filter(pk__among=stays).values("patient_id")
+    return CarePlan.objects.unscoped(_WHY).filter(patient_id__in=whose).with_plan().order_by("pk")
+
+
+@prepared
+def _decided(viewer: Viewer, stays: Many) -> QuerySet[EnrolmentDecision]:
+    return EnrolmentDecision.objects.unscoped("enrolment compares").filter(encounter_id__among=stays)
+
+
 def declines(encounter_ids: Iterable[UUID]) -> set[tuple[UUID, int]]:
     """The discharges (stay and cycle) for which a person declined follow-up and nobody has taken that back."""
-    rows = FollowUpDecline.objects.unscoped("enrolment judges every discharge")
-    return set(
-        rows.filter(encounter_id__in=list(encounter_ids), taken_back_at=None).values_list("encounter_id", "cycle")
-    )
-
-
-def enrolling_plans() -> dict[str, PlanDefinition]:
-    """The versions that take discharges by rule, by URL."""
-    return {
-        definition.url: definition for definition in PlanDefinition.objects.enrolling().defer("content").order_by("url")
-    }
+    return set(_declined(viewer=NOBODY, stays=Many(encounter_ids)))
 
 
 def contents(definitions: Iterable[PlanDefinition]) -> list[PlanContent]:
@@ -156,8 +218,7 @@ def contents(definitions: Iterable[PlanDefinition]) -> list[PlanContent]:
 def histories(plans: Sequence[CarePlan]) -> Mapping[UUID, History]:
     """The progress of these plans, from their tasks: one statement."""
     found = {plan.pk: History() for plan in plans}
-    rows = _past(viewer=NOBODY, plans=list(found)) if len(found) <= FEW else _past.build(NOBODY, list(found))
-    for row in rows:
+    for row in _past(viewer=NOBODY, plans=Many(found)):
         _add(found, row)
     return found
 
@@ -171,12 +232,11 @@ def histories_of(plans: Sequence[CarePlan], tasks: Iterable[Task]) -> Mapping[UU
 
 
 PAST = ("care_plan_id", "step_code", "occurrence", "status", "closed_reason", "ended_at", "attempts", "ended_by_id")
-FEW = 20  # so many plans has a page; a night's work has thousands, each time another number
 
 
 @prepared
-def _past(viewer: Viewer, plans: list[UUID]) -> QuerySet[Task, Any]:
-    tasks = Task.objects.unscoped("a plan is judged by all its tasks").filter(care_plan_id__in=plans)
+def _past(viewer: Viewer, plans: Many) -> QuerySet[Task, Any]:
+    tasks = Task.objects.unscoped("a plan is judged by all its tasks").filter(care_plan_id__among=plans)
     return tasks.order_by("ended_at", "pk").values_list(*PAST)
 
 
@@ -201,19 +261,15 @@ def _add(histories: Mapping[UUID, History], row: tuple[Any, ...]) -> None:
 
 def diagnosis_texts(plans: Sequence[CarePlan]) -> dict[UUID, str]:
     """The main diagnosis of the stays behind these plans, in words, by stay."""
-    rows = (
-        Condition.objects.unscoped("the task says what it is about")
-        .filter(encounter_id__in={plan.encounter_id for plan in plans}, active=True)
-        .order_by("encounter_id", "rank", "created_at", "pk")
-        .distinct("encounter_id")
-    )
-    return {row.encounter_id: row.text or row.code for row in rows if row.encounter_id}
+    rows = _main_diagnoses(viewer=NOBODY, stays=Many({plan.encounter_id for plan in plans}))
+    return {encounter_id: text or code for encounter_id, text, code in rows}
 
 
-def patients_of(encounter_ids: Iterable[UUID]) -> list[UUID]:
-    """Whose stays these are."""
-    rows = Encounter.objects.unscoped("to lock the patient first").filter(pk__in=list(encounter_ids))
-    return list(rows.values_list("patient_id", flat=True).distinct())
+@prepared
+def _main_diagnoses(viewer: Viewer, stays: Many) -> QuerySet[Condition, Any]:
+    rows = Condition.objects.unscoped("the task says what it is about").filter(encounter_id__among=stays, active=True)
+    first = rows.order_by("encounter_id", "rank", "created_at", "pk").distinct("encounter_id")
+    return first.values_list("encounter_id", "text", "code")
 
 
 def hospital() -> Organization:
