@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,6 +30,10 @@ from careloop.kernel.viewer import Viewer
 log = logging.getLogger(__name__)
 
 _BY = Viewer.system("integration.gateway")
+_TURN_SECONDS = 0.0005
+"""How long the thread that applies keeps the interpreter while others want it. With Python's five milliseconds each of the
+six steps to an acknowledgement waited so long for its turn.
+"""
 
 
 def store(arrived: Sequence[Arrived]) -> list[bytes]:
@@ -151,6 +156,7 @@ async def serve(host: str, port: int, *, process: bool = True) -> None:
     if processor is not None:
         processor.start()
     settle()
+    sys.setswitchinterval(_TURN_SECONDS)
     print(f"HL7 gateway listens on {host}:{bound}", flush=True)
     await stopping.wait()
     await gateway.stop()

@@ -20,7 +20,9 @@ from careloop.tasks.events import PrioritiesRefreshed, RiskCarried, SelfReportFl
 from careloop.tasks.models import QUEUE_KINDS, Task
 
 PORTION = 1_000
-"""Rows of one UPDATE: the planner guesses a hundred, and a guess that is wrong by a thousand costs minutes."""
+"""Tasks weighed at a time. A worker holds the facts of so many, and not of all that is open in a hospital; and the planner
+guesses a hundred rows of an UPDATE: a guess that is wrong by a thousand costs minutes.
+"""
 _UPDATE = """
 UPDATE tasks_task SET priority = weighed.priority, priority_reasons = weighed.reasons::jsonb
 FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS weighed (id, priority, reasons)
@@ -32,12 +34,17 @@ WHERE tasks_task.id = weighed.id AND tasks_task.status = 'requested'
 @action
 def refresh_priorities(*, at: datetime, by: Viewer, task_ids: Sequence[UUID] | None = None) -> int:
     """Weigh the open tasks whose window is open (or only these). Gives back how many moved."""
-    weighed = [(fact.task_id, rules.explain(fact.facts, at=fact.local(at))) for fact in reads.facts(task_ids, at=at)]
-    changed = sum(_store(weighed[start : start + PORTION]) for start in range(0, len(weighed), PORTION))
+    ids = sorted(set(task_ids)) if task_ids is not None else reads.waiting_ids(at=at)
+    changed = sum(_weigh(ids[start : start + PORTION], at) for start in range(0, len(ids), PORTION))
     wrote("Task", changed)
     if changed:
         record(PrioritiesRefreshed(changed=changed, version=rules.shipped_weights().version), by=by)
     return changed
+
+
+def _weigh(task_ids: Sequence[UUID], at: datetime) -> int:
+    weighed = [(fact.task_id, rules.explain(fact.facts, at=fact.local(at))) for fact in reads.facts(task_ids, at=at)]
+    return _store(weighed) if weighed else 0
 
 
 def _store(weighed: Sequence[tuple[UUID, tuple[rules.Term, ...]]]) -> int:

@@ -1,7 +1,16 @@
 """Queries on work that join several tables."""
 
 from careloop.tasks.reads.explaining import Explained, explain_patient
-from careloop.tasks.reads.facts import WeighedTask, ended_task, facts, number, numbers_of, still_open, tries_of
+from careloop.tasks.reads.facts import (
+    WeighedTask,
+    ended_task,
+    facts,
+    number,
+    numbers_of,
+    still_open,
+    tries_of,
+    waiting_ids,
+)
 from careloop.tasks.reads.ladder import ladder_in_force, reach_of, shipped_content, version_in_force, versions
 from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, same_call, waiting
 from careloop.tasks.reads.unreachable import PAGE as UNREACHABLE_PAGE
@@ -68,6 +77,7 @@ __all__ = [
     "step_label",
     "still_open",
     "tries_of",
+    "waiting_ids",
     "unreachable",
     "unreachable_tasks",
     "version_in_force",

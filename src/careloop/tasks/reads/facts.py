@@ -54,12 +54,13 @@ SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t
     ) AS tries_today
 FROM tasks_task t
 LEFT JOIN patients_encounter e ON e.id = t.encounter_id
-WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s{only}
+WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s AND t.id = ANY(%(ids)s::uuid[])
 ORDER BY t.id
 """
-# Two statements: one that says "these, or all" is planned for all once it is prepared, and walks the open tasks for one.
-_ALL = _FACTS.format(only="")
-_THESE = _FACTS.format(only=" AND t.id = ANY(%(ids)s::uuid[])")
+_WAITING = """
+SELECT t.id FROM tasks_task t WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s
+ORDER BY t.id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +75,22 @@ class WeighedTask:
         return timezone.localtime(at)
 
 
-def facts(task_ids: Sequence[UUID] | None, *, at: datetime) -> list[WeighedTask]:
-    """Facts of the open tasks whose window is open, all of them or only these. For the system: no viewer."""
+def waiting_ids(*, at: datetime) -> list[UUID]:
+    """All open tasks whose window is open, by their ids alone: there may be hundreds of thousands. For the system."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"kinds": list(QUEUE_KINDS), "at": at})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def facts(task_ids: Sequence[UUID], *, at: datetime) -> list[WeighedTask]:
+    """Facts of these tasks, as far as they are open and their window is. For the system: no viewer."""
     local = timezone.localtime(at)
     params: dict[str, Any] = {
         "reached": list(REACHED), "kinds": list(QUEUE_KINDS), "at": at,
-        "today": local.replace(hour=0, minute=0, second=0, microsecond=0),
+        "today": local.replace(hour=0, minute=0, second=0, microsecond=0), "ids": list(task_ids),
     }  # fmt: skip
     with connection.cursor() as cursor:
-        if task_ids is None:
-            cursor.execute(_ALL, params)
-        else:
-            cursor.execute(_THESE, params | {"ids": list(task_ids)})
+        cursor.execute(_FACTS, params)
         return [_weighed(row) for row in cursor.fetchall()]
 
 
