@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 Facts = tuple[tuple[str, str, object], ...]
+NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """One completed response: answers and scores as they are stored, its facts as (link, code, number)."""
+
+    answers: dict[str, Any]
+    scores: dict[str, Any]
+    facts: Facts
 
 
 class _Undo(Exception):
@@ -14,22 +26,28 @@ class _Undo(Exception):
 
 
 def sample(form: Any, *, at: datetime) -> tuple[dict[str, Any], Facts]:
-    """The stored answers of one response, and its facts as (link, code, number)."""
+    """The stored answers of one response, and its facts."""
+    found = filled(form, at=at)
+    return found.answers, found.facts
+
+
+def filled(form: Any, *, at: datetime, said: Mapping[str, str] = NOTHING) -> Filled:
+    """One response in which these questions are answered so, and the others as somebody who is well would."""
     from django.db import transaction
 
     from careloop.kernel.viewer import Viewer
 
     by = Viewer.system("bench")
-    kept: list[tuple[dict[str, Any], Facts]] = []
+    kept: list[Filled] = []
     try:
         with transaction.atomic():
-            kept.append(_fill(form, at=at, by=by))
+            kept.append(_fill(form, at=at, by=by, said=said))
             raise _Undo
     except _Undo:
         return kept[0]
 
 
-def _fill(form: Any, *, at: datetime, by: Any) -> tuple[dict[str, Any], Facts]:
+def _fill(form: Any, *, at: datetime, by: Any, said: Mapping[str, str]) -> Filled:
     from careloop.patients.actions import upsert_patient
     from careloop.patients.rules import IdentifierData, PersonData
     from careloop.questionnaires.actions import complete_response, start_response
@@ -38,14 +56,14 @@ def _fill(form: Any, *, at: datetime, by: Any) -> tuple[dict[str, Any], Facts]:
     person = PersonData(identifiers=(IdentifierData(value="BSAMPLE", authority="HIS"),), name="样本")
     patient = upsert_patient(person=person, source="bench", at=at, by=by)
     response = start_response(questionnaire=form, patient_id=patient.pk, task_id=None, mode="phone", at=at, by=by)
-    answer_all(response, at=at, by=by)
+    answer_all(response, at=at, by=by, said=said)
     response = complete_response(response=response, at=at, by=by)
     rows = AnswerFact.objects.unscoped("the sample's own").filter(response=response).order_by("link_id")
     facts = tuple((row.link_id, row.code, row.number) for row in rows)
-    return response.answers, facts
+    return Filled(response.answers, response.scores, facts)
 
 
-def answer_all(response: Any, *, at: datetime, by: Any) -> None:
+def answer_all(response: Any, *, at: datetime, by: Any, said: Mapping[str, str] = NOTHING) -> None:
     """Answer every question that is asked, and those that the answers bring up, as somebody who is well would."""
     from careloop.questionnaires.actions import save_answer
     from careloop.questionnaires.reads import form_view
@@ -59,7 +77,7 @@ def answer_all(response: Any, *, at: datetime, by: Any) -> None:
             return
         for question in waiting:
             done.add(question.link_id)
-            value = answer(question, dice)
+            value = said.get(question.link_id) or answer(question, dice)
             if value is not None:
                 response = save_answer(
                     response=response, link_id=question.link_id, value=value, source="phone", at=at, by=by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from bench import world as w
 BLOCK = 4000
 """Rows joined into one piece of COPY text."""
 FORM = "https://careloop.org/Questionnaire/general-discharge"
+SURVEY = "https://careloop.org/Questionnaire/inpatient-satisfaction"
 OF_A_DISCHARGE = (
     "patients_patient", "patients_patientidentifier", "patients_contactpoint", "patients_carerelationship", "patients_encounter",
     "patients_condition", "plans_careplan", "plans_enrolmentdecision", "tasks_task", "audit_auditevent",
@@ -34,18 +35,38 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A completed form as the product stores it."""
+
+    url: str
+    form: str
+    canonical: str
+    answers: str
+    scores: str
+    facts: tuple[tuple[str, str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
-    """What the product brought itself: ids of the shipped plan and form, answers as the product stores them."""
+    """What the product brought itself: ids of the shipped plan, forms as the product stores them, the satisfaction survey
+    with each answer on the whole stay.
+    """
 
     now: datetime
     plan: str
     plan_url: str
     plan_title: str
-    form: str
-    canonical: str
-    answers: str
-    facts: tuple[tuple[str, str, object], ...]
+    form: Answered
+    surveys: tuple[Answered, ...]
     template: str
+
+    def of(self, stay: w.Stay, k: int) -> Answered:
+        """What is answered to this follow-up of a stay."""
+        return self.surveys[w.satisfied(stay) - 1] if k == w.SURVEYED else self.form
+
+    @property
+    def most_facts(self) -> int:
+        return max(len(self.form.facts), *(len(one.facts) for one in self.surveys))
 
 
 def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str], None]) -> dict[str, int]:
@@ -135,20 +156,30 @@ def _rename(table: str, old: str, new: str) -> None:
 
 
 def given(now: datetime) -> Given:
-    """One plan, one form; the answers are those the product itself makes of a filled form (see `bench.answers`)."""
-    from bench.answers import sample
+    """One plan, two forms; the answers are those the product itself makes of a filled form (see `bench.answers`)."""
     from careloop.messaging.models import MessageTemplate
     from careloop.plans.models import PlanDefinition
-    from careloop.questionnaires.reads import current
 
     plan = PlanDefinition.objects.filter(status="active").order_by("url").first()
-    form = current(FORM)
-    answers, facts = sample(form, at=now)
+    surveys = tuple(_answered(SURVEY, now, {"overall": str(level)}) for level in range(1, 6))
     template = MessageTemplate.objects.filter(code="follow-up-link", channel="sms", state="approved").get()
-    return Given(
-        now, str(plan.pk), plan.url, plan.title, str(form.pk), f"{form.url}|{form.version}", json.dumps(answers), facts,
-        str(template.pk),
-    )  # fmt: skip
+    return Given(now, str(plan.pk), plan.url, plan.title, _answered(FORM, now, {}), surveys, str(template.pk))
+
+
+def _answered(url: str, now: datetime, said: Mapping[str, str]) -> Answered:
+    from bench.answers import filled
+    from careloop.questionnaires.reads import current
+
+    form = current(url)
+    found = filled(form, at=now, said=said)
+    return Answered(
+        url,
+        str(form.pk),
+        f"{form.url}|{form.version}",
+        json.dumps(found.answers),
+        json.dumps(found.scores),
+        found.facts,
+    )
 
 
 class _Rows:
@@ -251,7 +282,7 @@ class _Rows:
             late = max(0, (self.given.now - task.due).days) if task.status == "requested" else 0
             yield (
                 w.uid(w.TASK, s.number * 8 + k), w.uid(w.PATIENT, s.patient), w.departments()[s.department], f"b:{s.number}:{k}",
-                "follow-up", task.status, s.nurse, w.uid(w.STAY, s.number), w.uid(w.PLAN, s.number), f"step-{k}", FORM, self.given.plan_title,
+                "follow-up", task.status, s.nurse, w.uid(w.STAY, s.number), w.uid(w.PLAN, s.number), f"step-{k}", SURVEY if k == w.SURVEYED else FORM, self.given.plan_title,
                 f"第{w.OFFSETS[k]}天随访", w.DIAGNOSES[s.diagnosis][1], w.RISKS[s.patient % 6], w.instant(s.left_at), 40 * late,
                 w.reasons(late), w.instant(task.due - timedelta(days=1)), w.instant(task.due), w.instant(task.due + timedelta(days=7)),
                 task.outcome, task.reason, w.instant(task.ended) if task.ended else r"\N", s.nurse if task.ended else r"\N",
@@ -269,20 +300,21 @@ class _Rows:
     def responses(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s, k, task in _each_task(stays, self.given.now):
             if task.answered:
-                ended = w.instant(task.ended)
+                ended, told = w.instant(task.ended), self.given.of(s, k)
                 yield (
-                    w.uid(w.ANSWERS, s.number * 8 + k), w.uid(w.PATIENT, s.patient), self.given.form, self.given.canonical,
-                    w.uid(w.TASK, s.number * 8 + k), "completed", "phone", self.given.answers, ended, ended, s.nurse,
+                    w.uid(w.ANSWERS, s.number * 8 + k), w.uid(w.PATIENT, s.patient), told.form, told.canonical,
+                    w.uid(w.TASK, s.number * 8 + k), "completed", "phone", told.answers, told.scores, ended, ended, s.nurse,
                 )  # fmt: skip
 
     def facts(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
-        per = len(self.given.facts)
+        per = self.given.most_facts
         for s, k, task in _each_task(stays, self.given.now):
             if task.answered:
-                for n, (link, code, number) in enumerate(self.given.facts):
+                told = self.given.of(s, k)
+                for n, (link, code, number) in enumerate(told.facts):
                     yield (
                         w.uid(w.FACT, (s.number * 8 + k) * per + n), w.uid(w.PATIENT, s.patient), w.uid(w.ANSWERS, s.number * 8 + k),
-                        FORM, link, code, r"\N" if number is None else number, w.instant(task.ended),
+                        told.url, link, code, r"\N" if number is None else number, w.instant(task.ended),
                     )  # fmt: skip
 
     def messages(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
@@ -465,6 +497,7 @@ class _Rows:
                     "status",
                     "mode",
                     "answers",
+                    "scores",
                     "started_at",
                     "authored_at",
                     "author_id",

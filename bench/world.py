@@ -2,7 +2,8 @@
 
 Proportions: 40 departments, 200 staff, 24 months of discharges, eight follow-ups for each discharge; of those that fell
 due 70 % are done, 28 % ended otherwise, 2 % are still open (a hospital that keeps up); every second one that was done
-has answers, six of ten got a message, every second one a call.
+has answers, six of ten got a message, every second one a call. The follow-up after two weeks asks how satisfied the patient is.
+Every fifth stay is of somebody who was there before; two of five of those came back within thirty days.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ DEPARTMENTS, STAFF = 40, 200
 TASKS_PER_DISCHARGE = 8
 OFFSETS = (3, 7, 14, 30, 60, 90, 120, 150)
 STAYS_PER_PATIENT = 1.25
+RETURNS, SOON, SURVEYED = (
+    5,
+    0.4,
+    2,
+)  # every so many stays; of those within thirty days; which follow-up asks about satisfaction
 DONE, ENDED, ANSWERED, MESSAGED, CALLED, ALERTED = 0.70, 0.28, 0.5, 0.6, 0.5, 0.02
 AUDITED_PER_DISCHARGE = 10
 
@@ -104,12 +110,28 @@ def stays(size: Size, *, seed: int, now: datetime) -> Iterator[Stay]:
     begin = now - timedelta(days=DAYS)
     for number in range(size.discharges):
         dice = random.Random(seed * 1_000_003 + number)
-        patient = number if number < size.patients else dice.randrange(size.patients)
+        patient = min(_patient(number, size.discharges / DAYS, dice), size.patients - 1)
         department = number % DEPARTMENTS
         yield Stay(
             number, patient, department, dice.randrange(len(DIAGNOSES)), begin + step * (number + 1),
             dice.choice(nurses_of(department)),
         )  # fmt: skip
+
+
+def _patient(number: int, a_day: float, dice: random.Random) -> int:
+    """Whose stay it is. A stay takes six days, so whoever comes again soon is discharged 7 to 36 days after the first time."""
+    if number % RETURNS != RETURNS - 1:
+        return number - number // RETURNS
+    days = 7 + dice.random() * 29 if dice.random() < SOON else 45 + dice.random() * 500
+    earlier = max(0, number - max(1, int(days * a_day)))
+    earlier -= earlier % RETURNS == RETURNS - 1
+    return earlier - earlier // RETURNS
+
+
+def satisfied(stay: Stay) -> int:
+    """The answer on the whole stay, 1 to 5: nine of ten are satisfied, a few percent more or fewer by department."""
+    lot = stay.number * 2654435761 % 1000 + stay.department % 8 * 12 - 42
+    return next((level for level, until in ((1, 12), (2, 35), (3, 90), (4, 480)) if lot < until), 5)
 
 
 def name_of(patient: int) -> tuple[str, str, str]:

@@ -44,6 +44,10 @@ class Rollup(models.Model):
     discharges_excluded = models.IntegerField(db_default=0)
     contacted_72h = models.IntegerField(db_default=0)
     contacted_14d = models.IntegerField(db_default=0)
+    stays = models.IntegerField(db_default=0)
+    readmitted = models.IntegerField(db_default=0)
+    surveyed = models.IntegerField(db_default=0)
+    satisfied = models.IntegerField(db_default=0)
 
     objects = WatchedQuerySet.as_manager()
 
@@ -85,6 +89,22 @@ class FirstContact(models.Model):
 
     encounter_id = models.UUIDField(primary_key=True)
     contacted_at = models.DateTimeField()
+
+    objects = WatchedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.encounter_id)
+
+
+class Readmission(models.Model):
+    """A stay whose patient came to a bed again within thirty days, and when. Written by triggers only; counts for its month."""
+
+    encounter_id = models.UUIDField(primary_key=True)
+    month = models.DateField()
+    department_id = models.UUIDField()
+    practitioner_id = models.UUIDField()
+    day = models.DateField()  # of the discharge
+    readmitted_at = models.DateTimeField()
 
     objects = WatchedQuerySet.as_manager()
 

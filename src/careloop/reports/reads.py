@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from careloop.alerts.models import Alert
 from careloop.kernel.prepared import Asked, ask, prepared, question, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
+from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.reports import rules
 from careloop.reports.models import FirstContact, RollupCheck
 from careloop.tasks.models import ContactAttempt, Task
@@ -67,34 +68,44 @@ _LATER = """(CASE WHEN day > %({0}_day)s::date THEN number WHEN day < %({0}_day)
 _NOW, _HOURS, _WEEKS = (_LATER.format(name) for name in ("now", "hours", "weeks"))
 _MONTH = "date_trunc('month', {} AT TIME ZONE 'Asia/Shanghai')::date"
 _OPEN = f"status = 'requested' AND kind = 'follow-up' AND {_LISTED_HERE}"
+# Stays whose thirty days still run: the days of a month stand where a day has its half hours.
+_RUNNING = """(CASE WHEN month > %(window_month)s::date THEN number WHEN slot IS NULL THEN slots[%(window_slot)s::int + 1]
+    WHEN slot >= %(window_slot)s::int THEN number ELSE 0 END)"""
 _BY_CLOCK = f"""
-SELECT month, department_id, sum(due)::int, sum(alerts)::int, sum(hours)::int, sum(weeks)::int, sum(open)::int,
-    sum(opens)::int, sum(put_off)::int
+SELECT month, department_id, sum(due)::int, sum(alerts)::int, sum(hours)::int, sum(weeks)::int, sum(stays)::int,
+    sum(readmits)::int, sum(open)::int, sum(opens)::int, sum(put_off)::int
 FROM (
-SELECT month, department_id, {_NOW} AS due, 0 AS alerts, 0 AS hours, 0 AS weeks, number AS open, 0 AS opens, 0 AS put_off
+SELECT month, department_id, {_NOW} AS due, 0 AS alerts, 0 AS hours, 0 AS weeks, 0 AS stays, 0 AS readmits, number AS open,
+    0 AS opens, 0 AS put_off
 FROM reports_clockrollup WHERE measure = 'due' AND month = ANY(%(open_months)s) AND {_HERE}
 UNION ALL
-SELECT month, department_id, 0, 0, 0, 0, 0, {_NOW}, 0
+SELECT month, department_id, 0, 0, 0, 0, 0, 0, 0, {_NOW}, 0
 FROM reports_clockrollup WHERE measure = 'opens' AND month = %(last)s AND day >= %(now_day)s::date AND {_HERE}
 UNION ALL
-SELECT month, department_id, 0, 0, {_HOURS} - {_NOW}, {_WEEKS} - {_NOW}, 0, 0, 0
+SELECT month, department_id, 0, 0, {_HOURS} - {_NOW}, {_WEEKS} - {_NOW}, 0, 0, 0, 0, 0
 FROM reports_clockrollup WHERE measure = 'waiting' AND month = ANY(%(waiting_months)s) AND day >= %(weeks_day)s::date
     AND {_HERE}
 UNION ALL
-SELECT {_MONTH.format("due_at")}, department_id, 1, 0, 0, 0, 0, 0, 0 FROM tasks_task
+SELECT month, department_id, 0, 0, 0, 0, {_RUNNING}, 0, 0, 0, 0
+FROM reports_clockrollup WHERE measure = 'stays' AND month = ANY(%(window_months)s) AND {_HERE}
+UNION ALL
+SELECT month, department_id, 0, 0, 0, 0, 0, {_RUNNING}, 0, 0, 0
+FROM reports_clockrollup WHERE measure = 'readmits' AND month = ANY(%(window_months)s) AND {_HERE}
+UNION ALL
+SELECT {_MONTH.format("due_at")}, department_id, 1, 0, 0, 0, 0, 0, 0, 0, 0 FROM tasks_task
 WHERE due_at > %(now)s AND due_at < %(now_end)s AND {_OPEN}
 UNION ALL
-SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 1, 0 FROM tasks_task
+SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM tasks_task
 WHERE available_at > %(now)s AND available_at < %(now_end)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
 UNION ALL
-SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 1 FROM tasks_task
+SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM tasks_task
 WHERE (snoozed_until IS NOT NULL OR promised_at IS NOT NULL) AND greatest(snoozed_until, promised_at) > %(now)s
     AND available_at <= %(now)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
 UNION ALL
-SELECT {_MONTH.format("raised_at")}, department_id, 0, 1, 0, 0, 0, 0, 0 FROM alerts_alert
+SELECT {_MONTH.format("raised_at")}, department_id, 0, 1, 0, 0, 0, 0, 0, 0, 0 FROM alerts_alert
 WHERE status <> 'closed' AND close_by > %(now)s AND {_LISTED_HERE}
 UNION ALL
-SELECT {_MONTH.format("e.discharged_at")}, coalesce(e.department_id, %(nobody)s), 0, 0, w.hours, w.weeks, 0, 0, 0
+SELECT {_MONTH.format("e.discharged_at")}, coalesce(e.department_id, %(nobody)s), 0, 0, w.hours, w.weeks, 0, 0, 0, 0, 0
 FROM (VALUES (%(now)s::timestamptz, %(now_end)s::timestamptz, -1, -1), (%(hours)s, %(hours_end)s, 1, 0),
     (%(weeks)s, %(weeks_end)s, 0, 1)) w (since, until, hours, weeks)
 CROSS JOIN LATERAL (
@@ -121,6 +132,11 @@ def _clock(at: datetime, *, last: date, first: date) -> dict[str, Any]:
         }  # fmt: skip
     this = rules.month_of(values["now_day"])
     values["waiting_months"] = list(rules.months_between(rules.month_of(values["weeks_day"]), this))
+    window = values["now_day"] - rules.WINDOW
+    values |= {
+        "window_month": rules.month_of(window), "window_slot": window.day - 1,
+        "window_months": list(rules.months_between(rules.month_of(window), max(this, last))),
+    }  # fmt: skip
     values["open_months"] = sorted({last, *rules.months_between(max(this, first), last)})
     return values
 
@@ -366,6 +382,8 @@ _LISTED = {
     **dict.fromkeys(rules.OF_CALLS, ("attempt", "reports_attempt_counts")),
     **dict.fromkeys(rules.OF_ALERTS, ("alert", "reports_alert_counts")),
     **dict.fromkeys(rules.OF_DISCHARGES, ("discharge", "reports_discharge_counts")),
+    **dict.fromkeys(rules.OF_READMISSIONS, ("discharge", "reports_readmission_counts")),
+    **dict.fromkeys(rules.OF_SURVEYS, ("survey", "reports_survey_counts")),
 }
 
 
@@ -450,6 +468,9 @@ def _discharges(ids: RawSQL, viewer: Viewer, without: frozenset[str], at: dateti
         if name in without:
             contacted = FirstContact.objects.filter(encounter_id=OuterRef("pk"))
             rows = rows.exclude(~Exists(contacted), discharged_at__gt=at - waiting)
+    if "stays_open" in without:  # the whole day on which the thirty days began
+        running = timezone.localtime(at, timezone.get_default_timezone()).date() - rules.WINDOW
+        rows = rows.exclude(discharged_at__gte=timezone.make_aware(datetime(running.year, running.month, running.day)))
     return _discharge_line, rows.order_by("-discharged_at", "-pk")
 
 
@@ -460,7 +481,23 @@ def _discharge_line(row: Encounter) -> Line:
     )
 
 
-_LISTS = {"task": _tasks, "attempt": _attempts, "alert": _alerts, "discharge": _discharges}
+def _surveys(ids: RawSQL, viewer: Viewer, without: frozenset[str], at: datetime) -> Listing:
+    rows = (
+        QuestionnaireResponse.objects.visible_to(viewer).filter(pk__in=ids).select_related("patient", "questionnaire")
+    )
+    tasks = Task.objects.unscoped("whose department the answer counts for").filter(pk=OuterRef("task_id"))
+    asked_by = Subquery(tasks.values("department__name")[:1])
+    return _survey_line, rows.annotate(asked_by=asked_by).order_by("-authored_at", "-pk")
+
+
+def _survey_line(row: Any) -> Line:
+    band = (row.scores.get("satisfaction") or {}).get("band", "")
+    return Line(
+        row.pk, row.patient_id, row.patient.name, row.asked_by or "", row.authored_at, row.questionnaire.title, band
+    )
+
+
+_LISTS = {"survey": _surveys, "task": _tasks, "attempt": _attempts, "alert": _alerts, "discharge": _discharges}
 
 
 def _line(row: Task | Alert, when: datetime, what: str, code: str) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Literal
 
 # Counted per month, department and person, and kept in the roll-up by database triggers.
@@ -15,18 +15,26 @@ OF_TASKS: Final = (
 )  # fmt: skip
 OF_CALLS: Final = ("calls", "calls_reached", "calls_invalid")
 OF_ALERTS: Final = ("alerts", "alerts_accepted", "alerts_closed", "alerts_closed_in_time", "alert_close_seconds")
-OF_DISCHARGES: Final = ("discharges", "discharges_excluded", "contacted_72h", "contacted_14d")
-STORED: Final = (*OF_TASKS, *OF_CALLS, *OF_ALERTS, *OF_DISCHARGES)
+OF_DISCHARGES: Final = ("discharges", "discharges_excluded", "contacted_72h", "contacted_14d", "stays")
+OF_READMISSIONS: Final = ("readmitted",)
+OF_SURVEYS: Final = ("surveyed", "satisfied")
+STORED: Final = (*OF_TASKS, *OF_CALLS, *OF_ALERTS, *OF_DISCHARGES, *OF_READMISSIONS, *OF_SURVEYS)
 # What the pages show of months gone by: rates of a trend, and by which way.
-OF_TREND: Final = ("planned", "excluded", "followed", "effective", "online", "lost", "visited", "in_clinic")
+OF_TREND: Final = (
+    "planned", "excluded", "followed", "effective", "online", "lost", "visited", "in_clinic", "stays", "readmitted",
+    "surveyed", "satisfied",
+)  # fmt: skip
 # Of public health programmes and of opinions; kept like the others, per programme, year, department and span of days.
 PROGRAMME: Final = (
     "managed", "standard", "in_target", "assessed", "notified", "visited", "first_in_time", "closed", "regular",
     "clocks_due", "clocks_kept", "undocumented", "suggested", "decided", "agreed", "underivable",
 )  # fmt: skip
+WINDOW: Final = timedelta(days=30)  # from a discharge to the last day on which coming back is a readmission
 OPINIONS: Final = "opinion"  # stands where a programme would
 # These depend on the clock: summed when the page is made, from the roll-up by day and the half hour that is running.
-BY_CLOCK: Final = ("not_yet_due", "alerts_waiting", "discharges_waiting", "discharges_waiting_14d")
+BY_CLOCK: Final = (
+    "not_yet_due", "alerts_waiting", "discharges_waiting", "discharges_waiting_14d", "stays_open", "readmitted_open",
+)  # fmt: skip
 
 Measures = Mapping[str, int]
 Unit = Literal["percent", "hours"]
@@ -34,7 +42,7 @@ Unit = Literal["percent", "hours"]
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """One indicator with its definition in words and in measures."""
+    """One indicator with its definition in words and in measures. `minus` is taken from the denominator, `less` from the numerator."""
 
     code: str
     source: str
@@ -45,6 +53,7 @@ class Indicator:
     numerator: tuple[str, ...]
     denominator: tuple[str, ...]
     minus: tuple[str, ...]
+    less: tuple[str, ...]
     numerator_text: Mapping[str, str]
     denominator_text: Mapping[str, str]
     excludes: tuple[str, ...]
@@ -80,6 +89,8 @@ class Definitions:
     contact_made_outcomes: tuple[str, ...]
     invalid_number_outcomes: tuple[str, ...]
     reached_outcomes: tuple[str, ...]
+    planned_treatments: tuple[str, ...]
+    no_way_back: tuple[str, ...]
 
     def indicator(self, code: str) -> Indicator | None:
         """The indicator with this code, if there is one."""
@@ -96,7 +107,7 @@ def parse_definitions(text: str) -> Definitions:
     indicators = tuple(_indicator(item) for item in data["indicators"])
     known = {*STORED, *BY_CLOCK}
     for indicator in indicators:
-        unknown = {*indicator.numerator, *indicator.denominator, *indicator.minus} - known
+        unknown = {*indicator.numerator, *indicator.less, *indicator.denominator, *indicator.minus} - known
         if unknown:
             raise ValueError(f"{indicator.code}: nobody counts {', '.join(sorted(unknown))}")
     return Definitions(
@@ -108,6 +119,8 @@ def parse_definitions(text: str) -> Definitions:
         contact_made_outcomes=tuple(data["contact_made_outcomes"]),
         invalid_number_outcomes=tuple(data["invalid_number_outcomes"]),
         reached_outcomes=tuple(data["reached_outcomes"]),
+        planned_treatments=tuple(data["planned_treatments"]),
+        no_way_back=tuple(data["no_way_back"]),
     )
 
 
@@ -122,6 +135,7 @@ def _indicator(item: Mapping[str, object]) -> Indicator:
         numerator=_codes(item["numerator"]),
         denominator=_codes(item["denominator"]),
         minus=_codes(item["minus"]),
+        less=_codes(item.get("less")),
         numerator_text={"zh": str(item["numerator_zh"]), "en": str(item["numerator_en"])},
         denominator_text={"zh": str(item["denominator_zh"]), "en": str(item["denominator_en"])},
         excludes=_codes(item["excludes"]),
@@ -159,7 +173,7 @@ class Value:
 
 def value_of(indicator: Indicator, measures: Measures) -> Value:
     """Reckon one indicator. Without a denominator there is no number: 0 of 0 is not 0 %."""
-    numerator = _sum(measures, indicator.numerator)
+    numerator = _sum(measures, indicator.numerator) - _sum(measures, indicator.less)
     denominator = _sum(measures, indicator.denominator) - _sum(measures, indicator.minus)
     if denominator <= 0:
         return Value(numerator=numerator, denominator=max(denominator, 0), number=None)

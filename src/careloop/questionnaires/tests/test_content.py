@@ -33,6 +33,7 @@ def test_the_forms_asked_for_are_there():
         "joint-replacement",
         "oncology-post-op",
         "hypertension-national",
+        "inpatient-satisfaction",
         "diabetes-national",
         "severe-mental-disorder-national",
         "tuberculosis-first-visit-national",

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from careloop.alerts.models import Alert
 from careloop.patients import actions as patients
-from careloop.patients.models import Encounter, Patient
+from careloop.patients.models import Condition, Encounter, Patient
 from careloop.reports import actions, reads, rules
 from careloop.reports.models import ClockRollup, FirstContact
 from careloop.reports.tests.test_rollup import (
@@ -68,12 +68,36 @@ def live(viewer, month, at, departments=None):
         for stay in uncontacted()
         if at - young < stay.discharged_at <= at
     ]
+    begun = at.astimezone(ZONE).date() - timedelta(days=30)  # whoever left since then may still come again
+    for stay in stayed():
+        if stay.discharged_at.astimezone(ZONE).date() >= begun:
+            counted.append(("stays_open", stay.discharged_at, stay.department_id))
+            if came_again(stay):
+                counted.append(("readmitted_open", stay.discharged_at, stay.department_id))
     found = {}
     for name, instant, department in counted:
         if seen(department):
             key = (month_of(instant), department or reads.NOBODY)
             found.setdefault(key, dict.fromkeys(rules.BY_CLOCK, 0))[name] += 1
     return found, states_of([task for task in tasks if month_of(task.due_at) == month], at)
+
+
+def stayed():
+    rows = Encounter.objects.unscoped("test").filter(status="finished", class_code="IMP")
+    return rows.exclude(disposition__in=("died", "transferred", "cancelled"))
+
+
+def came_again(stay):
+    """The definition in words, row by row: in bed again within thirty days, for something that was not planned before."""
+    others = Encounter.objects.unscoped("test").filter(patient_id=stay.patient_id, class_code="IMP").exclude(pk=stay.pk)
+    planned = Condition.objects.unscoped("test").filter(active=True, rank=1, code_key__startswith="Z51.1")
+    return any(
+        other.admitted_at is not None
+        and other.admitted_at > stay.discharged_at
+        and (other.admitted_at.astimezone(ZONE).date() - stay.discharged_at.astimezone(ZONE).date()).days <= 30
+        and not planned.filter(encounter_id=other.pk, patient_id=other.patient_id).exists()
+        for other in others.filter(status__in=("in-progress", "finished"))
+    )
 
 
 def uncontacted():

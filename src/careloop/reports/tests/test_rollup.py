@@ -13,7 +13,8 @@ from django.db import connection, connections, transaction
 from careloop.alerts.models import Alert
 from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import Encounter
+from careloop.patients.models import Condition, Encounter
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.reports import actions, rules
 from careloop.reports.models import FirstContact, Rollup, RollupCheck
 from careloop.tasks.models import ContactAttempt, Task
@@ -80,6 +81,37 @@ def make_alert(cast, **more):
             rule_code="r", severity="critical", rank=3, sentence_zh="x", limits_version="1", wanted_role="head",
             respond_by=raised + timedelta(minutes=30), close_by=raised + timedelta(hours=4), raised_at=raised, **more,
         )  # fmt: skip
+
+
+def make_stay(cast, came, left, **more):
+    """A stay in bed from one instant to another; still going on without the second."""
+    values = {
+        "patient": cast.zhang, "system": "test", "visit_number": f"s{next(numbers)}", "class_code": "IMP",
+        "status": "finished" if left else "in-progress", "department": cast.cardiology, "admitted_at": came,
+        "discharged_at": left, "disposition": "home",
+    } | more  # fmt: skip
+    with seeding():
+        return Encounter.objects.create(**values)
+
+
+def scored(level):
+    """What the form's score says of an answer from 1 to 5; None: the question was left out."""
+    band = {None: "", 1: "dissatisfied", 2: "dissatisfied", 3: "neutral"}.get(level, "satisfied")
+    return {"satisfaction": {"value": level, "band": band, "missing": []}}
+
+
+def make_answer(cast, level, **more):
+    """A completed satisfaction survey with this answer on the whole stay."""
+    with seeding():
+        form = Questionnaire.objects.filter(name="survey").first() or Questionnaire.objects.create(
+            url="https://test/survey", version="1", name="survey", title="x", content={}, content_hash="x",
+            valid_from=NOW.date(),
+        )  # fmt: skip
+        values = {
+            "patient": cast.zhang, "questionnaire": form, "canonical": "https://test/survey|1", "status": "completed",
+            "mode": "portal", "scores": scored(level), "started_at": NOW, "authored_at": NOW,
+        } | more  # fmt: skip
+        return QuestionnaireResponse.objects.create(**values)
 
 
 def test_a_follow_up_counts_from_planned_to_effective(cast):
@@ -234,6 +266,7 @@ class Chaos:
     def __init__(self, cast, seed):
         self.cast, self.dice = cast, random.Random(seed)
         self.tasks, self.attempts, self.alerts = [], [], []
+        self.stays, self.diagnoses, self.answers = [], [], []
 
     def when(self):
         return NOW + timedelta(hours=self.dice.randint(-900, 900))
@@ -245,7 +278,8 @@ class Chaos:
         self.dice.choice(
             [
                 self.new_task, self.new_task, self.end_task, self.reopen, self.move, self.call, self.call, self.undo,
-                self.new_alert, self.close_alert, self.discharge, self.readmit, self.bulk,
+                self.new_alert, self.close_alert, self.discharge, self.readmit, self.bulk, self.come_and_go,
+                self.come_and_go, self.stay_otherwise, self.diagnose, self.answer, self.answer_otherwise,
             ]
         )()  # fmt: skip
 
@@ -293,6 +327,62 @@ class Chaos:
     def undo(self):
         if self.attempts:
             change(ContactAttempt, self.dice.choice(self.attempts).pk, undone_at=NOW)
+
+    def come_and_go(self):
+        came = self.when()
+        left = self.dice.choice([None, came + timedelta(hours=self.dice.randint(1, 200))])
+        self.stays.append(
+            make_stay(
+                self.cast, came, left, patient=self.dice.choice([self.cast.zhang, self.cast.zhang, self.cast.ma]),
+                department=self.dice.choice([None, self.cast.cardiology, self.cast.orthopaedics]), attending=self.person(),
+            )
+        )  # fmt: skip
+
+    def stay_otherwise(self):
+        if self.stays:
+            stay, came = self.dice.choice(self.stays), self.when()
+            values = self.dice.choice(
+                [
+                    {"class_code": self.dice.choice(["IMP", "SS", "AMB"])},
+                    {"status": "cancelled", "discharged_at": None},
+                    {"status": "finished", "admitted_at": came, "discharged_at": came + timedelta(days=3)},
+                    {"disposition": self.dice.choice(["home", "died", "transferred", "against-advice"])},
+                    {"patient": self.dice.choice([self.cast.zhang, self.cast.ma]), "attending": self.person()},
+                ]
+            )
+            change(Encounter, stay.pk, **values)
+
+    def diagnose(self):
+        if self.stays:
+            stay = self.dice.choice(self.stays)
+            with seeding():
+                self.diagnoses.append(
+                    Condition.objects.create(
+                        patient_id=Encounter.objects.unscoped("test").get(pk=stay.pk).patient_id, encounter=stay,
+                        code_key=self.dice.choice(["Z51.102", "Z51.102", "I21.0"]), rank=self.dice.choice([1, 1, 2]),
+                    )
+                )  # fmt: skip
+        if self.diagnoses and self.dice.random() < 0.3:
+            change(Condition, self.dice.choice(self.diagnoses).pk, active=self.dice.choice([True, False]))
+
+    def answer(self):
+        taken = {one.task_id for one in self.answers}
+        free = [task for task in self.tasks if task.pk not in taken]
+        task = self.dice.choice([None, *free])
+        self.answers.append(
+            make_answer(
+                self.cast, self.dice.choice([1, 3, 4, 5, None]), task_id=task and task.pk, authored_at=self.when(),
+                author=self.person(), status=self.dice.choice(["completed", "completed", "in-progress"]),
+            )
+        )  # fmt: skip
+
+    def answer_otherwise(self):
+        if self.answers:
+            one = self.dice.choice(self.answers)
+            if QuestionnaireResponse.objects.unscoped("test").get(pk=one.pk).status == "in-progress":
+                change(QuestionnaireResponse, one.pk, status="completed", scores=scored(self.dice.randint(1, 5)))
+            else:
+                change(QuestionnaireResponse, one.pk, status="entered-in-error")
 
     def new_alert(self):
         self.alerts.append(make_alert(self.cast, raised_at=self.when(), owner=self.person()))
