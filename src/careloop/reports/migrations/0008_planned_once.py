@@ -44,7 +44,7 @@ BEGIN
         ON CONFLICT (encounter_id) DO UPDATE SET contacted_at = excluded.contacted_at
         WHERE reports_firstcontact.contacted_at <> excluded.contacted_at;
 END $$;
-DROP FUNCTION reports_first_contact(uuid[]);
+DROP FUNCTION IF EXISTS reports_first_contact(uuid[]);
 """
 GENERIC = "".join(f"ALTER FUNCTION {name}(uuid[]) {PLANNED_ONCE};" for name in REFACT)
 
@@ -55,6 +55,6 @@ AS_BEFORE = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reports", "0006_clock_rollup")]
+    dependencies = [("reports", "0007_satisfaction_and_readmission")]
 
     operations = [migrations.RunSQL(RECONTACT + GENERIC, AS_BEFORE)]
