@@ -19,6 +19,7 @@ tasks = import_module("careloop.reports.migrations.0003_lost_and_in_person")
 many = import_module("careloop.reports.migrations.0004_many_rows_at_once")
 programmes = import_module("careloop.reports.migrations.0005_programmes")
 clock = import_module("careloop.reports.migrations.0006_clock_rollup")
+once = import_module("careloop.reports.migrations.0007_planned_once")
 
 ZERO, month, local = months.ZERO, months.month, clock.local
 DAYS = 30
@@ -58,7 +59,8 @@ AGAIN = f"""
 KEPT = ("month", "department_id", "practitioner_id", "day", "readmitted_at")
 LISTED = ", ".join(("encounter_id", *KEPT))
 READMIT = f"""
-CREATE FUNCTION reports_readmit(ids uuid[]) RETURNS void LANGUAGE plpgsql {programmes.BY_INDEX} AS $$
+CREATE FUNCTION reports_readmit(ids uuid[]) RETURNS void LANGUAGE plpgsql
+{programmes.BY_INDEX} {once.PLANNED_ONCE} AS $$
 BEGIN
     IF ids IS NULL OR cardinality(ids) = 0 THEN RETURN; END IF;
     {programmes.LOCKS["diagnosed"]}
@@ -250,6 +252,14 @@ INDEX = f"""
 CREATE INDEX reports_survey_answers ON questionnaires_questionnaireresponse (authored_at)
     WHERE status = 'completed' AND scores ? 'satisfaction';
 """
+# How many sums a recount makes: some thousand of ten million rows, not ten million. So it adds up in several processes and
+# in memory. Gathered by ANALYZE like any other statistics.
+STATISTICS = f"""
+CREATE STATISTICS reports_task_groups (ndistinct)
+    ON ({month("due_at")}), department_id, (coalesce(ended_by_id, owner_id, {ZERO})) FROM tasks_task;
+CREATE STATISTICS reports_stay_groups (ndistinct)
+    ON ({month("discharged_at")}), (coalesce(department_id, {ZERO})), (coalesce(attending_id, {ZERO})) FROM patients_encounter;
+"""
 
 KEY = "month, department_id, practitioner_id"
 BEGIN = f"""
@@ -266,7 +276,7 @@ INSERT INTO reports_clockrollup ({clock.DAY}, number, slots) SELECT {clock.DAY},
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reports", "0006_clock_rollup")]
+    dependencies = [("reports", "0007_planned_once")]
 
     operations = [
         *(migrations.AddField("rollup", name, models.IntegerField(db_default=0)) for name in NEW),
@@ -283,6 +293,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(FUNCTIONS),
         migrations.RunSQL(INDEX),
+        migrations.RunSQL(STATISTICS),
         migrations.RunSQL(VIEWS),
         migrations.RunSQL(TRIGGERS),
         migrations.RunSQL(BEGIN),
