@@ -19,7 +19,6 @@ tasks = import_module("careloop.reports.migrations.0003_lost_and_in_person")
 many = import_module("careloop.reports.migrations.0004_many_rows_at_once")
 programmes = import_module("careloop.reports.migrations.0005_programmes")
 clock = import_module("careloop.reports.migrations.0006_clock_rollup")
-once = import_module("careloop.reports.migrations.0007_planned_once")
 
 ZERO, month, local = months.ZERO, months.month, clock.local
 DAYS = 30
@@ -60,7 +59,7 @@ KEPT = ("month", "department_id", "practitioner_id", "day", "readmitted_at")
 LISTED = ", ".join(("encounter_id", *KEPT))
 READMIT = f"""
 CREATE FUNCTION reports_readmit(ids uuid[]) RETURNS void LANGUAGE plpgsql
-{programmes.BY_INDEX} {once.PLANNED_ONCE} AS $$
+{programmes.BY_INDEX} SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     IF ids IS NULL OR cardinality(ids) = 0 THEN RETURN; END IF;
     {programmes.LOCKS["diagnosed"]}
@@ -276,7 +275,7 @@ INSERT INTO reports_clockrollup ({clock.DAY}, number, slots) SELECT {clock.DAY},
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reports", "0007_planned_once")]
+    dependencies = [("reports", "0006_clock_rollup")]
 
     operations = [
         *(migrations.AddField("rollup", name, models.IntegerField(db_default=0)) for name in NEW),
