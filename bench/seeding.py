@@ -56,6 +56,9 @@ class Given:
     plan: str
     plan_url: str
     plan_title: str
+    plan_title_en: str
+    explanation: str
+    fitting: str
     form: Answered
     surveys: tuple[Answered, ...]
     template: str
@@ -163,7 +166,11 @@ def given(now: datetime) -> Given:
     plan = PlanDefinition.objects.filter(status="active").order_by("url").first()
     surveys = tuple(_answered(SURVEY, now, {"overall": str(level)}) for level in range(1, 6))
     template = MessageTemplate.objects.filter(code="follow-up-link", channel="sms", state="approved").get()
-    return Given(now, str(plan.pk), plan.url, plan.title, _answered(FORM, now, {}), surveys, str(template.pk))
+    explanation, fitting = _verdict(plan.url)
+    return Given(
+        now, str(plan.pk), plan.url, plan.title, plan.title_en, explanation, fitting, _answered(FORM, now, {}), surveys,
+        str(template.pk),
+    )  # fmt: skip
 
 
 def _answered(url: str, now: datetime, said: Mapping[str, str]) -> Answered:
@@ -180,6 +187,23 @@ def _answered(url: str, now: datetime, said: Mapping[str, str]) -> Answered:
         json.dumps(found.scores),
         found.facts,
     )
+
+
+def _verdict(taken: str) -> tuple[str, str]:
+    """Why a discharge is in this plan and in no other, as the product stores it with the decision and with the plan."""
+    from careloop.plans.models import PlanDefinition
+    from careloop.plans.rules.packing import pack
+
+    fitting = [
+        {"code": "diagnosis-fits", "values": {"code": "I21.0", "pattern": "I20-I25"}},
+        {"code": "age-fits", "values": {"age": "71", "wanted": "18-"}},
+        {"code": "class-fits", "values": {}},
+    ]
+    explained = [
+        {"url": url, "fits": url == taken, "reasons": fitting if url == taken else [{"code": "diagnosis-differs"}]}
+        for url in PlanDefinition.objects.filter(status="active").order_by("url").values_list("url", flat=True)
+    ]
+    return json.dumps(pack(explained)), json.dumps(fitting)
 
 
 class _Rows:
@@ -267,7 +291,7 @@ class _Rows:
             yield (
                 w.uid(w.PLAN, s.number), w.uid(w.PATIENT, s.patient), w.uid(w.STAY, s.number), self.given.plan, self.given.plan_url, 1,
                 w.departments()[s.department], "completed" if over else "active", w.instant(s.left_at),
-                w.instant(s.left_at + timedelta(days=165)) if over else r"\N", "date" if over else "", day, day,
+                w.instant(s.left_at + timedelta(days=165)) if over else r"\N", "date" if over else "", day, day, self.given.fitting,
             )  # fmt: skip
 
     def decisions(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
@@ -275,16 +299,18 @@ class _Rows:
             yield (
                 w.uid(w.DECISION, s.number), w.uid(w.PATIENT, s.patient), w.uid(w.STAY, s.number), 1,
                 w.departments()[s.department], "enrolled", w.instant(s.left_at)[:10], w.instant(s.left_at), 1, 1,
+                self.given.explanation,
             )  # fmt: skip
 
     def tasks(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
         for s, k, task in _each_task(stays, self.given.now):
             late = max(0, (self.given.now - task.due).days) if task.status == "requested" else 0
+            priority, reasons = w.reasons(late, w.RISKS[s.patient % 6])
             yield (
-                w.uid(w.TASK, s.number * 8 + k), w.uid(w.PATIENT, s.patient), w.departments()[s.department], f"b:{s.number}:{k}",
+                w.uid(w.TASK, s.number * 8 + k), w.uid(w.PATIENT, s.patient), w.departments()[s.department], f"b:{s.number:016d}:{k}",  # as long as the product's
                 "follow-up", task.status, s.nurse, w.uid(w.STAY, s.number), w.uid(w.PLAN, s.number), f"step-{k}", SURVEY if k == w.SURVEYED else FORM, self.given.plan_title,
-                f"第{w.OFFSETS[k]}天随访", w.DIAGNOSES[s.diagnosis][1], w.RISKS[s.patient % 6], w.instant(s.left_at), 40 * late,
-                w.reasons(late), w.instant(task.due - timedelta(days=1)), w.instant(task.due), w.instant(task.due + timedelta(days=7)),
+                f"第{w.OFFSETS[k]}天随访", self.given.plan_title_en, f"Day {w.OFFSETS[k]} call", "follow-up-centre", w.DIAGNOSES[s.diagnosis][1], w.RISKS[s.patient % 6], w.instant(s.left_at), priority,
+                reasons, w.instant(task.due - timedelta(days=1)), w.instant(task.due), w.instant(task.due + timedelta(days=7)),
                 task.outcome, task.reason, w.instant(task.ended) if task.ended else r"\N", s.nurse if task.ended else r"\N",
                 int(task.called), task.outcome if task.called else "", "sent" if task.messaged else "",
             )  # fmt: skip
@@ -331,13 +357,16 @@ class _Rows:
         for s in stays:
             for n in range(w.AUDITED_PER_DISCHARGE):
                 at = w.instant(s.left_at + timedelta(hours=n))
+                done = f'{{"outcome": "reached-patient", "task_id": "{w.uid(w.TASK, s.number * 8 + n % 8)}"}}'
                 yield (
                     at,
                     f"staff:{s.nurse}",
                     "tasks.TaskCompleted" if n % 2 else "audit.RecordSeen",
                     w.uid(w.PATIENT, s.patient),
                     "success",
-                    "{}",
+                    "10.0.0.7",
+                    f"{s.number * 10 + n:032x}",
+                    done if n % 2 else '{"what": "workbench:patient"}',
                 )
 
     def tables(self) -> list[Table]:
@@ -428,6 +457,7 @@ class _Rows:
                     "end_reason",
                     "enrolled_on",
                     "discharged_on",
+                    "reasons",
                 ),
                 self.plans,
             ),
@@ -444,6 +474,7 @@ class _Rows:
                     "decided_at",
                     "times_decided",
                     "plans",
+                    "explanation",
                 ),
                 self.decisions,
             ),
@@ -463,6 +494,9 @@ class _Rows:
                     "questionnaire_url",
                     "plan_title",
                     "step_title",
+                    "plan_title_en",
+                    "step_title_en",
+                    "owner_role",
                     "diagnosis_text",
                     "risk",
                     "discharged_at",
@@ -533,7 +567,11 @@ class _Rows:
                 ),
                 self.messages,
             ),
-            Table("audit.AuditEvent", ("at", "actor", "name", "patient_id", "outcome", "payload"), self.audit),
+            Table(
+                "audit.AuditEvent",
+                ("at", "actor", "name", "patient_id", "outcome", "ip", "request_id", "payload"),
+                self.audit,
+            ),
         ]
 
 

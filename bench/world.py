@@ -37,6 +37,7 @@ DIAGNOSES = (
     ("S72.0", "股骨颈骨折"),
 )  # fmt: skip
 RISKS = ("none", "ok", "ok", "ok", "watch", "high")
+RISK_POINTS = {"none": 20, "ok": 0, "watch": 100, "high": 250}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,9 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def reasons(late: int) -> str:
-    """The priority's explanation, as the product stores it."""
-    return json.dumps([{"code": "overdue", "params": {"days": late}, "points": 40 * late}] if late else [])
+def reasons(late: int, risk: str) -> tuple[int, str]:
+    """The priority and its explanation, as the product stores it."""
+    points = {"overdue": 40 * late, "risk": RISK_POINTS[risk]}
+    words = {"overdue": f"overdue {points['overdue']} days:{late}", "risk": f"risk {points['risk']} risk={risk}"}
+    told = sorted((code for code in points if points[code]), key=lambda code: (-points[code], code))
+    return sum(points.values()), json.dumps([words[code] for code in told])

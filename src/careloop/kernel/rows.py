@@ -20,6 +20,8 @@ from django.db import connections, models, router, transaction
 from django.db.models.base import Model, ModelState
 from django.utils import timezone
 
+from careloop.kernel.packed import PackedJSONField
+
 M = TypeVar("M", bound=Model)
 
 PORTION = 2_000
@@ -112,6 +114,7 @@ class _Table:
     dates: tuple[tuple[str, str], ...]
     instants: tuple[tuple[str, str], ...]
     decimals: tuple[tuple[str, str], ...]
+    packed: tuple[tuple[str, str, Callable[[Any], Any]], ...]  # and how
     set_now: tuple[str, ...]  # attributes of creation and change times
     sql: str
 
@@ -125,6 +128,7 @@ class _Table:
             told |= {column: _date(held[name]) for name, column in self.dates}
             told |= {column: _instant(held[name]) for name, column in self.instants}
             told |= {column: _decimal(held[name]) for name, column in self.decimals}
+            told |= {column: None if held[name] is None else pack(held[name]) for name, column, pack in self.packed}
         except KeyError as missing:
             raise NotAsJson(str(missing)) from missing
         return told
@@ -168,8 +172,12 @@ def _table(model: type[Model], conflict: Conflict) -> _Table:
         raise NotAsJson(meta.label)
     kinds: dict[str, list[tuple[str, str]]] = {"plain": [], "dates": [], "instants": [], "decimals": []}
     types: list[str] = []
+    packed: list[tuple[str, str, Callable[[Any], Any]]] = []
     for field in meta.concrete_fields:
-        kinds[_kind(field)].append((field.attname, str(field.column)))
+        if isinstance(field, PackedJSONField):
+            packed.append((field.attname, str(field.column), field.pack))
+        else:
+            kinds[_kind(field)].append((field.attname, str(field.column)))
         types.append(f'"{field.column}" {field.db_type(connections[router.db_for_write(model)])}')
     now = [
         field.attname for field in meta.concrete_fields
@@ -180,7 +188,8 @@ def _table(model: type[Model], conflict: Conflict) -> _Table:
         f'INSERT INTO "{meta.db_table}" ({columns}) SELECT {columns}'
         f" FROM json_to_recordset(%s::json) AS told ({', '.join(types)}){_on_conflict(model, conflict)}"
     )
-    return _Table(**{kind: tuple(names) for kind, names in kinds.items()}, set_now=tuple(now), sql=sql)
+    lists = {kind: tuple(names) for kind, names in kinds.items()}
+    return _Table(**lists, packed=tuple(packed), set_now=tuple(now), sql=sql)
 
 
 def _kind(field: models.Field[Any, Any]) -> str:

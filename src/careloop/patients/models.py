@@ -185,14 +185,16 @@ class Patient(ScopedModel):
     insurance = models.CharField(max_length=60, blank=True, default="")
     occupation = models.CharField(max_length=60, blank=True, default="")
     address_code = models.CharField(max_length=12, blank=True, default="")  # GB/T 2260 county
-    family_doctor = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="family_patients")
+    family_doctor = models.ForeignKey(
+        Practitioner, models.PROTECT, null=True, related_name="family_patients", db_index=False
+    )
     sensitivity = models.CharField(max_length=12, choices=Sensitivity, default=Sensitivity.NORMAL)
     risk = models.CharField(max_length=10, choices=Risk, default=Risk.NONE)
     risk_reason = models.CharField(max_length=120, blank=True, default="")  # code of the rule that set it
     risk_at = models.DateTimeField(null=True)
     do_not_contact = models.BooleanField(default=False)
     active = models.BooleanField(default=True)
-    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="tombstones")
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="tombstones", db_index=False)
     data_conflicts = models.JSONField(default=list)  # [{"code": "birth-date-differs", …}] shown, never blocking
     corrected = models.JSONField(null=True)  # {column: the sender's word that staff replaced}; null: nothing corrected
 
@@ -213,6 +215,11 @@ class Patient(ScopedModel):
             models.Index(Collate(Substr("name", 2), "C"), F("id"), name="patient_given_c"),
             models.Index(Collate(Replace("name_pinyin", Value(" "), Value("")), "C"), F("id"), name="patient_pinyin_c"),
             models.Index(fields=["id"], name="patient_sensitive", condition=~Q(sensitivity="normal")),
+            # Few have one: an index of all would hold an entry for each that has none.
+            models.Index(
+                fields=["family_doctor"], name="patient_family_doctor", condition=Q(family_doctor__isnull=False)
+            ),
+            models.Index(fields=["merged_into"], name="patient_merged_into", condition=Q(merged_into__isnull=False)),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(active=False) | Q(merged_into__isnull=True), name="patient_tombstone"),
@@ -247,7 +254,9 @@ class CareRelationship(PatientRow):
         ]
         indexes = [
             models.Index(fields=["department", "patient"], name="care_by_department"),
-            models.Index(fields=["practitioner", "patient"], name="care_by_practitioner"),
+            models.Index(
+                fields=["practitioner", "patient"], name="care_by_practitioner", condition=Q(practitioner__isnull=False)
+            ),
         ]
 
 
@@ -315,7 +324,9 @@ class ContactPoint(PatientRow):
         UNDELIVERABLE = "undeliverable", _("Message not deliverable")
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="contact_points", db_index=False)
-    related_person = models.ForeignKey(RelatedPerson, models.PROTECT, null=True, related_name="contact_points")
+    related_person = models.ForeignKey(
+        RelatedPerson, models.PROTECT, null=True, related_name="contact_points", db_index=False
+    )
     system = models.CharField(max_length=8, choices=System, default=System.PHONE)
     value = models.CharField(max_length=120)  # E.164 for phones that parse, else as written
     raw = models.CharField(max_length=200, blank=True, default="")
@@ -329,7 +340,7 @@ class ContactPoint(PatientRow):
     owner_note = models.CharField(max_length=60, blank=True, default="")  # "女儿" as written beside the number
     verified_at = models.DateTimeField(null=True)
     verified_how = models.CharField(max_length=30, blank=True, default="")
-    verified_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+")
+    verified_by = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="+", db_index=False)
     knows_condition = models.BooleanField(null=True)
     last_result = models.CharField(max_length=16, choices=Result, default=Result.NONE, blank=True)
     last_result_at = models.DateTimeField(null=True)
@@ -346,7 +357,13 @@ class ContactPoint(PatientRow):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["patient", "system", "value"], name="contact_point_once")]
-        indexes = [models.Index(fields=["last4"], name="contact_last4", condition=~Q(last4=""))]
+        indexes = [
+            models.Index(fields=["last4"], name="contact_last4", condition=~Q(last4="")),
+            models.Index(
+                fields=["related_person"], name="contact_of_relative", condition=Q(related_person__isnull=False)
+            ),
+            models.Index(fields=["verified_by"], name="contact_verified_by", condition=Q(verified_by__isnull=False)),
+        ]
 
 
 class Encounter(PatientRow):

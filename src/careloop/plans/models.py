@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import BaseModel, ScopedQuerySet, WatchedQuerySet
+from careloop.kernel.packed import PackedJSONField
 from careloop.patients.models import Encounter, Patient, PatientRow
+from careloop.plans.rules import packing
 from careloop.plans.rules.changes import Change, Changes, fold, parse_change
 from careloop.plans.rules.content import PlanContent, parse_plan
 from careloop.plans.rules.schedule import Anchors
@@ -124,7 +126,7 @@ class CarePlan(PatientRow):
     operated_on = models.DateField(null=True)
     diagnosed_on = models.DateField(null=True)
     resumed_on = models.DateField(null=True)
-    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="care_plans")
+    owner = models.ForeignKey(Practitioner, models.PROTECT, null=True, related_name="care_plans", db_index=False)
     changes = models.JSONField(default=list)  # personal changes, see rules.changes; the list only grows
     reasons = models.JSONField(default=list)  # why it was started: [{"code": …, "values": {…}}]
 
@@ -155,6 +157,7 @@ class CarePlan(PatientRow):
         indexes = [
             models.Index(fields=["patient", "-started_at"], name="care_plan_of_patient"),
             models.Index(fields=["definition", "status"], name="care_plan_of_definition"),
+            models.Index(fields=["owner"], name="care_plan_of_owner", condition=Q(owner__isnull=False)),
             models.Index(
                 fields=["definition_url", "patient"], name="care_plan_running", condition=Q(ended_at__isnull=True)
             ),
@@ -189,7 +192,8 @@ class EnrolmentDecision(PatientRow):
     decided_at = models.DateTimeField()
     times_decided = models.PositiveSmallIntegerField(default=1)
     plans = models.PositiveSmallIntegerField(default=0)
-    explanation = models.JSONField(default=list)  # per plan: {"url", "fits", "reasons": [{"code", "values"}]}
+    # Per plan {"url", "fits", "reasons": [{"code", "values"}]}.
+    explanation = PackedJSONField(default=list, pack=packing.pack, unpack=packing.unpack)
 
     privacy = {
         "cycle": "none", "outcome": "clinical", "discharged_on": "quasi", "decided_at": "quasi",
@@ -202,9 +206,10 @@ class EnrolmentDecision(PatientRow):
             models.CheckConstraint(condition=Q(outcome="enrolled") ^ Q(plans=0), name="decision_counts_plans"),
         ]
         indexes = [
-            models.Index(fields=["department", "-decided_at", "id"], name="decision_of_department"),
-            models.Index(fields=["outcome", "-decided_at", "id"], name="decision_by_outcome"),
-            models.Index(fields=["-decided_at", "id"], name="decision_by_time"),
+            # Without the id: what was decided together is one key.
+            models.Index(fields=["department", "-decided_at"], name="decision_of_department"),
+            models.Index(fields=["outcome", "-decided_at"], name="decision_by_outcome"),
+            models.Index(fields=["-decided_at"], name="decision_by_time"),
         ]
 
 

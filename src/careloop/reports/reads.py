@@ -240,6 +240,7 @@ def by_person(*, viewer: Viewer, month: date, departments: Sequence[UUID] | None
     return {person: dict(zip(rules.STORED, map(int, numbers), strict=True)) for person, *numbers in rows}
 
 
+_ENDED_DAY = "(({} AT TIME ZONE 'Asia/Shanghai')::date)"  # as the index task_ended counts days; only for finding
 _REASONS = f"""
 SELECT why, count(*) FROM (
     SELECT coalesce(nullif(last_outcome, ''), 'not-tried') AS why FROM tasks_task
@@ -248,6 +249,7 @@ SELECT why, count(*) FROM (
     UNION ALL
     SELECT coalesce(nullif(last_outcome, ''), 'not-tried') FROM tasks_task
     WHERE status = 'cancelled' AND kind = 'follow-up' AND due_at >= %(begin)s AND due_at < %(end)s
+        AND {_ENDED_DAY.format("ended_at")} >= {_ENDED_DAY.format("(%(begin)s - interval '60 days')")}
         AND ended_at >= %(begin)s - interval '60 days' AND {_LISTED_HERE}
         AND NOT reports_contact_made(outcome) AND NOT reports_excluded_reason(closed_reason)
 ) missing GROUP BY why ORDER BY count(*) DESC, why

@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel.models import BaseModel, ScopedModel, ScopedQuerySet
+from careloop.kernel.packed import PackedJSONField
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import ContactPoint, Patient, PatientRow, Risk, not_sealed, not_sensitive, patient_scope
+from careloop.tasks import rules
 
 # The kinds that stand on the calling list. Alerts, messages and work orders have lists of their own.
 QUEUE_KINDS = ("follow-up", "revisit", "education", "reminder", "contact-check")
@@ -26,6 +28,15 @@ LIST_COLUMNS = (
 def in_language(title: str, english: str) -> str:
     """A title that content brought along in two languages, as this page wants it."""
     return english if english and (get_language() or "").startswith("en") else title
+
+
+class EndedDay(models.Func):
+    """The day of a time as the index of ended tasks counts days. Only for finding: what lies within exact times is asked beside it,
+    so a hospital in another zone finds the same and reads a little more.
+    """
+
+    template = "((%(expressions)s AT TIME ZONE 'Asia/Shanghai')::date)"
+    output_field = models.DateField()
 
 
 class TaskQuerySet(ScopedQuerySet["Task"]):
@@ -85,7 +96,8 @@ class Task(ScopedModel):
     self_report = models.CharField(max_length=10, blank=True, default="")  # severity of the patient's own answers
     discharged_at = models.DateTimeField(null=True)  # of the stay it follows up: the 72 hours count from here
     priority = models.IntegerField(default=0)
-    priority_reasons = models.JSONField(default=list)  # [{"code": …, "points": …, …}]: why it stands where it stands
+    # [{"code": …, "points": …, "params": …}]: why it stands where it stands.
+    priority_reasons = PackedJSONField(default=list, pack=rules.pack_reasons, unpack=rules.unpack_reasons)
 
     available_at = models.DateTimeField()  # the window opens: before, the task is scheduled
     due_at = models.DateTimeField()
@@ -123,9 +135,8 @@ class Task(ScopedModel):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["department", "due_at", "id"], name="task_open_department", condition=Q(status="requested")
-            ),
+            # Without the id: what falls due together is one key.
+            models.Index(fields=["department", "due_at"], name="task_open_department", condition=Q(status="requested")),
             # The lists ask for what is open now: of what is open, five in six are for later. These two answer what a list
             # counts, sorts by and is narrowed by; the tasks are read for the rows shown (worklist.py).
             models.Index(
@@ -138,15 +149,16 @@ class Task(ScopedModel):
                 fields=["owner", "available_at"],
                 include=["id", "patient", "department", *LIST_COLUMNS],
                 name="task_open_owner",
-                condition=Q(status="requested", kind__in=QUEUE_KINDS),
+                condition=Q(status="requested", kind__in=QUEUE_KINDS, owner__isnull=False),
             ),
             # Without the time: a patient has some dozens of tasks to sort, and equal keys are stored once.
             models.Index(fields=["patient"], name="task_of_patient"),
             models.Index(fields=["care_plan_id"], name="task_of_plan"),
             models.Index(fields=["claimed_by"], name="task_in_hand", condition=Q(claimed_by__isnull=False)),
-            # The owner for one's own work of today elsewhere: that is asked of all departments.
+            # The owner for one's own work of today elsewhere: that is asked of all departments. By day, so that what one
+            # person ended in one day is one key: 13 bytes a task instead of 53.
             models.Index(
-                fields=["department", "ended_at", "owner"], name="task_ended", condition=~Q(status="requested")
+                F("department"), EndedDay("ended_at"), F("owner"), name="task_ended", condition=~Q(status="requested")
             ),
             # A handful: what somebody put off or promised a call for.
             models.Index(

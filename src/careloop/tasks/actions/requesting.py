@@ -65,7 +65,11 @@ def _row(asked: TaskRequest) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(asked, name) for name in _ASKED}
     for name, width in _WIDTHS.items():
         row[name] = row[name][:width]
-    return row | {"id": uuid7(), "priority": rules.score(terms), "priority_reasons": [t.as_json() for t in terms]}
+    return row | {
+        "id": uuid7(),
+        "priority": rules.score(terms),
+        "priority_reasons": rules.pack_reasons([t.as_json() for t in terms]),
+    }
 
 
 _ASKED = [name for name in _COLUMNS if name not in ("id", "priority", "priority_reasons")]

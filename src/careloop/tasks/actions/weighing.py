@@ -51,7 +51,7 @@ def _store(weighed: Sequence[tuple[UUID, tuple[rules.Term, ...]]]) -> int:
     columns: list[Any] = [
         [task_id for task_id, _terms in weighed],
         [rules.score(terms) for _id, terms in weighed],
-        [json.dumps([term.as_json() for term in terms]) for _id, terms in weighed],
+        [json.dumps(rules.pack_reasons([term.as_json() for term in terms])) for _id, terms in weighed],
     ]
     with connection.cursor() as cursor:
         cursor.execute(_UPDATE, columns)

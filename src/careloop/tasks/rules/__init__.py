@@ -32,9 +32,11 @@ from careloop.tasks.rules.priority import (
     Weights,
     days_overdue,
     explain,
+    pack_reasons,
     parse_weights,
     score,
     shipped_weights,
+    unpack_reasons,
 )
 from careloop.tasks.rules.reach import Called, Reach, best_band
 from careloop.tasks.rules.request import TaskRequest
@@ -91,6 +93,7 @@ __all__ = [
     "is_in_person",
     "ladder_of",
     "outcome_of",
+    "pack_reasons",
     "parse_ladder",
     "parse_weights",
     "rounds",
@@ -100,4 +103,5 @@ __all__ = [
     "shipped_weights",
     "state_of",
     "wakes_at",
+    "unpack_reasons",
 ]

@@ -6,11 +6,13 @@ The points are data (`content/priority.json`), versioned; a reason is a code wit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 Risk = str  # none | ok | watch | high | critical
 
@@ -26,6 +28,11 @@ class Weights:
     self_report: Mapping[str, int]
     risk: Mapping[str, int]
     limits: Mapping[str, int]
+
+
+# A reason in words. Only plain ASCII: what else there may be one day is stored as it is.
+_WORDS = re.compile(r"([a-z0-9-]+) (-?[0-9]+)((?: [a-z_]+(?::-?[0-9]+|=[a-z0-9-]*))*)")
+_PARAM = re.compile(r"([a-z_]+)([:=])([a-z0-9-]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,33 @@ class Term:
     def as_json(self) -> dict[str, object]:
         """For the stored `priority_reasons`."""
         return {"code": self.code, "points": self.points, "params": dict(self.params)}
+
+
+def pack_reasons(reasons: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """As a row holds it: "overdue 120 days:3" and "risk 250 risk=high", a quarter of the bytes. A reason that would not
+    come back from its words as it is stays as it is.
+    """
+    return [words if _from_words(words := _in_words(reason)) == reason else reason for reason in reasons]
+
+
+def unpack_reasons(stored: Sequence[Any]) -> list[Any]:
+    """The reasons of a row, those from before packing too."""
+    return [_from_words(reason) if isinstance(reason, str) else reason for reason in stored]
+
+
+def _in_words(reason: Mapping[str, Any]) -> str:
+    params = reason.get("params") or {}
+    told = (f"{name}{':' if type(value) is int else '='}{value}" for name, value in params.items())
+    return " ".join([str(reason.get("code")), str(reason.get("points")), *told])
+
+
+def _from_words(words: str) -> dict[str, Any] | None:
+    found = _WORDS.fullmatch(words)
+    if not found:
+        return None
+    code, points, rest = found.groups()
+    params = {name: int(value) if sign == ":" else value for name, sign, value in _PARAM.findall(rest)}
+    return {"code": code, "points": int(points), "params": params}
 
 
 def parse_weights(text: str) -> Weights:
