@@ -134,20 +134,22 @@ class _Table:
         return told
 
 
-def insert_rows(rows: Sequence[Model], *, conflict: Conflict) -> None:
-    """Write new rows of one model, each kind of conflict as Django's `bulk_create` knows it.
+def insert_rows(rows: Sequence[Model], *, conflict: Conflict) -> int:
+    """Write new rows of one model, each kind of conflict as Django's `bulk_create` knows it. How many were written.
 
     Refuses with NotAsJson, before anything is sent, models and values that JSON does not carry exactly.
     """
     model = type(rows[0])
     table = _table(model, conflict)
     sent = [_json(table, rows[start : start + PORTION]) for start in range(0, len(rows), PORTION)]
-    using = router.db_for_write(model)
+    using, written = router.db_for_write(model), 0
     with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
         for portion in sent:
             cursor.execute(table.sql, [portion])
+            written += cursor.rowcount
     for row in rows:
         row._state.adding, row._state.db = False, using
+    return written
 
 
 def as_json(value: Any) -> str:

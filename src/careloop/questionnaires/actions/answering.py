@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,6 +13,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from careloop.audit.record import record, record_all
@@ -18,6 +21,7 @@ from careloop.kernel.actions import action, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.models import uuid7
 from careloop.kernel.prepared import prepared
+from careloop.kernel.rows import Conflict, insert_rows
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import store_observations
 from careloop.patients.models import Patient
@@ -162,20 +166,62 @@ def _put_answers(
     *,
     key: UUID | None = None,
 ) -> QuestionnaireResponse:
-    locked = open_response(response, by)
-    form = reads.asked_form(locked)
-    put = _Putting(locked, source, at, by)
-    changed = [name for name, value in answers.items() if put.answer(question_of(form, name), value)]
-    if not changed and key is None:
-        return locked
-    locked.sent_key = key or locked.sent_key
-    locked.save(update_fields=["answers", "sent_key", "updated_at"])
+    kept = _at_hand(response, answers, by)
+    changed = _put(kept, answers, source, at, by) if kept else []
+    if kept is None or not (changed or key) or not _saved_as_read(kept, key):
+        kept = open_response(response, by)
+        changed = _put(kept, answers, source, at, by)
+        if not changed and key is None:
+            return kept
+        kept.sent_key = key or kept.sent_key
+        kept.save(update_fields=["answers", "sent_key", "updated_at"])
     facts = [
-        events.AnswerSaved(response_id=locked.pk, patient_id=locked.patient_id, link_id=name, source=source)
+        events.AnswerSaved(response_id=kept.pk, patient_id=kept.patient_id, link_id=name, source=source)
         for name in changed
     ]
     record_all(facts, by=by)
-    return locked
+    return kept
+
+
+def _put(into: QuestionnaireResponse, answers: Mapping[str, Any], source: str, at: datetime, by: Viewer) -> list[str]:
+    """The names of those that changed anything."""
+    form, put = reads.asked_form(into), _Putting(into, source, at, by)
+    return [name for name, value in answers.items() if put.answer(question_of(form, name), value)]
+
+
+def _at_hand(response: QuestionnaireResponse, answers: Mapping[str, Any], by: Viewer) -> QuestionnaireResponse | None:
+    """A copy to answer without a lock: of the patient's own open answers, as this request read them. None: lock first.
+
+    Files are let go row by row, so they wait for the lock; so does a question that came up meanwhile.
+    """
+    if by.patient_id != response.patient_id or response.status != Status.IN_PROGRESS:
+        return None
+    form = reads.asked_form(response)
+    if any(name not in form.index or form.item(name).type == "attachment" for name in answers):
+        return None
+    kept = copy(response)
+    kept.answers = dict(response.answers)
+    return kept
+
+
+# Whoever wrote since the row was read moved its time of change on: then nothing is written, and the lock is taken.
+_SAVE = (
+    "UPDATE questionnaires_questionnaireresponse SET answers = %s::jsonb, sent_key = %s::uuid, updated_at = %s::timestamptz"
+    " WHERE id = %s::uuid AND patient_id = %s::uuid AND status = 'in-progress' AND updated_at = %s::timestamptz"
+)
+
+
+def _saved_as_read(response: QuestionnaireResponse, key: UUID | None) -> bool:
+    """Look and lock in one statement: writes answers of a patient if nobody else wrote since they were read."""
+    now, key = timezone.now(), key or response.sent_key
+    held = [response.pk, response.patient_id, response.updated_at]
+    with connection.cursor() as cursor:
+        cursor.execute(_SAVE, [json.dumps(response.answers), key, now, *held])
+        if cursor.rowcount != 1:
+            return False
+    wrote("questionnaires_questionnaireresponse", 1)
+    response.sent_key, response.updated_at = key, now
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +286,9 @@ def answer_whole(
     put = _Putting(made, source, at, by)
     changed = [name for name, value in answers.items() if put.answer(question_of(form, name), value)]
     _complete(made, form, at=at, by=by)
-    try:
-        with transaction.atomic():
-            made.save(force_insert=True)
-    except IntegrityError:  # its first answer arrived in the same moment
+    if not insert_rows([made], conflict=Conflict(ignore=True)):  # its first answer arrived in the same moment
         return None
+    wrote("questionnaires_questionnaireresponse", 1)
     same = {"response_id": made.pk, "patient_id": patient_id}
     record(events.ResponseStarted(**same, task_id=task_id), by=by)
     record_all([events.AnswerSaved(**same, link_id=name, source=source) for name in changed], by=by)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from careloop.questionnaires import rules
 from careloop.questionnaires.reads import absent_words
 from careloop.questionnaires.reads.sliding import Slider, slider_of
-from careloop.questionnaires.rules import NOT_MEASURED, Form, Item
+from careloop.questionnaires.rules import NOT_MEASURED, Form, Item, attachments
 
 LABELS: Mapping[str, str | Promise] = {"true": gettext_lazy("Yes"), "false": gettext_lazy("No")}
 NUMBERS = frozenset({"integer", "decimal", "quantity"})
@@ -28,6 +28,19 @@ class Choice:
     code: str
     text: str
     chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a spoken answer may be: limits that the telephone keeps before anything is sent."""
+
+    minutes: int = attachments.MOST_VOICE_MINUTES
+    most_bytes: int = attachments.MOST_VOICE_BYTES
+    most_words: int = attachments.MOST_WORDS
+
+    @property
+    def seconds(self) -> int:
+        return self.minutes * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class Field:
     over: str = ""
     error: Any = None
     slider: Slider | None = None
+    recording: Recording | None = None
 
 
 def kind_of(item: Item) -> str:
@@ -137,6 +151,7 @@ def field_of(
         over=over,
         error=error,
         slider=slider_of(item) if kind == "slider" else None,
+        recording=Recording() if kind == "voice" else None,
     )
 
 

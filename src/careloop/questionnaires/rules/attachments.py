@@ -15,6 +15,7 @@ MOST_PIXELS = 50_000_000
 """A wide picture may be small in bytes and still fill the memory of whoever looks at it."""
 
 MOST_VOICE_BYTES = 4 * 1024 * 1024
+MOST_VOICE_MINUTES = 2  # what the page records before it stops by itself; two minutes of speech are under a megabyte
 MOST_WORDS = 2000  # characters typed in place of a recording
 ACCEPTED = "image/jpeg,image/png,image/webp,application/pdf"
 _ACTIVE = re.compile(rb"/(JavaScript|JS|Launch|EmbeddedFile|OpenAction|AA|RichMedia|XFA|SubmitForm|ImportData)\b")

@@ -11,7 +11,14 @@ from careloop.questionnaires import actions, reads, rules
 from careloop.questionnaires.models import Attachment
 from careloop.questionnaires.reads.asking import kind_of
 from careloop.questionnaires.rules import fhir
-from careloop.questionnaires.rules.attachments import MOST_VOICE_BYTES, BadFile, clean_file, clean_voice
+from careloop.questionnaires.rules.attachments import (
+    MOST_VOICE_BYTES,
+    MOST_VOICE_MINUTES,
+    MOST_WORDS,
+    BadFile,
+    clean_file,
+    clean_voice,
+)
 from careloop.questionnaires.rules.definition import HL7
 from careloop.questionnaires.tests.forms import content, form, item
 from careloop.questionnaires.tests.pictures import jpeg, pdf, png
@@ -140,6 +147,15 @@ def test_words_in_its_place_are_read_and_never_run(response, cast):
     assert "&lt;script&gt;alert(1)" in page
     shown = signed_in(cast.wang).get(reverse("questionnaires:file", args=[made.pk]))
     assert shown["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_the_telephone_is_told_the_limits_that_the_hospital_keeps(response, cast):
+    shown = signed_in(cast.wang).get(
+        reverse("questionnaires:version", args=[response.questionnaire_id]), {"mode": "patient"}
+    )
+    page = shown.content.decode()
+    assert f'data-seconds="{MOST_VOICE_MINUTES * 60}" data-bytes="{MOST_VOICE_BYTES}"' in page
+    assert f'name="told" maxlength="{MOST_WORDS}"' in page
 
 
 def test_a_picture_is_no_voice_and_a_voice_no_picture(response, cast):
