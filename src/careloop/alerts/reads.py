@@ -412,7 +412,8 @@ def asked_by_banner(patient_id: UUID, *, viewer: Viewer) -> Asked[Alert]:
 @prepared
 def _worst_open(viewer: Viewer, patient_id: UUID) -> QuerySet[Alert]:
     rows = Alert.objects.visible_to(viewer).open().filter(patient_id=patient_id)
-    return rows.select_related("owner").order_by("-rank", "respond_by", "id")[:5]
+    rows = rows.select_related("owner").defer("owner__password", "owner__password_history")
+    return rows.order_by("-rank", "respond_by", "id")[:5]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,34 @@
-"""How dates and numbers look on screen (ux §5.6). Filters for templates."""
+"""How dates and numbers look on screen (ux §5.6), as filters for templates; and codes in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+
+
+class Words:
+    """Words for codes, each looked up once for a language. A code that is none of ours is shown as it is."""
+
+    def __init__(self, words: Mapping[str, str | Promise]) -> None:
+        self._words = words
+        self._said: dict[str | None, dict[str, str]] = {}
+
+    def said(self) -> dict[str, str]:
+        """All of them in the language of the page, in their order. Not to be changed."""
+        language = get_language()
+        found = self._said.get(language)
+        if found is None:
+            found = self._said[language] = {code: str(words) for code, words in self._words.items()}
+        return found
+
+    def __call__(self, code: str) -> str:
+        return self.said().get(code, code)
 
 
 def _local(value: date | datetime) -> date | datetime:
@@ -33,13 +54,14 @@ def moment(value: datetime | None) -> str:
     """Today and yesterday in words, else 11-20 20:14, and the day alone in another year."""
     if value is None:
         return "–"
-    local = timezone.localtime(value)
-    days = (timezone.localdate() - local.date()).days
+    zone = timezone.get_current_timezone()
+    local, today = timezone.localtime(value, zone), timezone.localdate(timezone=zone)
+    days = (today - local.date()).days
     if days == 0:
         return _("Today %(time)s") % {"time": f"{local:%H:%M}"}
     if days == 1:
         return _("Yesterday %(time)s") % {"time": f"{local:%H:%M}"}
-    return f"{local:%m-%d %H:%M}" if local.year == timezone.localdate().year else f"{local:%Y-%m-%d}"
+    return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d}"
 
 
 def number(value: float | int | None, digits: int = 0) -> str:

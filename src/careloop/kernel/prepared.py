@@ -19,10 +19,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache, update_wrapper
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import psycopg.sql
 from django.core.exceptions import EmptyResultSet
@@ -44,6 +46,14 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 MOST_SHAPES = 500  # for one question; a hospital has a few dozen
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a value travels in JSON: as it is, or as a text that is read again."""
+
+    read: Callable[[str], Any] | None = None
+    as_text: bool = False
 
 
 class CannotPrepare(TypeError):
@@ -78,13 +88,17 @@ class Among(models.Lookup):
         return f"{column} = ANY(%s)", [*params, self.rhs]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """One compiled shape. `sql` has a name for each value: `%(task_id)s`. Empty: it can only answer nothing."""
+    """One compiled shape. `sql` has a name for each value: `%(task_id)s`. Empty: it can only answer nothing.
+
+    `columns`: how the value of each column comes back from a line of JSON. None: it would not come back the same.
+    """
 
     sql: str
     names: tuple[str, ...]
     rows_of: Callable[[Sequence[Row]], list[Any]]
+    columns: tuple[Column, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +129,9 @@ class Asked(Generic[T]):
         return together(self)[0]
 
 
-def question(sql: str, values: Values) -> Asked[Row]:
+def question(sql: str, values: Values, *, columns: tuple[Column, ...] | None = None) -> Asked[Row]:
     """Hand-written SQL with named places, to be asked with others. Its scope is its own duty."""
-    return Asked(Made(sql, tuple(values), list), values)
+    return Asked(Made(sql, tuple(values), list, columns), values)
 
 
 class Prepared(Generic[T]):
@@ -208,19 +222,22 @@ def _sent(through: Any, sql: str, params: Values) -> Any:
     return raw
 
 
-_ahead: ContextVar[dict[Any, list[Any]] | None] = ContextVar("ahead", default=None)
+_ahead: ContextVar[dict[Any, list[list[Any]]] | None] = ContextVar("ahead", default=None)
 
 
 @contextmanager
 def ahead(*questions: Asked[Any]) -> Iterator[None]:
-    """Ask for a whole page in one journey: whoever asks one of these questions inside gets the answer that came.
+    """Ask for a whole page in one statement: whoever asks one of these questions inside gets the answer that came.
 
     For a page made of parts that each read for themselves. An answer is given to the same statement with the same
-    values (the viewer's among them), and once: who asks again, asks the server.
+    values (the viewer's among them), and as often as it was ordered: who asks once more, asks the server.
     """
-    before = _ahead.get()
-    kept = dict(zip((one.key for one in questions), together(*questions), strict=True))
-    token = _ahead.set({**(before or {}), **kept})
+    ordered: dict[Any, list[Asked[Any]]] = {}
+    for one in questions:
+        ordered.setdefault(one.key, []).append(one)
+    answers = at_once(*(same[0] for same in ordered.values()))
+    kept = {key: [list(rows) for _ in same] for (key, same), rows in zip(ordered.items(), answers, strict=True)}
+    token = _ahead.set({**(_ahead.get() or {}), **kept})
     try:
         yield
     finally:
@@ -229,10 +246,7 @@ def ahead(*questions: Asked[Any]) -> Iterator[None]:
 
 def together(*questions: Asked[Any]) -> list[list[Any]]:
     """The answers to several questions for one journey to the server and back."""
-    came = _ahead.get()
-    found: dict[int, list[Any]] = {}
-    if came:
-        found = {id(one): came.pop(one.key) for one in questions if one.sql and one.key in came}
+    found = _came_ahead(questions)
     wanted = [one for one in questions if one.sql and id(one) not in found]
     if len(wanted) == 1:
         found[id(wanted[0])] = wanted[0].made.rows_of(ask(wanted[0].sql, wanted[0].params))
@@ -245,6 +259,73 @@ def together(*questions: Asked[Any]) -> list[list[Any]]:
             found[id(one)] = one.made.rows_of(rows)
             cursor.close()
     return [found.get(id(one), []) for one in questions]
+
+
+def _came_ahead(questions: Sequence[Asked[Any]]) -> dict[int, list[Any]]:
+    """What was asked ahead and has not been given out yet."""
+    came = _ahead.get()
+    if not came:
+        return {}
+    return {id(one): waiting.pop() for one in questions if one.sql and (waiting := came.get(one.key))}
+
+
+# ---- many questions, one statement ----
+
+
+def at_once(*questions: Asked[Any]) -> list[list[Any]]:
+    """The answers to several questions by one statement, so of one moment; its one row is a line of JSON. To send, bind
+    and answer twenty small questions one by one costs more than the answers. What cannot travel so goes by itself.
+    """
+    found = _came_ahead(questions)
+    wanted = [one for one in questions if one.sql and id(one) not in found]
+    joined = [one for one in wanted if one.made.columns is not None]
+    if len(joined) < 2:
+        found |= {id(one): rows for one, rows in zip(wanted, together(*wanted), strict=True)}
+        return [found.get(id(one), []) for one in questions]
+    values: dict[str, Any] = {}
+    called = tuple(tuple(_place_of(name, one.values[name], values) for name in one.made.names) for one in joined)
+    sql = _joined(tuple(one.made for one in joined), called)
+    rest = [one for one in wanted if one.made.columns is None]
+    (line,), *others = together(question(sql, values), *rest)
+    found |= {id(one): rows for one, rows in zip(rest, others, strict=True)}
+    for one, rows in zip(joined, orjson.loads(line[0]), strict=True):
+        found[id(one)] = one.made.rows_of(_read(rows or (), one.made.columns or ()))
+    return [found.get(id(one), []) for one in questions]
+
+
+def _place_of(name: str, value: Any, values: dict[str, Any]) -> str:
+    """What a question calls its value inside the larger statement: the same value of the same name has one place."""
+    called, n = name, 1
+    while called in values and values[called] != value:
+        called, n = f"{name}_of_{n}", n + 1
+    values[called] = value
+    return called
+
+
+@lru_cache(maxsize=MOST_SHAPES)
+def _joined(questions: tuple[Made, ...], called: tuple[tuple[str, ...], ...]) -> str:
+    """One statement out of several. `called` says under which name each finds its values."""
+    parts = []
+    for n, (made, names) in enumerate(zip(questions, called, strict=True)):
+        sql = made.sql
+        for own, name in zip(made.names, names, strict=True):
+            sql = sql if own == name else sql.replace(f"%({own})s", f"%({name})s")
+        columns = made.columns or ()
+        listed = ", ".join(f"c{place}" for place in range(len(columns)))
+        row = ", ".join(f"c{place}::text" if one.as_text else f"c{place}" for place, one in enumerate(columns))
+        parts.append(f"(SELECT json_agg(json_build_array({row})) FROM ({sql}) AS q{n} ({listed}))")
+    return f"SELECT json_build_array({', '.join(parts)})::text"
+
+
+def _read(rows: Sequence[list[Any]], columns: Sequence[Column]) -> Sequence[Any]:
+    """The rows as the driver would have given them."""
+    for place, column in enumerate(columns):
+        if column.read is not None:
+            read = column.read
+            for row in rows:
+                if row[place] is not None:
+                    row[place] = read(row[place])
+    return rows
 
 
 # ---- what the SQL follows from, and what is only bound ----
@@ -350,6 +431,7 @@ class _Compiled:
     text: str
     places: tuple[tuple[str, Any], ...]
     rows_of: Callable[[Sequence[Row]], list[Any]]
+    columns: tuple[Column, ...] | None = None
 
     @property
     def comparable(self) -> tuple[Any, ...]:
@@ -369,7 +451,8 @@ class _Compiled:
             return f"%({name})s" if name else _constant(value)
 
         sql = _PLACE.sub(place, self.text)
-        return Made(sql, tuple(sorted({name for name, _value in self.places if name})), self.rows_of)
+        names = tuple(sorted({name for name, _value in self.places if name}))
+        return Made(sql, names, self.rows_of, self.columns)
 
 
 def _constant(value: Any) -> str:
@@ -406,10 +489,28 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
     names = stand_ins.names
     given = [names.get(param, "") if isinstance(param, UUID | date | str | Many) else "" for param in params]
     places = tuple((name, None if name else param) for name, param in zip(given, params, strict=True))
-    return _Compiled(text, places, _reader(lookups._iterable_class, compiler))
+    return _Compiled(text, places, _reader(lookups._iterable_class, compiler), _columns(compiler))
 
 
 # ---- rows as the queryset would give them ----
+
+_PLAIN = Column()
+_TRAVELS: dict[str, Column] = {
+    **dict.fromkeys(("CharField", "TextField", "URLField", "EmailField", "SlugField", "BooleanField"), _PLAIN),
+    **dict.fromkeys(("IntegerField", "SmallIntegerField", "PositiveIntegerField", "PositiveSmallIntegerField"), _PLAIN),
+    "UUIDField": Column(UUID),
+    "DateTimeField": Column(datetime.fromisoformat),
+    "DateField": Column(date.fromisoformat),
+    "DecimalField": Column(Decimal, as_text=True),
+    "JSONField": Column(as_text=True),  # as text it comes from the driver too, and the field reads it
+}
+
+
+def _columns(compiler: Any) -> tuple[Column, ...] | None:
+    fields = [column[0].output_field for column in compiler.select]
+    kinds = [getattr(field, "target_field", field).get_internal_type() for field in fields]
+    found = [_TRAVELS.get(kind) for kind in kinds]
+    return None if None in found else tuple(cast("list[Column]", found))
 
 
 def _reader(kind: type[BaseIterable[Any]], compiler: Any) -> Callable[[Sequence[Row]], list[Any]]:

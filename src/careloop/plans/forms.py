@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from careloop.kernel.choices import choose_from
+from careloop.kernel.display import Words
 from careloop.plans.models import PlanDefinition
 from careloop.plans.rules.drafting import DROPPED
 
@@ -71,6 +72,12 @@ class TargetForm(forms.Form):
         ),
     )
     value = forms.CharField(label=_("Target value"), max_length=40)
+
+
+# What these forms offer, for the card that shows them with every record.
+OWNERS = Words(dict(OwnerForm.base_fields["owner"].choices))
+TARGETS = Words(dict(TargetForm.base_fields["name"].choices))
+REASONS = Words(dict(HAND_REASONS))
 
 
 class StartForm(forms.Form):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -223,15 +224,16 @@ def histories(plans: Sequence[CarePlan]) -> Mapping[UUID, History]:
     return found
 
 
-def histories_of(plans: Sequence[CarePlan], tasks: Iterable[Task]) -> Mapping[UUID, History]:
-    """The same from all tasks of these plans, where they have been fetched already."""
+def histories_of(plans: Sequence[CarePlan], tasks: Iterable[Any]) -> Mapping[UUID, History]:
+    """The same from all tasks of these plans, where they have been fetched already: as models or as rows with names."""
     found = {plan.pk: History() for plan in plans}
     for task in sorted(tasks, key=lambda task: (task.ended_at is None, task.ended_at or task.due_at, task.pk)):
-        _add(found, tuple(getattr(task, name) for name in PAST))
+        _add(found, _past_of(task))
     return found
 
 
 PAST = ("care_plan_id", "step_code", "occurrence", "status", "closed_reason", "ended_at", "attempts", "ended_by_id")
+_past_of = attrgetter(*PAST)
 
 
 @prepared

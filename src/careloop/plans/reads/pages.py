@@ -6,16 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
-from careloop.kernel.prepared import Asked, prepared, together
-from careloop.kernel.viewer import NOBODY, Viewer
+from careloop.kernel.prepared import Asked, at_once, prepared
+from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter, Patient
 from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition, VersionAdoption
 from careloop.plans.reads import wording
+from careloop.plans.reads.catalogue import STAMP, Catalogue, catalogue
 from careloop.plans.reads.facts import REOPENING, histories, histories_of, local_day
 from careloop.plans.rules.adoption import UNDO_WITHIN
 from careloop.plans.rules.calendar import shipped_calendar
@@ -23,7 +24,7 @@ from careloop.plans.rules.changes import Change
 from careloop.plans.rules.content import PlanContent, Step
 from careloop.plans.rules.diff import Diff, diff_future
 from careloop.plans.rules.schedule import Anchors, Occurrence, Progress, last_day, plan_occurrences
-from careloop.tasks.models import Task
+from careloop.tasks.models import Task, in_language
 from careloop.tasks.rules import state_of
 
 HORIZON = timedelta(days=400)
@@ -208,22 +209,43 @@ class Sheet:
 
 
 def patient_cards(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> list[PlanCard]:
-    """All plans of a patient, running ones first: three questions in one journey."""
-    plans, published, tasks = together(*_card_questions(patient, viewer, at=at))
-    return _cards(plans, published, tasks, at=at, language=language)
+    """All plans of a patient, running ones first: three questions in one statement."""
+    plans, stamp, tasks = at_once(*_asked_by_cards(patient, viewer))
+    versions = catalogue(stamp[0][0])
+    return _cards(_with_versions(plans, versions), versions, tasks, at=at, language=language)
 
 
 def patient_sheet(patient: Patient, viewer: Viewer, *, at: datetime, language: str) -> Sheet:
     """The cards, and for the buttons on them what could be undone and what could be started: four questions."""
-    stay = _finished_stay.asked(viewer=viewer, patient_id=patient.pk)
-    plans, published, tasks, stays = together(*_card_questions(patient, viewer, at=at), stay)
+    plans, stamp, tasks, stays = at_once(*asked_by_sheet(patient, viewer))
+    versions, since = catalogue(stamp[0][0]), at - UNDO_WITHIN
     running = [plan for plan in plans if plan.ended_at is None]
     return Sheet(
-        cards=_cards(plans, published, tasks, at=at, language=language),
-        adopted=[plan for plan in running if plan.adopted_lately],
+        cards=_cards(_with_versions(plans, versions), versions, tasks, at=at, language=language),
+        adopted=[plan for plan in running if plan.last_adopted_at and plan.last_adopted_at >= since],
         stay=stays[0] if stays else None,
-        choices=_to_start(published, {plan.definition_url for plan in running}),
+        choices=_to_start(versions, {plan.definition_url for plan in running}),
     )
+
+
+def running_plans(patient_id: UUID, viewer: Viewer) -> list[CarePlan]:
+    """The plans of a patient that are not over, the newest first, with their versions."""
+    plans, stamp = at_once(*asked_by_running(patient_id, viewer))
+    return _with_versions([plan for plan in plans if plan.ended_at is None], catalogue(stamp[0][0]))
+
+
+def asked_by_running(patient_id: UUID, viewer: Viewer) -> list[Asked[Any]]:
+    """What `running_plans` asks, to be asked with other questions of a page."""
+    return [_plans_of.asked(viewer=viewer, patient_id=patient_id), STAMP]
+
+
+def _asked_by_cards(patient: Patient, viewer: Viewer) -> list[Asked[Any]]:
+    return [*asked_by_running(patient.pk, viewer), _task_rows.asked(viewer=viewer, patient_id=patient.pk)]
+
+
+def asked_by_sheet(patient: Patient, viewer: Viewer) -> list[Asked[Any]]:
+    """What `patient_sheet` asks, to be asked with other questions of a page."""
+    return [*_asked_by_cards(patient, viewer), _finished_stay.asked(viewer=viewer, patient_id=patient.pk)]
 
 
 def latest_stay(patient: Patient, viewer: Viewer) -> Encounter | None:
@@ -232,48 +254,41 @@ def latest_stay(patient: Patient, viewer: Viewer) -> Encounter | None:
     return stays[0] if stays else None
 
 
-def _card_questions(patient: Patient, viewer: Viewer, *, at: datetime) -> tuple[Asked[Any], Asked[Any], Asked[Any]]:
-    return (
-        _plans_of.asked(viewer=viewer, patient_id=patient.pk, since=at - UNDO_WITHIN),
-        _published.asked(viewer=NOBODY),
-        _tasks_of.asked(viewer=viewer, patient_id=patient.pk),
-    )
+def _with_versions(plans: list[CarePlan], versions: Catalogue) -> list[CarePlan]:
+    for plan in plans:
+        plan.definition = versions.by_id[plan.definition_id]
+    return plans
 
 
 def _cards(
-    plans: list[CarePlan], published: Sequence[PlanDefinition], tasks: Sequence[Task], *, at: datetime, language: str
+    plans: list[CarePlan], versions: Catalogue, rows: Sequence[tuple[Any, ...]], *, at: datetime, language: str
 ) -> list[PlanCard]:
+    tasks = [PlanTask._make(row) for row in rows]
     plans.sort(key=lambda plan: plan.ended_at is not None)
     past = histories_of(plans, tasks)
     shown = _shown(tasks)
-    newest = {d.url: d for d in published if d.status == PlanDefinition.Status.ACTIVE}
-    titles = {d.url: title_of(d, language) for d in published}
+    titles = versions.titles_in(language)
     return [
-        _card(plan, shown[plan.pk], past[plan.pk].progress(plan), newest.get(plan.definition_url), titles, at, language)
+        _card(plan, shown[plan.pk], past[plan.pk].progress(plan), versions.in_use.get(plan.definition_url), titles, at, language)
         for plan in plans
-    ]
+    ]  # fmt: skip
 
 
-def _to_start(published: Sequence[PlanDefinition], running: Collection[str]) -> list[PlanDefinition]:
+def _to_start(versions: Catalogue, running: Collection[str]) -> list[PlanDefinition]:
     """The versions in use of the plans that do not run."""
-    found = [d for d in published if d.status == PlanDefinition.Status.ACTIVE and d.url not in running]
+    found = [definition for url, definition in versions.in_use.items() if url not in running]
     return sorted(found, key=lambda definition: (definition.group, definition.url))
 
 
 @prepared
-def _plans_of(viewer: Viewer, patient_id: UUID, since: datetime) -> QuerySet[CarePlan]:
-    """`adopted_lately`: there was an adoption after `since`, so that it is worth asking whether it may be undone."""
-    adoptions = VersionAdoption.objects.unscoped("of the plans this viewer sees").filter(
-        care_plan_id=OuterRef("pk"), adopted_at__gte=since
-    )
+def _plans_of(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
+    """Without their versions: those come from the catalogue. `last_adopted_at`: when a version was last taken over, so
+    that it may be worth asking whether that can be undone.
+    """
+    adoptions = VersionAdoption.objects.unscoped("of the plans this viewer sees").filter(care_plan_id=OuterRef("pk"))
+    last = Subquery(adoptions.order_by("-adopted_at").values("adopted_at")[:1])
     mine = CarePlan.objects.visible_to(viewer).filter(patient_id=patient_id)
-    return mine.with_plan().annotate(adopted_lately=Exists(adoptions)).order_by("ended_at", "-started_at", "pk")
-
-
-@prepared
-def _published(viewer: Viewer) -> QuerySet[PlanDefinition]:
-    """All versions with their words and states, the newest last; a few dozen. The contents stay in the database."""
-    return PlanDefinition.objects.defer("content").order_by("published_at", "pk")
+    return mine.annotate(last_adopted_at=last).order_by("ended_at", "-started_at", "pk")
 
 
 @prepared
@@ -282,12 +297,33 @@ def _finished_stay(viewer: Viewer, patient_id: UUID) -> QuerySet[Encounter]:
     return stays.order_by("-discharged_at", "pk")[:1]
 
 
+class PlanTask(NamedTuple):
+    """What the cards need of a task."""
+
+    pk: UUID
+    care_plan_id: UUID
+    kind: str
+    status: str
+    step_code: str
+    occurrence: int
+    step_title: str
+    step_title_en: str
+    closed_reason: str
+    ended_at: datetime | None
+    ended_by_id: UUID | None
+    attempts: int
+    due_at: datetime
+    available_at: datetime
+    snoozed_until: datetime | None
+    promised_at: datetime | None
+
+
 @prepared
-def _tasks_of(viewer: Viewer, patient_id: UUID) -> QuerySet[Task]:
+def _task_rows(viewer: Viewer, patient_id: UUID) -> QuerySet[Task, Any]:
     """All tasks of the plans this viewer sees: for the dots of the time line, and for how far each plan has come."""
     plans = CarePlan.objects.visible_to(viewer).filter(patient_id=patient_id)
     tasks = Task.objects.unscoped("of plans this viewer sees").filter(care_plan_id__in=plans.values("pk"))
-    return tasks.order_by("due_at", "pk")
+    return tasks.order_by("due_at", "pk").values_list(*PlanTask._fields)
 
 
 def adoption(plan: CarePlan, definition: PlanDefinition, *, at: datetime) -> Diff:
@@ -335,7 +371,7 @@ def decision_numbers(viewer: Viewer, *, since: datetime) -> dict[str, int]:
 
 def titles_by_url(language: str) -> dict[str, str]:
     """Plan titles of the newest version of each plan."""
-    return {d.url: title_of(d, language) for d in _published(viewer=NOBODY)}
+    return dict(catalogue(STAMP.fetch()[0][0]).titles_in(language))
 
 
 def title_of(definition: PlanDefinition, language: str) -> str:
@@ -356,20 +392,20 @@ def _reason_lines(reasons: Iterable[Mapping[str, Any]], titles: Mapping[str, str
     return [wording.reason_words(reason["code"], reason.get("values", {}), titles) for reason in reasons]
 
 
-def _shown(tasks: Iterable[Task]) -> dict[UUID, list[Task]]:
+def _shown(tasks: Iterable[PlanTask]) -> dict[UUID, list[PlanTask]]:
     """The tasks that are dots of a time line: not what was withdrawn and is planned again, and no question about a
     number ("where is one of hers?"), which belongs to a step and is none itself."""
-    grouped: dict[UUID, list[Task]] = defaultdict(list)
+    grouped: dict[UUID, list[PlanTask]] = defaultdict(list)
     for task in tasks:
         is_again = task.status == Task.Status.CANCELLED and task.closed_reason in REOPENING
-        if task.care_plan_id and not is_again and task.kind != Task.Kind.CONTACT_CHECK:
+        if not is_again and task.kind != Task.Kind.CONTACT_CHECK:
             grouped[task.care_plan_id].append(task)
     return grouped
 
 
 def _card(
     plan: CarePlan,
-    tasks: Sequence[Task],
+    tasks: Sequence[PlanTask],
     progress: Progress,
     newest: PlanDefinition | None,
     titles: Mapping[str, str],
@@ -407,7 +443,7 @@ def _change_words(change: Change, steps: Mapping[str, str]) -> str:
     return wording.change_words(change.kind.value, step=step, day=day, title=change.title, value=value)
 
 
-def _task_node(task: Task, content: PlanContent, plan: CarePlan, at: datetime, language: str) -> Node:
+def _task_node(task: PlanTask, content: PlanContent, plan: CarePlan, at: datetime, language: str) -> Node:
     state = state_of(
         status=task.status, available_at=task.available_at, snoozed_until=task.snoozed_until,
         promised_at=task.promised_at, at=at,
@@ -417,7 +453,7 @@ def _task_node(task: Task, content: PlanContent, plan: CarePlan, at: datetime, l
     shown = "overdue" if is_open and task.due_at < at else state
     return Node(
         day=local_day(task.ended_at) if state == "done" and task.ended_at else local_day(task.due_at),
-        title=step.title.in_language(language) if step else task.step_words,
+        title=step.title.in_language(language) if step else in_language(task.step_title, task.step_title_en),
         state=shown,
         note=wording.end_words(task.closed_reason) if state == "closed" else "",
         step=task.step_code,
@@ -428,7 +464,7 @@ def _task_node(task: Task, content: PlanContent, plan: CarePlan, at: datetime, l
 
 
 def _future_nodes(
-    plan: CarePlan, content: PlanContent, progress: Progress, tasks: Sequence[Task], at: datetime, language: str
+    plan: CarePlan, content: PlanContent, progress: Progress, tasks: Sequence[PlanTask], at: datetime, language: str
 ) -> list[Node]:
     known = {(task.step_code, task.occurrence) for task in tasks}
     future = plan_occurrences(

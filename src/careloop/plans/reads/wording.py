@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from careloop.kernel.display import Words
 from careloop.plans.rules.adoption import Stands
 from careloop.plans.rules.content import Anchor, EndRule, EnrolmentRule, PlanContent, Step
 from careloop.plans.rules.ending import end_facts
@@ -40,43 +41,48 @@ def outcome_words(code: str) -> str:
 
 def end_words(code: str) -> str:
     """Why a plan ended; free words of a person stay as they are."""
-    return {
-        "steps-done": _("All steps done"),
-        "date-reached": _("Last day reached"),
-        "count-reached": _("Number of contacts reached"),
-        "death": _("Patient died"),
-        "refusal": _("Patient refused contact"),
-        "transfer": _("Care went elsewhere"),
-        "moved": _("Patient moved away"),
-        "not-needed": _("No longer needed"),
-        "discharge-cancelled": _("Discharge was cancelled"),
-        "encounter-cancelled": _("Stay was cancelled"),
-        "replaced": _("A more specific plan took over"),
-        "new-cycle": _("A plan after a newer stay took over"),
-        "no-longer-fits": _("Corrected codes no longer fit"),
-        "duplicate": _("Double after records were merged"),
-        "patient-request": _("Patient asked for it"),
-        "other-hospital": _("Followed up elsewhere"),
-        "recovered": _("Recovered"),
-        "entered-in-error": _("Started by mistake"),
-        "no-follow-up": _("No follow-up decided at discharge"),
-        "chosen-otherwise": _("Another choice at discharge"),
-        "against-advice": _("Left against advice"),
-        "transferred": _("Went to another hospital"),
-        "died": _("Patient died"),
-        "refused": _("Patient refused contact"),
-        "message-sent": _("Its message was sent"),
-        "message-failed": _("Its message could not be delivered"),
-        "window-passed": _("Its time passed"),
-        "readmitted": _("Patient is in hospital again"),
-        "version-adopted": _("A newer version of the plan took over"),
-        "plan-over": _("The plan ended"),
-        "visited": _("Patient came to the hospital"),
-        "lost-to-follow-up": _("Lost after the last step"),
-        "change-undone": _("A change was undone"),
-        "owner-changed": _("Given to another owner"),
-        "ticked-off": _("Left out for this patient"),
-    }.get(code, code)
+    return _ENDED(code)
+
+
+_ENDED = Words(
+    {
+        "steps-done": gettext_lazy("All steps done"),
+        "date-reached": gettext_lazy("Last day reached"),
+        "count-reached": gettext_lazy("Number of contacts reached"),
+        "death": gettext_lazy("Patient died"),
+        "refusal": gettext_lazy("Patient refused contact"),
+        "transfer": gettext_lazy("Care went elsewhere"),
+        "moved": gettext_lazy("Patient moved away"),
+        "not-needed": gettext_lazy("No longer needed"),
+        "discharge-cancelled": gettext_lazy("Discharge was cancelled"),
+        "encounter-cancelled": gettext_lazy("Stay was cancelled"),
+        "replaced": gettext_lazy("A more specific plan took over"),
+        "new-cycle": gettext_lazy("A plan after a newer stay took over"),
+        "no-longer-fits": gettext_lazy("Corrected codes no longer fit"),
+        "duplicate": gettext_lazy("Double after records were merged"),
+        "patient-request": gettext_lazy("Patient asked for it"),
+        "other-hospital": gettext_lazy("Followed up elsewhere"),
+        "recovered": gettext_lazy("Recovered"),
+        "entered-in-error": gettext_lazy("Started by mistake"),
+        "no-follow-up": gettext_lazy("No follow-up decided at discharge"),
+        "chosen-otherwise": gettext_lazy("Another choice at discharge"),
+        "against-advice": gettext_lazy("Left against advice"),
+        "transferred": gettext_lazy("Went to another hospital"),
+        "died": gettext_lazy("Patient died"),
+        "refused": gettext_lazy("Patient refused contact"),
+        "message-sent": gettext_lazy("Its message was sent"),
+        "message-failed": gettext_lazy("Its message could not be delivered"),
+        "window-passed": gettext_lazy("Its time passed"),
+        "readmitted": gettext_lazy("Patient is in hospital again"),
+        "version-adopted": gettext_lazy("A newer version of the plan took over"),
+        "plan-over": gettext_lazy("The plan ended"),
+        "visited": gettext_lazy("Patient came to the hospital"),
+        "lost-to-follow-up": gettext_lazy("Lost after the last step"),
+        "change-undone": gettext_lazy("A change was undone"),
+        "owner-changed": gettext_lazy("Given to another owner"),
+        "ticked-off": gettext_lazy("Left out for this patient"),
+    }
+)
 
 
 def replay_failure_words(code: str) -> str:
@@ -120,12 +126,17 @@ def span_words(span: str) -> str:
 
 def status_words(code: str) -> str:
     """How a patient's plan stands, in words."""
-    return {
-        "active": _("Running"),
-        "on-hold": _("Paused: in hospital again"),
-        "completed": _("Completed"),
-        "revoked": _("Ended early"),
-    }.get(code, code)
+    return _STATUS(code)
+
+
+_STATUS = Words(
+    {
+        "active": gettext_lazy("Running"),
+        "on-hold": gettext_lazy("Paused: in hospital again"),
+        "completed": gettext_lazy("Completed"),
+        "revoked": gettext_lazy("Ended early"),
+    }
+)
 
 
 def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]) -> str:
@@ -135,34 +146,39 @@ def reason_words(code: str, values: Mapping[str, str], titles: Mapping[str, str]
     filled = {**_BLANK, **values, "plan": titles.get(values.get("url", ""), values.get("url", ""))}
     if code.startswith("age-"):
         filled["wanted"] = span_words(filled["wanted"])
-    return {
-        "fits-everybody": _("No condition: fits every discharge"),
-        "diagnosis-fits": _("Diagnosis %(code)s is within %(pattern)s"),
-        "diagnosis-differs": _("Diagnoses %(codes)s are not within %(patterns)s"),
-        "diagnosis-unknown": _("No coded diagnosis yet; wanted %(patterns)s"),
-        "diagnosis-excluded": _("Diagnosis %(code)s is excluded (%(pattern)s)"),
-        "procedure-fits": _("Operation %(code)s is within %(pattern)s"),
-        "procedure-differs": _("Operations %(codes)s are not within %(patterns)s"),
-        "procedure-unknown": _("No coded operation; wanted %(patterns)s"),
-        "procedure-excluded": _("Operation %(code)s is excluded (%(pattern)s)"),
-        "department-fits": _("Department %(given)s fits"),
-        "department-differs": _("Department is not %(wanted)s"),
-        "department-excluded": _("Department %(given)s is excluded"),
-        "disposition-fits": _("Way of discharge fits"),
-        "disposition-differs": _("Way of discharge does not fit"),
-        "disposition-excluded": _("Way of discharge is excluded"),
-        "class-fits": _("Kind of visit fits"),
-        "class-differs": _("Kind of visit does not fit"),
-        "sex-fits": _("Sex fits"),
-        "sex-differs": _("Sex does not fit"),
-        "age-fits": _("Age %(age)s is within %(wanted)s"),
-        "age-differs": _("Age %(age)s is not within %(wanted)s"),
-        "age-unknown": _("Age unknown; wanted %(wanted)s"),
-        "not-in-force": _("The plan was not in force on %(day)s"),
-        "more-specific-plan": _("“%(plan)s” is more specific"),
-        "covered-by-plan": _("“%(plan)s” already brings the first contact"),
-        "started-by-hand": _("Started by hand"),
-    }.get(code, code) % filled
+    return _REASONS(code) % filled
+
+
+_REASONS = Words(
+    {
+        "fits-everybody": gettext_lazy("No condition: fits every discharge"),
+        "diagnosis-fits": gettext_lazy("Diagnosis %(code)s is within %(pattern)s"),
+        "diagnosis-differs": gettext_lazy("Diagnoses %(codes)s are not within %(patterns)s"),
+        "diagnosis-unknown": gettext_lazy("No coded diagnosis yet; wanted %(patterns)s"),
+        "diagnosis-excluded": gettext_lazy("Diagnosis %(code)s is excluded (%(pattern)s)"),
+        "procedure-fits": gettext_lazy("Operation %(code)s is within %(pattern)s"),
+        "procedure-differs": gettext_lazy("Operations %(codes)s are not within %(patterns)s"),
+        "procedure-unknown": gettext_lazy("No coded operation; wanted %(patterns)s"),
+        "procedure-excluded": gettext_lazy("Operation %(code)s is excluded (%(pattern)s)"),
+        "department-fits": gettext_lazy("Department %(given)s fits"),
+        "department-differs": gettext_lazy("Department is not %(wanted)s"),
+        "department-excluded": gettext_lazy("Department %(given)s is excluded"),
+        "disposition-fits": gettext_lazy("Way of discharge fits"),
+        "disposition-differs": gettext_lazy("Way of discharge does not fit"),
+        "disposition-excluded": gettext_lazy("Way of discharge is excluded"),
+        "class-fits": gettext_lazy("Kind of visit fits"),
+        "class-differs": gettext_lazy("Kind of visit does not fit"),
+        "sex-fits": gettext_lazy("Sex fits"),
+        "sex-differs": gettext_lazy("Sex does not fit"),
+        "age-fits": gettext_lazy("Age %(age)s is within %(wanted)s"),
+        "age-differs": gettext_lazy("Age %(age)s is not within %(wanted)s"),
+        "age-unknown": gettext_lazy("Age unknown; wanted %(wanted)s"),
+        "not-in-force": gettext_lazy("The plan was not in force on %(day)s"),
+        "more-specific-plan": gettext_lazy("“%(plan)s” is more specific"),
+        "covered-by-plan": gettext_lazy("“%(plan)s” already brings the first contact"),
+        "started-by-hand": gettext_lazy("Started by hand"),
+    }
+)
 
 
 _GENERAL = {
@@ -316,12 +332,17 @@ def channel_words(code: str) -> str:
 
 def owner_words(code: str) -> str:
     """Who does a step, in words; the code itself when it is none of ours."""
-    return {
-        "follow-up-centre": _("Follow-up centre"),
-        "ward-nurse": _("Ward nurse"),
-        "attending-doctor": _("Attending doctor"),
-        "same-nurse": _("The nurse who called before"),
-    }.get(code, code)
+    return _OWNERS(code)
+
+
+_OWNERS = Words(
+    {
+        "follow-up-centre": gettext_lazy("Follow-up centre"),
+        "ward-nurse": gettext_lazy("Ward nurse"),
+        "attending-doctor": gettext_lazy("Attending doctor"),
+        "same-nurse": gettext_lazy("The nurse who called before"),
+    }
+)
 
 
 def activity_words(step: Step) -> str:
@@ -362,23 +383,33 @@ def ends_words(rule: EndRule) -> list[str]:
 
 def change_words(kind: str, *, step: str, day: str, title: str, value: str) -> str:
     """One personal change."""
-    return {
-        "tick-off": _("Left out: %(step)s"),
-        "move": _("%(step)s moved to %(day)s"),
-        "add-visit": _("Added: %(title)s on %(day)s"),
-        "owner": _("Done by: %(value)s"),
-        "target": _("Target: %(value)s"),
-    }.get(kind, kind) % {"step": step, "day": day, "title": title, "value": value}
+    return _CHANGED(kind) % {"step": step, "day": day, "title": title, "value": value}
+
+
+_CHANGED = Words(
+    {
+        "tick-off": gettext_lazy("Left out: %(step)s"),
+        "move": gettext_lazy("%(step)s moved to %(day)s"),
+        "add-visit": gettext_lazy("Added: %(title)s on %(day)s"),
+        "owner": gettext_lazy("Done by: %(value)s"),
+        "target": gettext_lazy("Target: %(value)s"),
+    }
+)
 
 
 def target_words(name: str) -> str:
     """The name of a target."""
-    return {
-        "blood-pressure": _("Blood pressure"),
+    return _TARGETS(name)
+
+
+_TARGETS = Words(
+    {
+        "blood-pressure": gettext_lazy("Blood pressure"),
         "ldl-c": "LDL-C",
-        "fasting-glucose": _("Fasting glucose"),
-        "weight": _("Weight"),
-    }.get(name, name)
+        "fasting-glucose": gettext_lazy("Fasting glucose"),
+        "weight": gettext_lazy("Weight"),
+    }
+)
 
 
 def source_words(plan: PlanContent) -> str:

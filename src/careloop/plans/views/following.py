@@ -22,7 +22,17 @@ from careloop.patients import access as patients_access
 from careloop.patients.models import Patient
 from careloop.patients.reads.finding import find_or_404
 from careloop.plans import access, actions
-from careloop.plans.forms import EndForm, MoveForm, OwnerForm, StartForm, TargetForm, VisitForm
+from careloop.plans.forms import (
+    OWNERS,
+    REASONS,
+    TARGETS,
+    EndForm,
+    MoveForm,
+    OwnerForm,
+    StartForm,
+    TargetForm,
+    VisitForm,
+)
 from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
 from careloop.plans.reads import adopting, drafts, pages, wording
 from careloop.plans.rules.adoption import undo_until
@@ -237,10 +247,9 @@ def _card(
         "running": [card for card in sheet.cards if card.plan.ended_at is None],
         "past": [card for card in sheet.cards if card.plan.ended_at is not None],
         "errors": [error for errors in form.errors.values() for error in errors] if form else [],
-        "visit_form": VisitForm(),
-        "end_form": EndForm(),
-        "owner_form": OwnerForm(),
-        "target_form": TargetForm(),
+        "owners": OWNERS.said().items(),
+        "targets": TARGETS.said().items(),
+        "reasons": REASONS.said().items(),
         "stay": sheet.stay if may else None,
         "choices": [(choice.pk, pages.title_of(choice, _language())) for choice in sheet.choices] if may else [],
     }

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
-
-from careloop.kernel.prepared import Asked, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.plans.models import CarePlan
+from careloop.plans.reads.pages import running_plans
 from careloop.workbench.rules import Goal, GoalError, GoalKind, parse_goal, parse_kinds
 
 GOALS_FILE: Final = Path(__file__).parent.parent / "content" / "goals.json"
@@ -34,20 +32,9 @@ def goals_of(plans: Iterable[CarePlan]) -> dict[str, str]:
     return found
 
 
-@prepared
-def _running(viewer: Viewer, patient_id: UUID) -> QuerySet[CarePlan]:
-    plans = CarePlan.objects.visible_to(viewer).running().filter(patient_id=patient_id)
-    return plans.with_plan().order_by("-started_at", "pk")
-
-
-def asked_by_goal(patient_id: UUID, *, viewer: Viewer) -> Asked[CarePlan]:
-    """What `pressure_goal` asks, to be asked with other questions of a page."""
-    return _running.asked(viewer=viewer, patient_id=patient_id)
-
-
 def pressure_goal(patient_id: UUID, *, viewer: Viewer) -> Goal | None:
     """The blood-pressure goal in force for this patient, or None. One that an old plan wrote differently is left out."""
-    text = goals_of(asked_by_goal(patient_id, viewer=viewer).fetch()).get("blood-pressure", "")
+    text = goals_of(running_plans(patient_id, viewer)).get("blood-pressure", "")
     try:
         return parse_goal(kinds(), "blood-pressure", text)
     except GoalError:

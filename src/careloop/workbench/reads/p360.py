@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -17,7 +17,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from careloop.kernel.prepared import Asked, prepared, together
+from careloop.kernel.display import Words
+from careloop.kernel.prepared import Asked, at_once, prepared
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import (
     AccessGrant,
@@ -34,15 +35,18 @@ from careloop.patients.models import (
     PatientIdentifier,
     Procedure,
     RelatedPerson,
+    Sex,
 )
 from careloop.patients.reads.columns import width
 from careloop.patients.reads.contact import asked_by_dial_list, dial_list, trust_of
 from careloop.patients.rules.corrections import CORRECTABLE
 from careloop.patients.rules.masking import mask_identity_number, mask_phone
+from careloop.plans.reads.pages import asked_by_running
 from careloop.tasks.models import Task
-from careloop.workbench.reads.goals import asked_by_goal, pressure_goal
+from careloop.workbench.reads.goals import pressure_goal
 from careloop.workbench.reads.people import age, discharge_text
 from careloop.workbench.reads.relations import relation_label
+from careloop.workbench.reads.stays import Stay, asked_by_stays
 from careloop.workbench.rules import (
     Measurement,
     Part,
@@ -57,7 +61,7 @@ from careloop.workbench.rules import (
 
 VITALS_FILE: Final = Path(__file__).parent.parent / "content" / "vitals.json"
 YEAR: Final = timedelta(days=366)
-MEASUREMENTS: dict[str, str | Promise] = {
+MEASURED: dict[str, str | Promise] = {
     "blood-pressure": gettext_lazy("Blood pressure"),
     "heart-rate": gettext_lazy("Heart rate"),
     "glucose": gettext_lazy("Glucose"),
@@ -69,56 +73,71 @@ MEASUREMENTS: dict[str, str | Promise] = {
     "nt-probnp": gettext_lazy("NT-proBNP"),
     "creatinine": gettext_lazy("Creatinine"),
 }
-UNIT_WORDS: dict[str, str | Promise] = {
-    "/min": gettext_lazy("/min"),
-    "mm[Hg]": "mmHg",
-    "Cel": "℃",
-    "{score}": gettext_lazy("points"),
-}
-CONSENTS: dict[str, str | Promise] = {
-    "contact": gettext_lazy("Any contact"),
-    "contact-phone": gettext_lazy("Phone calls"),
-    "contact-sms": gettext_lazy("Text messages"),
-    "contact-wechat": gettext_lazy("WeChat messages"),
-    "contact-letter": gettext_lazy("Letters by post"),
-    "recording": gettext_lazy("Recording of calls"),
-    "share-family": gettext_lazy("Family may see results"),
-    "share-family-doctor": gettext_lazy("Family doctor may see summary, medicines and follow-up"),
-    "share-psychological": gettext_lazy("Psychological scales may be shared"),
-    "research": gettext_lazy("Use for research"),
-}
-IDENTIFIERS: dict[str, str | Promise] = {
-    "MR": gettext_lazy("Medical record no."),
-    "PI": gettext_lazy("Patient no."),
-    "NI": gettext_lazy("Identity card"),
-    "SS": gettext_lazy("Insurance no."),
-    "PPN": gettext_lazy("Passport"),
-}
-CONFLICTS: dict[str, str | Promise] = {
-    "identity-check-digit": gettext_lazy("The check digit of the identity number is wrong. Compare it with the card."),
-    "identity-format": gettext_lazy("The identity number is incomplete. Compare it with the card."),
-    "identity-birth-date": gettext_lazy("The identity number holds no real date. Compare it with the card."),
-    "identity-future-birth": gettext_lazy("The identity number holds a birth date in the future."),
-    "birth-date-differs": gettext_lazy("Birth date and identity number disagree. Ask the patient."),
-    "sex-differs": gettext_lazy("Sex and identity number disagree. Ask the patient."),
-}
+MEASUREMENTS = Words(MEASURED)
+UNIT_WORDS = Words(
+    {
+        "/min": gettext_lazy("/min"),
+        "mm[Hg]": "mmHg",
+        "Cel": "℃",
+        "{score}": gettext_lazy("points"),
+    }
+)
+CONSENTS = Words(
+    {
+        "contact": gettext_lazy("Any contact"),
+        "contact-phone": gettext_lazy("Phone calls"),
+        "contact-sms": gettext_lazy("Text messages"),
+        "contact-wechat": gettext_lazy("WeChat messages"),
+        "contact-letter": gettext_lazy("Letters by post"),
+        "recording": gettext_lazy("Recording of calls"),
+        "share-family": gettext_lazy("Family may see results"),
+        "share-family-doctor": gettext_lazy("Family doctor may see summary, medicines and follow-up"),
+        "share-psychological": gettext_lazy("Psychological scales may be shared"),
+        "research": gettext_lazy("Use for research"),
+    }
+)
+IDENTIFIERS = Words(
+    {
+        "MR": gettext_lazy("Medical record no."),
+        "PI": gettext_lazy("Patient no."),
+        "NI": gettext_lazy("Identity card"),
+        "SS": gettext_lazy("Insurance no."),
+        "PPN": gettext_lazy("Passport"),
+    }
+)
+CONFLICTS = Words(
+    {
+        "identity-check-digit": gettext_lazy(
+            "The check digit of the identity number is wrong. Compare it with the card."
+        ),
+        "identity-format": gettext_lazy("The identity number is incomplete. Compare it with the card."),
+        "identity-birth-date": gettext_lazy("The identity number holds no real date. Compare it with the card."),
+        "identity-future-birth": gettext_lazy("The identity number holds a birth date in the future."),
+        "birth-date-differs": gettext_lazy("Birth date and identity number disagree. Ask the patient."),
+        "sex-differs": gettext_lazy("Sex and identity number disagree. Ask the patient."),
+    }
+)
 
 
-CONCEPTS: dict[str, str | Promise] = {
-    **MEASUREMENTS,
-    "systolic": gettext_lazy("Systolic"),
-    "diastolic": gettext_lazy("Diastolic"),
-    "height": gettext_lazy("Height"),
-    "temperature": gettext_lazy("Temperature"),
-    "egfr": gettext_lazy("eGFR"),
-    "haemoglobin": gettext_lazy("Haemoglobin"),
-    "inr": gettext_lazy("INR"),
-}
+CONCEPTS = Words(
+    {
+        **MEASURED,
+        "systolic": gettext_lazy("Systolic"),
+        "diastolic": gettext_lazy("Diastolic"),
+        "height": gettext_lazy("Height"),
+        "temperature": gettext_lazy("Temperature"),
+        "egfr": gettext_lazy("eGFR"),
+        "haemoglobin": gettext_lazy("Haemoglobin"),
+        "inr": gettext_lazy("INR"),
+    }
+)
+SEXES = Words(dict(Sex.choices))
+DECISIONS = Words(dict(Consent.Decision.choices))
 
 
 def test_name(row: Observation) -> str:
     """The sender's name of a test; ours where it sends only a code."""
-    return row.text or str(CONCEPTS.get(row.concept, row.code))
+    return row.text or CONCEPTS.said().get(row.concept, row.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,33 +145,35 @@ class Record:
     """What every tab needs: the patient, the stays, and the banner made of them."""
 
     patient: Patient
-    stays: list[Encounter]
+    stays: list[Stay]
     banner: dict[str, Any]
     conflicts: list[str]
     as_of: datetime | None
     next_task_id: UUID | None
 
     @property
-    def last_stay(self) -> Encounter | None:
+    def last_stay(self) -> Stay | None:
         return self.stays[0] if self.stays else None
 
 
 def read_record(patient: Patient, *, viewer: Viewer, at: datetime) -> Record:
     """The common part of all tabs. Five indexed questions, asked together."""
-    stays, tasks, numbers, diagnoses, allergies = together(*_asked_by_record(patient, viewer))
+    rows, tasks, numbers, diagnoses, allergies = at_once(*_asked_by_record(patient, viewer))
+    stays = [Stay._make(row) for row in rows]
     return Record(
         patient=patient,
         stays=stays,
         banner=_banner(patient, stays, numbers=numbers, diagnoses=diagnoses, allergies=allergies, at=at),
-        conflicts=[str(CONFLICTS.get(row["code"], row["code"])) for row in patient.data_conflicts],
+        conflicts=[CONFLICTS(row["code"]) for row in patient.data_conflicts],
         as_of=max((stay.updated_at for stay in stays), default=None),
         next_task_id=tasks[0] if tasks else None,
     )
 
 
 def _asked_by_record(patient: Patient, viewer: Viewer) -> list[Asked[Any]]:
-    questions = (_stays, _next_task, _record_number, _diagnoses, _allergies)
-    return [one.asked(viewer=viewer, patient_id=patient.pk) for one in questions]
+    questions = (_next_task, _record_number, _diagnoses, _allergies)
+    stays = asked_by_stays(patient.pk, viewer=viewer)
+    return [stays, *(one.asked(viewer=viewer, patient_id=patient.pk) for one in questions)]
 
 
 def asked_by_overview(patient: Patient, *, viewer: Viewer, at: datetime) -> list[Asked[Any]]:
@@ -162,15 +183,9 @@ def asked_by_overview(patient: Patient, *, viewer: Viewer, at: datetime) -> list
         *_asked_by_record(patient, viewer),
         _measured.asked(viewer=viewer, patient_id=patient.pk, since=at - YEAR),
         *(one.asked(viewer=viewer, patient_id=patient.pk) for one in questions),
-        asked_by_goal(patient.pk, viewer=viewer),
+        *asked_by_running(patient.pk, viewer),
         asked_by_dial_list(patient.pk, by=viewer),
     ]
-
-
-@prepared
-def _stays(viewer: Viewer, patient_id: UUID) -> QuerySet[Encounter]:
-    mine = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id).exclude(status=Encounter.Status.CANCELLED)
-    return mine.select_related("department", "attending", "nurse").order_by("-admitted_at", "-pk")[:60]
 
 
 @prepared
@@ -200,7 +215,7 @@ def _allergies(viewer: Viewer, patient_id: UUID) -> QuerySet[AllergyIntolerance,
 
 
 def _banner(
-    patient: Patient, stays: Sequence[Encounter], *, numbers: Sequence[str], diagnoses: Sequence[tuple[Any, ...]],
+    patient: Patient, stays: Sequence[Stay], *, numbers: Sequence[str], diagnoses: Sequence[tuple[Any, ...]],
     allergies: list[str], at: datetime,
 ) -> dict[str, Any]:  # fmt: skip
     """The facts of `ui.patient_banner`, in its order (R9)."""
@@ -208,13 +223,13 @@ def _banner(
     said = [(rank, pk, text) for stay, rank, pk, text in diagnoses if last is None or stay == last.pk]
     return {
         "name": patient.name,
-        "sex": patient.get_sex_display() if patient.sex != "unknown" else "",
+        "sex": SEXES(patient.sex) if patient.sex != "unknown" else "",
         "age": age(patient.birth_date, on=timezone.localdate(at)),
         "birth_date": f"{patient.birth_date:%Y-%m-%d}" if patient.birth_date else "",
         "identifiers": [(_("Admission no."), number) for number in numbers if number],
         "discharged": discharge_text(last, at=at),
-        "doctor": last.attending.name if last and last.attending else "",
-        "nurse": last.nurse.name if last and last.nurse else "",
+        "doctor": (last and last.attending) or "",
+        "nurse": (last and last.nurse) or "",
         "diagnosis": min(said)[2] if said else "",
         "allergies": allergies,
         "risk": patient.risk,
@@ -270,9 +285,9 @@ def _box(reading: Reading, at: datetime) -> Box:
     origin = source_words(reading.source)
     return Box(
         code=reading.code,
-        label=str(MEASUREMENTS[reading.code]),
+        label=MEASUREMENTS(reading.code),
         value=reading.text,
-        unit=str(UNIT_WORDS.get(reading.unit, reading.unit)),
+        unit=UNIT_WORDS(reading.unit),
         direction=reading.direction,
         age=f"{when} · {origin}" if origin else when,
         is_stale=reading.is_stale,
@@ -305,7 +320,7 @@ def source_words(source: str) -> str:
 
 
 def blood_pressure_trend(
-    patient: Patient, parts: Sequence[Part], stays: Sequence[Encounter], *, days: int, viewer: Viewer, at: datetime
+    patient: Patient, parts: Sequence[Part], stays: Sequence[Stay], *, days: int, viewer: Viewer, at: datetime
 ) -> Trend | None:
     """Systolic and diastolic by day, with operations and discharges marked."""
     today = timezone.localdate(at)
@@ -386,7 +401,7 @@ def contact_source(source: str) -> str:
 
 def _last_result(point: ContactPoint) -> str:
     if point.invalid_reason and not point.is_valid:
-        return str(INVALID.get(point.invalid_reason, _("not a valid number")))
+        return INVALID.said().get(point.invalid_reason) or _("not a valid number")
     if point.last_result and point.last_result_at:
         return f"{point.get_last_result_display()} {timezone.localtime(point.last_result_at):%m-%d}"
     if point.verified_at:
@@ -394,14 +409,16 @@ def _last_result(point: ContactPoint) -> str:
     return _("never tried")
 
 
-INVALID: dict[str, str | Promise] = {
-    "fake": gettext_lazy("made-up number"),
-    "too-short": gettext_lazy("digits missing"),
-    "needs-area-code": gettext_lazy("area code missing"),
-    "not-a-number": gettext_lazy("not a valid number"),
-    "empty-number": gettext_lazy("number not in service"),
-    "wrong-person": gettext_lazy("belongs to somebody else"),
-}
+INVALID = Words(
+    {
+        "fake": gettext_lazy("made-up number"),
+        "too-short": gettext_lazy("digits missing"),
+        "needs-area-code": gettext_lazy("area code missing"),
+        "not-a-number": gettext_lazy("not a valid number"),
+        "empty-number": gettext_lazy("number not in service"),
+        "wrong-person": gettext_lazy("belongs to somebody else"),
+    }
+)
 
 
 def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
@@ -409,41 +426,48 @@ def family(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     rows = _relatives(viewer=viewer, patient_id=patient.pk)
     return [
         {
-            "id": row.pk,
-            "name": row.name,
-            "relation": relation_label(row.relation),
-            "code": row.relation,
-            "rights": _rights(row),
-            "may_answer": row.may_answer,
-            "may_receive": row.may_receive,
+            "id": pk,
+            "name": name,
+            "relation": relation_label(relation),
+            "code": relation,
+            "rights": _rights(may_answer=may_answer, may_receive=may_receive),
+            "may_answer": may_answer,
+            "may_receive": may_receive,
         }
-        for row in rows
+        for pk, name, relation, may_answer, may_receive in rows
     ]
 
 
 @prepared
-def _relatives(viewer: Viewer, patient_id: UUID) -> QuerySet[RelatedPerson]:
+def _relatives(viewer: Viewer, patient_id: UUID) -> QuerySet[RelatedPerson, Any]:
     mine = RelatedPerson.objects.visible_to(viewer).filter(patient_id=patient_id, active=True)
-    return mine.order_by("created_at", "pk")
+    return mine.order_by("created_at", "pk").values_list("pk", "name", "relation", "may_answer", "may_receive")
 
 
-def _rights(row: RelatedPerson) -> str:
-    rights = [
-        words for has, words in ((row.may_answer, _("may answer")), (row.may_receive, _("gets reminders"))) if has
-    ]
+def _rights(*, may_answer: bool, may_receive: bool) -> str:
+    rights = [words for has, words in ((may_answer, _("may answer")), (may_receive, _("gets reminders"))) if has]
     return ", ".join(rights) or _("no rights given")
 
 
 def consents(patient: Patient, *, viewer: Viewer) -> list[dict[str, Any]]:
     """The newest decision of each kind, in a fixed order; undecided ones too."""
-    rows: list[Consent] = _decisions(viewer=viewer, patient_id=patient.pk)
-    newest = {row.consent_scope: row for row in rows}
-    return [{"scope": scope, "label": str(label), "row": newest.get(scope)} for scope, label in CONSENTS.items()]
+    rows = _decisions(viewer=viewer, patient_id=patient.pk)
+    newest = {scope: Decision(decision, DECISIONS(decision), at) for scope, decision, at in rows}
+    return [{"scope": scope, "label": label, "row": newest.get(scope)} for scope, label in CONSENTS.said().items()]
+
+
+class Decision(NamedTuple):
+    """What a patient said last about one kind of consent."""
+
+    decision: str
+    words: str
+    decided_at: datetime
 
 
 @prepared
-def _decisions(viewer: Viewer, patient_id: UUID) -> QuerySet[Consent]:
-    return Consent.objects.visible_to(viewer).filter(patient_id=patient_id).order_by("decided_at", "pk")
+def _decisions(viewer: Viewer, patient_id: UUID) -> QuerySet[Consent, Any]:
+    mine = Consent.objects.visible_to(viewer).filter(patient_id=patient_id)
+    return mine.order_by("decided_at", "pk").values_list("consent_scope", "decision", "decided_at")
 
 
 def care_team(record: Record) -> list[tuple[str, str]]:
@@ -451,11 +475,9 @@ def care_team(record: Record) -> list[tuple[str, str]]:
     team: dict[str, str] = {}
     stay = record.last_stay
     if stay and stay.attending:
-        team[stay.attending.name] = " · ".join(part for part in (stay.attending.title, _("Attending doctor")) if part)
+        team[stay.attending] = " · ".join(part for part in (stay.attending_title, _("Attending doctor")) if part)
     if stay and stay.nurse:
-        team.setdefault(
-            stay.nurse.name, " · ".join(part for part in (stay.nurse.title, _("Responsible nurse")) if part)
-        )
+        team.setdefault(stay.nurse, " · ".join(part for part in (stay.nurse_title, _("Responsible nurse")) if part))
     doctor = record.patient.family_doctor
     if doctor is not None:
         where = doctor.organization.name if doctor.organization else ""
@@ -463,7 +485,7 @@ def care_team(record: Record) -> list[tuple[str, str]]:
     return list(team.items())
 
 
-def diagnoses_of(stays: Sequence[Encounter], *, viewer: Viewer) -> dict[UUID, dict[str, list[Any]]]:
+def diagnoses_of(stays: Sequence[Stay], *, viewer: Viewer) -> dict[UUID, dict[str, list[Any]]]:
     """Diagnoses, operations and documents of the shown stays, by stay. Three queries however many stays."""
     ids = [stay.pk for stay in stays]
     found: dict[UUID, dict[str, list[Any]]] = {pk: {"conditions": [], "procedures": [], "documents": []} for pk in ids}
@@ -514,7 +536,7 @@ def personal(patient: Patient, *, viewer: Viewer) -> dict[str, Any]:
     numbers = PatientIdentifier.objects.visible_to(viewer).filter(patient=patient).order_by("type", "pk")
     return {
         "numbers": [
-            (str(IDENTIFIERS.get(row.type, row.type)), _shown(row), row.is_suspect) for row in numbers
+            (IDENTIFIERS(row.type), _shown(row), row.is_suspect) for row in numbers
         ],
         "particulars": particulars(patient),
         "allergies": list(AllergyIntolerance.objects.visible_to(viewer).filter(patient=patient).order_by("-active", "pk")),

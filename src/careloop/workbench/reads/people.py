@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.utils import timezone
@@ -138,7 +138,14 @@ def banner(task: Task, stay: Encounter | None, *, viewer: Viewer, at: datetime) 
     }
 
 
-def discharge_text(stay: Encounter | None, *, at: datetime) -> str:
+class Left(Protocol):
+    """A stay that knows when the patient went home."""
+
+    @property
+    def discharged_at(self) -> datetime | None: ...
+
+
+def discharge_text(stay: Left | None, *, at: datetime) -> str:
     """`11-13 · day 7`, or nothing while the patient is in hospital."""
     if stay is None or stay.discharged_at is None:
         return ""

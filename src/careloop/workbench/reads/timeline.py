@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Func, IntegerField, QuerySet
+from django.db.models.fields.json import KeyTransform
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
+from careloop.kernel.display import Words
 from careloop.kernel.prepared import Asked, Prepared, prepared, together
 from careloop.kernel.viewer import Viewer
-from careloop.messaging.models import Communication
+from careloop.messaging.models import Channel, Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
 from careloop.plans.reads.titles import titles_in
 from careloop.questionnaires.models import QuestionnaireResponse
-from careloop.tasks.models import ContactAttempt, Task
+from careloop.tasks.models import ContactAttempt, Task, in_language
 from careloop.tasks.reads.wording import channel_label, outcome_label
 from careloop.tasks.rules import outcome_of
+from careloop.workbench.reads.stays import VISIT_KINDS
 
 KINDS: Final = ("all", "follow-up", "visit", "message", "alert")
 LIMIT: Final = 30
 RISK_TAGS: Final = {"critical": "crit", "high": "high", "watch": "watch"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+_TASK_KINDS: Final = Words(dict(Task.Kind.choices))
+_ALERT_STATES: Final = Words(dict(Alert.Status.choices))
+_SEVERITIES: Final = Words(dict(Alert.Severity.choices))
+_CHANNELS: Final = Words(dict(Channel.choices))
+_MESSAGE_STATES: Final = Words(dict(Communication.State.choices))
+
+
+class Entry(NamedTuple):
     """One line: when, what, in which words. `tag` is (look, words)."""
 
     at: datetime
@@ -48,7 +57,8 @@ class Timeline:
     older_than: datetime | None
 
 
-Make = Callable[[list[Any], datetime | None], Iterable[Entry]]
+Rows = list[tuple[Any, ...]]
+Make = Callable[[Rows, datetime | None], Iterable[Entry]]
 
 
 def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | None = None) -> Timeline:
@@ -58,7 +68,7 @@ def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | 
     """
     answers = together(*asked(patient, kind=kind, viewer=viewer, before=before))
     makes = [make for *_, make in _sources(kind, viewer)]
-    found = [entry for make, rows in zip(makes, answers, strict=True) for entry in make(rows, before)]
+    found = [entry for make, rows in zip(makes, answers, strict=True) if rows for entry in make(rows, before)]
     found.sort(key=lambda entry: entry.at, reverse=True)
     return Timeline(found[:LIMIT], found[LIMIT - 1].at if len(found) > LIMIT else None)
 
@@ -76,31 +86,30 @@ def _sources(kind: str, viewer: Viewer) -> list[tuple[str, str, Prepared[Any], M
 
 
 @prepared
-def _asked_attempts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[ContactAttempt]:
+def _asked_attempts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[ContactAttempt, Any]:
     rows = ContactAttempt.objects.visible_to(viewer).filter(patient_id=patient_id, undone_at=None)
     if before is not None:
         rows = rows.filter(started_at__lt=before)
-    return rows.select_related("by_practitioner", "task").order_by("-started_at", "pk")[: LIMIT + 1]
+    return rows.order_by("-started_at", "pk").values_list(
+        "started_at", "outcome", "channel", "note", "by_practitioner__name", "task__plan_title", "task__step_title",
+        "task__step_title_en",
+    )[: LIMIT + 1]  # fmt: skip
 
 
-def _attempts(rows: list[ContactAttempt], before: datetime | None) -> Iterable[Entry]:
+def _attempts(rows: Rows, before: datetime | None) -> Iterable[Entry]:
     titles = titles_in(get_language() or "zh-hans")
-    for row in rows:
-        step = titles.step(row.task.plan_title, row.task.step_words)
-        outcome = outcome_of(row.outcome)
+    for at, result, channel, note, who, plan, title, title_en in rows:
+        step = titles.step(plan, in_language(title, title_en))
+        outcome = outcome_of(result)
         reached = outcome is not None and outcome.reached
-        who = row.by_practitioner.name if row.by_practitioner else ""
+        way = _("Phone follow-up") if channel == "phone" else channel_label(channel)
         yield Entry(
-            at=row.started_at,
-            kind="follow-up",
-            icon=_way_icon(row.channel, reached),
-            title=" · ".join(
-                part
-                for part in (_("Phone follow-up") if row.channel == "phone" else channel_label(row.channel), step)
-                if part
-            ),
-            text=" ".join(part for part in (who, row.note) if part),
-            tag=("ok" if reached else "none", outcome_label(row.outcome, row.channel)),
+            at,
+            "follow-up",
+            _way_icon(channel, reached),
+            " · ".join(part for part in (way, step) if part),
+            " ".join(part for part in (who, note) if part),
+            ("ok" if reached else "none", outcome_label(result, channel)),
         )
 
 
@@ -110,7 +119,7 @@ def _way_icon(channel: str, reached: bool) -> str:
 
 
 @prepared
-def _asked_closed_tasks(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Task]:
+def _asked_closed_tasks(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Task, Any]:
     rows = (
         Task.objects.visible_to(viewer)
         .filter(patient_id=patient_id, ended_at__isnull=False)
@@ -119,46 +128,50 @@ def _asked_closed_tasks(viewer: Viewer, patient_id: UUID, before: datetime | Non
     rows = rows.filter(contact_attempts__isnull=True)
     if before is not None:
         rows = rows.filter(ended_at__lt=before)
-    return rows.order_by("-ended_at", "pk")[: LIMIT + 1]
+    return rows.order_by("-ended_at", "pk").values_list(
+        "ended_at", "kind", "status", "outcome", "plan_title", "plan_title_en", "step_title", "step_title_en"
+    )[: LIMIT + 1]
 
 
-def _closed_tasks(rows: list[Task], before: datetime | None) -> Iterable[Entry]:
+def _closed_tasks(rows: Rows, before: datetime | None) -> Iterable[Entry]:
     """Follow-ups that ended without a call: answered online, or closed with a reason."""
     titles = titles_in(get_language() or "zh-hans")
-    for row in rows:
-        step = titles.step(row.plan_title, row.step_words)
-        done = row.status == Task.Status.COMPLETED
+    for at, kind, status, outcome, plan, plan_en, title, title_en in rows:
+        step = titles.step(plan, in_language(title, title_en))
+        done = status == Task.Status.COMPLETED
         yield Entry(
-            at=row.ended_at or row.updated_at,
-            kind="follow-up",
-            icon="forms" if row.outcome == "answered-online" else "clipboard-check" if done else "circle-x",
-            title=" · ".join(part for part in (row.get_kind_display(), step) if part),
-            text=titles.plan(row.plan_words),
-            tag=("ok", outcome_label(row.outcome)) if done else ("none", _("Closed")),
+            at,
+            "follow-up",
+            "forms" if outcome == "answered-online" else "clipboard-check" if done else "circle-x",
+            " · ".join(part for part in (_TASK_KINDS(kind), step) if part),
+            titles.plan(in_language(plan, plan_en)),
+            ("ok", outcome_label(outcome)) if done else ("none", _("Closed")),
         )
 
 
 @prepared
-def _asked_stays(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Encounter]:
+def _asked_stays(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Encounter, Any]:
     rows = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id).exclude(status=Encounter.Status.CANCELLED)
-    return rows.select_related("department", "attending").order_by("-admitted_at", "pk")[:60]
+    return rows.order_by("-admitted_at", "pk").values_list(
+        "class_code", "admitted_at", "discharged_at", "department__name", "department_text", "reason"
+    )[:60]
 
 
-def _stays(rows: list[Encounter], before: datetime | None) -> Iterable[Entry]:
-    for row in rows:
-        where = row.department.name if row.department else row.department_text
-        if row.discharged_at and row.class_code == Encounter.Class.INPATIENT and _is_before(row.discharged_at, before):
-            days = max((row.discharged_at - row.admitted_at).days, 1) if row.admitted_at else None
+def _stays(rows: Rows, before: datetime | None) -> Iterable[Entry]:
+    for class_code, admitted_at, discharged_at, department, department_text, reason in rows:
+        where = department_text if department is None else department
+        inpatient = class_code == Encounter.Class.INPATIENT
+        if discharged_at and inpatient and _is_before(discharged_at, before):
+            days = max((discharged_at - admitted_at).days, 1) if admitted_at else None
             text = _("%(where)s, %(n)d days in hospital") % {"where": where, "n": days} if days else where
-            yield Entry(at=row.discharged_at, kind="visit", icon="door-exit", title=_("Discharge"), text=text)
-        if row.admitted_at and _is_before(row.admitted_at, before):
-            inpatient = row.class_code == Encounter.Class.INPATIENT
+            yield Entry(discharged_at, "visit", "door-exit", _("Discharge"), text)
+        if admitted_at and _is_before(admitted_at, before):
             yield Entry(
-                at=row.admitted_at,
-                kind="visit",
-                icon="bed" if inpatient else "stethoscope",
-                title=_("Admission") if inpatient else row.get_class_code_display(),
-                text=", ".join(part for part in (where, row.reason) if part),
+                admitted_at,
+                "visit",
+                "bed" if inpatient else "stethoscope",
+                _("Admission") if inpatient else VISIT_KINDS(class_code),
+                ", ".join(part for part in (where, reason) if part),
             )
 
 
@@ -167,101 +180,107 @@ def _is_before(moment: datetime, before: datetime | None) -> bool:
 
 
 @prepared
-def _asked_operations(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Procedure]:
+def _asked_operations(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Procedure, Any]:
     rows = Procedure.objects.visible_to(viewer).filter(patient_id=patient_id, active=True, performed_at__isnull=False)
     if before is not None:
         rows = rows.filter(performed_at__lt=before)
-    return rows.order_by("-performed_at", "pk")[: LIMIT + 1]
+    return rows.order_by("-performed_at", "pk").values_list("performed_at", "text", "code", "performer_text")[
+        : LIMIT + 1
+    ]
 
 
-def _operations(rows: list[Procedure], before: datetime | None) -> Iterable[Entry]:
-    for row in rows:
-        if row.performed_at is not None:
-            text = _("Surgeon %(name)s") % {"name": row.performer_text} if row.performer_text else ""
-            yield Entry(at=row.performed_at, kind="visit", icon="heartbeat", title=row.text or row.code, text=text)
+def _operations(rows: Rows, before: datetime | None) -> Iterable[Entry]:
+    for at, text, code, surgeon in rows:
+        yield Entry(
+            at, "visit", "heartbeat", text or code, _("Surgeon %(name)s") % {"name": surgeon} if surgeon else ""
+        )
 
 
 @prepared
-def _asked_documents(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[DocumentReference]:
+def _asked_documents(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[DocumentReference, Any]:
     rows = DocumentReference.objects.visible_to(viewer).filter(patient_id=patient_id, authored_at__isnull=False)
     if before is not None:
         rows = rows.filter(authored_at__lt=before)
-    rows = rows.exclude(status__in=("superseded", "entered-in-error")).defer("content", "text")
-    return rows.order_by("-authored_at", "pk")[: LIMIT + 1]
+    rows = rows.exclude(status__in=("superseded", "entered-in-error"))
+    return rows.order_by("-authored_at", "pk").values_list("authored_at", "title", "author_text")[: LIMIT + 1]
 
 
-def _documents(rows: list[DocumentReference], before: datetime | None) -> Iterable[Entry]:
-    for row in rows:
-        if row.authored_at is not None:
-            title = row.title or _("Document")
-            yield Entry(at=row.authored_at, kind="visit", icon="file-text", title=title, text=row.author_text)
+def _documents(rows: Rows, before: datetime | None) -> Iterable[Entry]:
+    for at, title, author in rows:
+        yield Entry(at, "visit", "file-text", title or _("Document"), author)
 
 
 @prepared
-def _asked_alerts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Alert]:
+def _asked_alerts(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Alert, Any]:
     rows = Alert.objects.visible_to(viewer).filter(patient_id=patient_id)
     if before is not None:
         rows = rows.filter(raised_at__lt=before)
-    return rows.select_related("owner").order_by("-raised_at", "pk")[: LIMIT + 1]
+    return rows.order_by("-raised_at", "pk").values_list(
+        "raised_at", "sentence_zh", "sentence_en", "status", "owner__name", "severity"
+    )[: LIMIT + 1]
 
 
-def _alerts(rows: list[Alert], before: datetime | None) -> Iterable[Entry]:
+def _alerts(rows: Rows, before: datetime | None) -> Iterable[Entry]:
     chinese = (get_language() or "zh").startswith("zh")
-    for row in rows:
+    for at, sentence_zh, sentence_en, status, owner, severity in rows:
         yield Entry(
-            at=row.raised_at,
-            kind="alert",
-            icon="alert-triangle",
-            title=row.sentence_zh if chinese else row.sentence_en or row.sentence_zh,
-            text=" · ".join(part for part in (row.get_status_display(), row.owner.name if row.owner else "") if part),
-            tag=(RISK_TAGS[row.severity], row.get_severity_display()),
+            at,
+            "alert",
+            "alert-triangle",
+            sentence_zh if chinese else sentence_en or sentence_zh,
+            " · ".join(part for part in (_ALERT_STATES(status), owner) if part),
+            (RISK_TAGS[severity], _SEVERITIES(severity)),
         )
 
 
 @prepared
-def _asked_messages(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Communication]:
+def _asked_messages(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Communication, Any]:
     rows = Communication.objects.visible_to(viewer).filter(patient_id=patient_id)
     if before is not None:
         rows = rows.filter(requested_at__lt=before)
-    return rows.select_related("template").order_by("-requested_at", "pk")[: LIMIT + 1]
+    return (
+        rows.annotate(own_titles=KeyTransform("titles", "params"))
+        .order_by("-requested_at", "pk")
+        .values_list("sent_at", "requested_at", "channel", "state", "template_code", "template__title", "own_titles")
+    )[: LIMIT + 1]
 
 
-def _messages(rows: list[Communication], before: datetime | None) -> Iterable[Entry]:
-    chinese = (get_language() or "zh").startswith("zh")
-    for row in rows:
-        titles = row.template.title if row.template else row.params.get("titles", {})  # a letter brings its own
-        bad = row.state in (Communication.State.FAILED, Communication.State.UNKNOWN)
+def _messages(rows: Rows, before: datetime | None) -> Iterable[Entry]:
+    language = "zh" if (get_language() or "zh").startswith("zh") else "en"
+    for sent_at, requested_at, channel, state, code, title, own_titles in rows:
+        titles = (own_titles or {}) if title is None else title  # a letter brings its own
+        bad = state in (Communication.State.FAILED, Communication.State.UNKNOWN)
+        words = f"{_CHANNELS(channel)} · {titles.get(language, code)}"
         yield Entry(
-            at=row.sent_at or row.requested_at,
-            kind="message",
-            icon="message",
-            title=f"{row.get_channel_display()} · {titles.get('zh' if chinese else 'en', row.template_code)}",
-            tag=("high" if bad else "none", row.get_state_display()),
+            sent_at or requested_at,
+            "message",
+            "message",
+            words,
+            tag=("high" if bad else "none", _MESSAGE_STATES(state)),
         )
 
 
 @prepared
-def _asked_responses(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[QuestionnaireResponse]:
+def _asked_responses(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[QuestionnaireResponse, Any]:
     rows = QuestionnaireResponse.objects.visible_to(viewer).filter(patient_id=patient_id, authored_at__isnull=False)
     rows = rows.filter(mode=QuestionnaireResponse.Mode.PORTAL)
     if before is not None:
         rows = rows.filter(authored_at__lt=before)
-    return rows.select_related("questionnaire").order_by("-authored_at", "pk")[: LIMIT + 1]
+    return (
+        rows.annotate(abnormal=Func("findings", function="jsonb_array_length", output_field=IntegerField()))
+        .order_by("-authored_at", "pk")
+        .values_list("authored_at", "questionnaire__title", "questionnaire__title_en", "abnormal")
+    )[: LIMIT + 1]
 
 
-def _responses(rows: list[QuestionnaireResponse], before: datetime | None) -> Iterable[Entry]:
+def _responses(rows: Rows, before: datetime | None) -> Iterable[Entry]:
     """Answers given online; those given on the phone stand with the call."""
     chinese = (get_language() or "zh").startswith("zh")
-    for row in rows:
-        if row.authored_at is not None:
-            title = row.questionnaire.title if chinese else row.questionnaire.title_en or row.questionnaire.title
-            n = len(row.findings)
-            words = ngettext("%(num)d abnormal answer", "%(num)d abnormal answers", n) % {"num": n}
-            tag = ("high", words) if n else ("ok", _("nothing abnormal"))
-            yield Entry(
-                at=row.authored_at, kind="follow-up", icon="device-mobile", tag=tag,
-                title=" · ".join((_("Answered online"), title)),
-            )  # fmt: skip
+    for at, title, title_en, n in rows:
+        words = ngettext("%(num)d abnormal answer", "%(num)d abnormal answers", n) % {"num": n}
+        tag = ("high", words) if n else ("ok", _("nothing abnormal"))
+        named = title if chinese else title_en or title
+        yield Entry(at, "follow-up", "device-mobile", " · ".join((_("Answered online"), named)), tag=tag)
 
 
 # (kind, permission, what is asked, what is made of the rows). A room that is added later adds a line.

@@ -19,6 +19,7 @@ from careloop.alerts.reads import asked_by_banner
 from careloop.audit.record import denied, one_visit, seen
 from careloop.cohorts.reads.choices import asked_by_tags
 from careloop.kernel.addresses import address
+from careloop.kernel.display import Words
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, part, render
 from careloop.kernel.prepared import Asked, ahead
@@ -27,6 +28,7 @@ from careloop.patients.models import AccessGrant, ContactPoint, Patient
 from careloop.patients.reads.finding import at_record, find, find_or_404
 from careloop.patients.rules.masking import mask_phone
 from careloop.patients.rules.phones import plain_number
+from careloop.plans.reads.pages import asked_by_sheet
 from careloop.workbench.forms.patient import ConsentForm, NumberForm, RelativeForm, TrendForm
 from careloop.workbench.reads import p360, timeline
 from careloop.workbench.reads.relations import RELATIONS
@@ -43,6 +45,7 @@ TABS: tuple[tuple[str, str | Promise], ...] = (
     ("dossier", gettext_lazy("Health record")),
     ("family", gettext_lazy("Family and consent")),
 )
+TAB_WORDS = Words(dict(TABS))
 # Parts that other rooms show on this page: (place, address name, permission). A room that is not there leaves no gap.
 FRAGMENTS: tuple[tuple[str, str, str], ...] = (
     ("alerts", "alerts:patient_banner", "alerts.view"),
@@ -60,9 +63,8 @@ INLINE = ("alerts", "tags", "plan")  # what the first look needs comes with the 
 @page(access.VIEW)
 def patient(request: PageRequest, patient_id: UUID, tab: str = "overview") -> HttpResponse:
     """The record. Reading it is audited; a record that is not the viewer's is not there, and can be opened in need."""
-    names = dict(TABS)
     found = _find(request, patient_id)
-    if found is None or tab not in names:
+    if found is None or tab not in CONTENTS:
         return _closed(request, patient_id)
     if found.merged_into_id is not None:
         return HttpResponseRedirect(reverse("workbench:patient", args=[found.merged_into_id]))
@@ -88,6 +90,8 @@ def _asked_by_overview(request: PageRequest, found: Patient, at: datetime) -> li
         asked.append(asked_by_banner(found.pk, viewer=viewer))
     if viewer.can("cohorts.view"):
         asked.append(asked_by_tags(found.pk, viewer))
+    if viewer.can("plans.view"):
+        asked += asked_by_sheet(found, viewer)
     kind, before = _chosen(request)
     return asked + timeline.asked(found, kind=kind, viewer=viewer, before=before)
 
@@ -119,13 +123,10 @@ def _closed(request: PageRequest, patient_id: UUID, *, error: str = "", status: 
 
 
 def _tabs(found: Patient, tab: str) -> list[dict[str, Any]]:
+    here = address("workbench:patient", found.pk)
     return [
-        {
-            "url": address("workbench:patient", found.pk) + ("" if code == "overview" else f"{code}/"),
-            "label": str(label),
-            "active": code == tab,
-        }
-        for code, label in TABS
+        {"url": here if code == "overview" else f"{here}{code}/", "label": label, "active": code == tab}
+        for code, label in TAB_WORDS.said().items()
     ]
 
 
@@ -169,6 +170,8 @@ def _overview(request: PageRequest, record: p360.Record, at: datetime) -> dict[s
 
 
 def _days(request: PageRequest) -> int:
+    if "days" not in request.GET:
+        return 30
     form = TrendForm(request.GET)
     return (form.cleaned_data["days"] or 30) if form.is_valid() else 30
 
