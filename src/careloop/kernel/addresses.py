@@ -20,7 +20,7 @@ def address(name: str, *args: Any, **kwargs: Any) -> str:
     if (
         kwargs
         or not _QUICK.issuperset(kinds)
-        or any(kind is str and not _CODE(value) for kind, value in zip(kinds, args))
+        or any(kind is str and not _CODE(value) for kind, value in zip(kinds, args, strict=True))
     ):
         return reverse(name, args=args, kwargs=kwargs)
     pieces = _pieces(name, kinds, get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())

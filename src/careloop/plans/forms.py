@@ -43,40 +43,38 @@ class EndForm(forms.Form):
     reason = forms.ChoiceField(label=_("Reason"), choices=HAND_REASONS)
 
 
+DOERS = (
+    ("follow-up-centre", _("Follow-up centre")),
+    ("ward-nurse", _("Ward nurse")),
+    ("attending-doctor", _("Attending doctor")),
+    ("same-nurse", _("The nurse who called before")),
+    ("myself", _("Myself")),
+)
+AIMS = (
+    ("blood-pressure", _("Blood pressure")),
+    ("ldl-c", "LDL-C"),
+    ("fasting-glucose", _("Fasting glucose")),
+    ("weight", _("Weight")),
+)
+
+
 class OwnerForm(forms.Form):
     """Who does the contacts of a plan: a rule, or the person who is asking."""
 
     MYSELF = "myself"
-    owner = forms.ChoiceField(
-        label=_("Done by"),
-        choices=(
-            ("follow-up-centre", _("Follow-up centre")),
-            ("ward-nurse", _("Ward nurse")),
-            ("attending-doctor", _("Attending doctor")),
-            ("same-nurse", _("The nurse who called before")),
-            (MYSELF, _("Myself")),
-        ),
-    )
+    owner = forms.ChoiceField(label=_("Done by"), choices=DOERS)
 
 
 class TargetForm(forms.Form):
     """A target for one patient."""
 
-    name = forms.ChoiceField(
-        label=_("Target for"),
-        choices=(
-            ("blood-pressure", _("Blood pressure")),
-            ("ldl-c", "LDL-C"),
-            ("fasting-glucose", _("Fasting glucose")),
-            ("weight", _("Weight")),
-        ),
-    )
+    name = forms.ChoiceField(label=_("Target for"), choices=AIMS)
     value = forms.CharField(label=_("Target value"), max_length=40)
 
 
 # What these forms offer, for the card that shows them with every record.
-OWNERS = Words(dict(OwnerForm.base_fields["owner"].choices))
-TARGETS = Words(dict(TargetForm.base_fields["name"].choices))
+OWNERS = Words(dict(DOERS))
+TARGETS = Words(dict(AIMS))
 REASONS = Words(dict(HAND_REASONS))
 
 
