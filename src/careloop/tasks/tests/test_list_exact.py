@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
@@ -220,3 +221,24 @@ def test_what_a_list_counts_stands_in_the_indexes_of_lists():
         if index.name in ("task_listed", "task_open_owner"):
             assert counted | chips <= {*index.fields, *index.include}, index.name
             assert set(LIST_COLUMNS) <= set(index.include)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Asia/Shanghai", "Asia/Urumqi", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"]
+)
+def test_what_was_done_today_is_found_in_every_zone(cast, zone):
+    """The index counts days of Shanghai; the day that is meant is the one of the clock on the wall."""
+    hours = range(0, 49, 3)
+    tasks = [
+        make_task(
+            cast, status="completed", outcome="reached-patient", ended_at=cast.now - timedelta(hours=h, minutes=m)
+        )
+        for h in hours
+        for m in (0, 1)
+    ]
+    with timezone.override(zone):
+        midnight = timezone.localtime(cast.now).replace(hour=0, minute=0, second=0, microsecond=0)
+        done = reads.work_list(reads.ListQuery(tab="done", limit=50), viewer=cast.as_wang, at=cast.now)
+    wanted = {task.pk for task in tasks if midnight <= task.ended_at < midnight + timedelta(days=1)}
+    assert {row.task_id for row in done.rows} == wanted
+    assert done.counts.done == len(wanted)
