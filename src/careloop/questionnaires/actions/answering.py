@@ -214,9 +214,9 @@ _SAVE = (
 def _saved_as_read(response: QuestionnaireResponse, key: UUID | None) -> bool:
     """Look and lock in one statement: writes answers of a patient if nobody else wrote since they were read."""
     now, key = timezone.now(), key or response.sent_key
-    held = [response.pk, response.patient_id, response.updated_at]
+    answers, read_at = json.dumps(response.answers), response.updated_at
     with connection.cursor() as cursor:
-        cursor.execute(_SAVE, [json.dumps(response.answers), key, now, *held])
+        cursor.execute(_SAVE, [answers, key, now, response.pk, response.patient_id, read_at])
         if cursor.rowcount != 1:
             return False
     wrote("questionnaires_questionnaireresponse", 1)
