@@ -129,9 +129,15 @@ class Asked(Generic[T]):
         return together(self)[0]
 
 
-def question(sql: str, values: Values, *, columns: tuple[Column, ...] | None = None) -> Asked[Row]:
-    """Hand-written SQL with named places, to be asked with others. Its scope is its own duty."""
-    return Asked(Made(sql, tuple(values), list, columns), values)
+def question(
+    sql: str, values: Values, *, rows_of: Callable[[Sequence[Row]], list[Any]] = list,
+    columns: tuple[Column, ...] | None = None,
+) -> Asked[Any]:  # fmt: skip
+    """Hand-written SQL with named places, to be asked with others. Its scope is its own duty.
+
+    `rows_of` makes the answer of the rows that came.
+    """
+    return Asked(Made(sql, tuple(values), rows_of, columns), values)
 
 
 class Prepared(Generic[T]):

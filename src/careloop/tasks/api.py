@@ -23,7 +23,7 @@ def due(request: PageRequest) -> HttpResponse:
         return HttpResponse(b'{"error":"bad-query"}', status=400, content_type="application/json")
     found = reads.work_list(query, viewer=request.viewer, at=timezone.now())
     list_seen(what="api.tasks.due", ids=[row.patient_id for row in found.rows], by=request.viewer)
-    body = {"counts": found.counts, "tasks": found.rows, "more": found.more}
+    body = {"counts": found.counts, "tasks": [row._asdict() for row in found.rows], "more": found.more}
     return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 

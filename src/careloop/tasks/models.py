@@ -209,8 +209,11 @@ class Task(ScopedModel):
     @classmethod
     def scope(cls, viewer: Viewer) -> Q:
         """Staff see the tasks of their departments (or their own), and the tasks of every patient they may see."""
-        if viewer.patient_id or viewer.hospital_wide or not viewer.is_staff:
+        if viewer.patient_id or not viewer.is_staff or (viewer.hospital_wide and viewer.narrowed_to):
             return patient_scope(viewer)
+        if viewer.hospital_wide:
+            shown = Q() if viewer.may_see_sensitive else not_sensitive(unless_lent_to=viewer)
+            return shown & not_sealed(viewer)
         mine = Q(owner_id=viewer.practitioner_id)
         here = mine if viewer.own_only else mine | Q(department_id__in=viewer.departments)
         if viewer.narrowed_to:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -13,7 +14,7 @@ from django.db.models import DateTimeField, Q, Value
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from careloop.kernel.prepared import Asked, ask, prepared, question
+from careloop.kernel.prepared import Asked, prepared, question
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.tasks import rules
@@ -41,9 +42,8 @@ class ListQuery:
     limit: int = PAGE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the list."""
+class Row(NamedTuple):
+    """One line of the list, in the order in which the statement answers it."""
 
     task_id: UUID
     patient_id: UUID
@@ -192,6 +192,7 @@ _ORDERS: dict[str, str] = {
     "overdue": "tabs.due_at, tabs.priority DESC, tabs.id",
 }
 _FIGURES = 10  # how many columns of `counts` come before the row
+_DUE_AT = _FIGURES + Row._fields.index("due_at")
 _BY_PRIORITY = (
     "tabs.section, CASE WHEN tabs.section = 0 THEN tabs.promised_at END, tabs.priority DESC, tabs.due_at, tabs.id"
 )
@@ -207,18 +208,26 @@ UNREACHED = sorted(
 
 def work_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> WorkList:
     """The rows of one tab and the counts of all, as this viewer may see them, in one statement."""
+    return asked_list(query, viewer=viewer, at=at).fetch()[0]
+
+
+def asked_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> Asked[WorkList]:
+    """The same as a question that can be sent with others; its answer is the one list."""
     local = timezone.localtime(at)
     today = local.replace(hour=0, minute=0, second=0, microsecond=0)
     chips = _chips(query)
-    waiting = _waiting(viewer, at, chips)
-    done = _done(viewer, today, chips)
+    waiting, done = _waiting(viewer, at, chips), _done(viewer, today, chips)
     sql = _sql(_texts(waiting), _texts(done), query.tab, merging=query.merged, english=_is_english())
-    params = _params(query, at)
+    params = _params(query, at, today)
     for part in (*waiting, *done):
         params |= part.params
-    found = ask(sql, params)
-    rows = [_row(line[_FIGURES:], local) for line in found if line[_FIGURES] is not None]
-    return WorkList(counts=Counts(*found[0][:_FIGURES]), rows=rows[: query.limit], more=len(rows) > query.limit)
+    return question(sql, params, rows_of=lambda found: [_read(found, query.limit, local)])
+
+
+def _read(found: Sequence[tuple[Any, ...]], limit: int, local: datetime) -> WorkList:
+    """What the statement answered; a list without rows still has its counts."""
+    rows = [_row(line, local) for line in found if line[_FIGURES] is not None]
+    return WorkList(counts=Counts(*found[0][:_FIGURES]), rows=rows[:limit], more=len(rows) > limit)
 
 
 def departments_and_plans(*, viewer: Viewer, at: datetime) -> Asked[tuple[UUID, str, str]]:
@@ -235,9 +244,7 @@ def _choices_sql(parts: tuple[str, ...]) -> str:
     return " ".join(_CHOICES.format(parts=" UNION ALL ".join(parts)).split()) if parts else ""
 
 
-def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
-    local = timezone.localtime(at)
-    today = local.replace(hour=0, minute=0, second=0, microsecond=0)
+def _params(query: ListQuery, at: datetime, today: datetime) -> dict[str, Any]:
     return {
         "at": at, "soon": at + SOON, "today": today, "tomorrow": today + timedelta(days=1),
         "first": rules.shipped_weights().limits["first-section-from"], "unreached": UNREACHED,
@@ -246,10 +253,17 @@ def _params(query: ListQuery, at: datetime) -> dict[str, Any]:
 
 
 def _chips(query: ListQuery) -> dict[str, Any]:
+    """The chips as values to ask with; days as the instants they begin and end at, so that an index finds them."""
+    first, last = query.discharged_from, query.discharged_to
     return {
         "mine": query.mine, "department_id": query.department_id, "plan": query.plan or None, "risk": query.risk or None,
-        "discharged_from": query.discharged_from, "discharged_to": query.discharged_to,
+        "discharged_since": _midnight(first) if first else None,
+        "discharged_before": _midnight(last + timedelta(days=1)) if last else None,
     }  # fmt: skip
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, timezone.get_current_timezone())
 
 
 def _waiting(viewer: Viewer, at: datetime, chips: dict[str, Any], *, chips_only: bool = False) -> list[Asked[Any]]:
@@ -340,8 +354,7 @@ def _wanted(chips_only: bool) -> tuple[str, ...]:
 
 
 def _listed(viewer: Viewer, chips: dict[str, Any]) -> TaskQuerySet:
-    query = ListQuery(**{**chips, "plan": chips["plan"] or "", "risk": chips["risk"] or ""})
-    return Task.objects.visible_to(viewer).filter(narrowing(query, viewer), kind__in=QUEUE_KINDS).order_by()
+    return Task.objects.visible_to(viewer).filter(_narrowed(viewer, **chips), kind__in=QUEUE_KINDS).order_by()
 
 
 @lru_cache(maxsize=256)
@@ -374,45 +387,43 @@ def _is_english() -> bool:
 
 def narrowing(query: ListQuery, viewer: Viewer) -> Q:
     """The chips above the list, as a condition on tasks."""
+    return _narrowed(viewer, **_chips(query))
+
+
+def _narrowed(
+    viewer: Viewer, *, mine: bool, department_id: UUID | None, plan: str | None, risk: str | None,
+    discharged_since: datetime | None, discharged_before: datetime | None,
+) -> Q:  # fmt: skip
     chosen = Q()
-    if query.mine:
+    if mine:
         chosen &= Q(owner=viewer.practitioner_id) | Q(claimed_by=viewer.practitioner_id)
-    if query.department_id:
-        chosen &= Q(department_id=query.department_id)
-    if query.plan:
-        chosen &= Q(plan_title=query.plan)
-    if query.risk:
-        chosen &= Q(risk=query.risk)
-    if query.discharged_from or query.discharged_to:
-        chosen &= Q(encounter_id__in=_discharged(query))
+    if department_id:
+        chosen &= Q(department_id=department_id)
+    if plan:
+        chosen &= Q(plan_title=plan)
+    if risk:
+        chosen &= Q(risk=risk)
+    if discharged_since or discharged_before:
+        chosen &= Q(encounter_id__in=_discharged(discharged_since, discharged_before))
     return chosen
 
 
-def _discharged(query: ListQuery) -> Any:
+def _discharged(since: datetime | None, before: datetime | None) -> Any:
     stays = Encounter.objects.unscoped("narrows tasks that are scoped themselves").filter(
         status=Encounter.Status.FINISHED
     )
-    if query.discharged_from:
-        stays = stays.filter(discharged_at__date__gte=query.discharged_from)
-    if query.discharged_to:
-        stays = stays.filter(discharged_at__date__lte=query.discharged_to)
+    if since:
+        stays = stays.filter(discharged_at__gte=since)
+    if before:
+        stays = stays.filter(discharged_at__lt=before)
     return stays.values("pk")
 
 
 def _row(line: tuple[Any, ...], local: datetime) -> Row:
-    (
-        task_id, patient_id, name, sex, birth_date, risk, self_report, department, diagnosis, plan, step, kind, due_at,
-        promised_at, snoozed_until, attempts, last_outcome, message_state, priority, status, outcome, ended_at,
-        claimed_by, doctor, last_done_at, best_hour, section, steps,
-    ) = line  # fmt: skip
-    return Row(
-        task_id=task_id, patient_id=patient_id, name=name, sex=sex, birth_date=birth_date, risk=risk,
-        self_report=self_report, department=department, diagnosis=diagnosis, plan=plan, step=step, kind=kind,
-        due_at=due_at, promised_at=promised_at, snoozed_until=snoozed_until, attempts=attempts,
-        last_outcome=last_outcome, message_state=message_state, priority=priority, status=status, outcome=outcome,
-        ended_at=ended_at, claimed_by=claimed_by, doctor=doctor, last_done_at=last_done_at, best_hour=best_hour,
-        section=section, also=tuple((plan, step) for plan, step in steps[1:]) if steps else (), late_days=rules.days_overdue(due_at=due_at, at=local),
-    )  # fmt: skip
+    """The figures come before the row, what else the same call does after it."""
+    steps = line[-1]
+    also = tuple((plan, step) for plan, step in steps[1:]) if steps else ()
+    return Row(*line[_FIGURES:-1], rules.days_overdue(due_at=line[_DUE_AT], at=local), also)
 
 
 def state_counts(*, viewer: Viewer, at: datetime) -> dict[str, int]:

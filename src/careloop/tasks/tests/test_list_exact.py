@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -52,6 +53,7 @@ def viewers(cast):
     """Rights and places in every combination that a scope tells apart."""
     wang, li, qian, sun = cast.as_wang, cast.as_li, cast.viewer(cast.qian), cast.as_sun
     both = frozenset({cast.cardiology.pk, cast.orthopaedics.pk})
+    lent = AccessGrant.objects.unscoped("test").filter(practitioner=cast.sun).values_list("patient_id", flat=True)
     return {
         "one department": wang,
         "the other department": li,
@@ -64,7 +66,12 @@ def viewers(cast):
         "no person": replace(wang, practitioner_id=None),
         "may be sealed off": replace(qian, permissions=qian.permissions | {MAY_BE_SEALED}),
         "hospital": sun,
+        "hospital, lent records brought along": replace(sun, granted=frozenset(lent)),
+        "hospital, nothing lent": replace(sun, granted=frozenset()),
         "hospital, sensitive": replace(sun, may_see_sensitive=True),
+        "hospital, may be sealed off": replace(
+            qian, hospital_wide=True, permissions=qian.permissions | {MAY_BE_SEALED}
+        ),
         "one patient": replace(wang, narrowed_to=Task.objects.unscoped("test").earliest("key").patient_id),
         "nobody": Viewer(actor="test"),
     }
@@ -79,14 +86,13 @@ def seen(viewer):
         .values_list("patient_id", flat=True)
     )
 
-    lent = set(
-        AccessGrant.objects.unscoped("test")
-        .filter(practitioner_id=viewer.practitioner_id)
-        .values_list("patient_id", flat=True)
-    )
+    table = AccessGrant.objects.unscoped("test").filter(practitioner_id=viewer.practitioner_id)
+    lent = set(table.values_list("patient_id", flat=True)) if viewer.granted is None else viewer.granted
 
     def is_seen(task):
         if not viewer.is_staff:
+            return False
+        if viewer.hospital_wide and MAY_BE_SEALED in viewer.permissions and task.patient_id in sealed:
             return False
         if viewer.hospital_wide:
             return viewer.may_see_sensitive or task.patient.sensitivity == "normal" or task.patient_id in lent
@@ -211,6 +217,38 @@ def test_of_another_department_only_what_one_owns_is_listed_and_once(cast):
     assert ids(department_id=cast.orthopaedics.pk) == [mine.pk]
     assert ids(department_id=cast.cardiology.pk) == [here.pk]
     assert ids(department_id=cast.centre.pk) == []
+
+
+def test_a_list_of_the_whole_hospital_asks_no_row_for_its_patient(cast):
+    """Who is sensitive comes from the index of the few, whoever looks; a join would read the patient of every task."""
+    for viewer in (cast.as_wang, cast.as_sun, replace(cast.as_sun, granted=frozenset({uuid4()}))):
+        for asked in (
+            reads.asked_list(
+                reads.ListQuery(discharged_from=NOW.date(), discharged_to=NOW.date()), viewer=viewer, at=NOW
+            ),
+            reads.departments_and_plans(viewer=viewer, at=NOW),
+        ):
+            counted = asked.sql.partition("tabs AS MATERIALIZED")[0]
+            assert "patients_patient" in counted, "sensitive records are left out somewhere"
+            assert "JOIN" not in counted.partition("JOIN accounts_organization")[0]
+            assert "AT TIME ZONE" not in counted, "a day is asked for by its two ends"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_in"), [(-0.000001, False), (0, True), (86_399.999999, True), (86_400, False)]
+)  # fmt: skip
+def test_a_day_of_discharges_has_both_its_midnights_of_shanghai(cast, seconds, is_in):
+    make_task(cast, encounter_id=cast.stay.pk)
+    day = timezone.localtime(NOW).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    with seeding():
+        type(cast.stay).objects.unscoped("test").filter(pk=cast.stay.pk).update(
+            status="finished", discharged_at=day + timedelta(seconds=seconds)
+        )
+    chips = {"discharged_from": day.date(), "discharged_to": day.date()}
+    found = reads.work_list(reads.ListQuery(**chips), viewer=cast.as_wang, at=NOW)
+    assert len(found.rows) == found.counts.todo == int(is_in)
+    mine = Task.objects.visible_to(cast.as_wang).filter(reads.narrowing(reads.ListQuery(**chips), cast.as_wang))
+    assert mine.count() == int(is_in)
 
 
 def test_what_a_list_counts_stands_in_the_indexes_of_lists():

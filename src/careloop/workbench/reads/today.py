@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -20,7 +19,7 @@ from careloop.patients.models import Sex
 from careloop.plans.reads.titles import Titles
 from careloop.tasks import rules
 from careloop.tasks.models import ContactAttempt, SavedFilter
-from careloop.tasks.reads import Counts, Row, departments_and_plans, outcome_label
+from careloop.tasks.reads import Counts, ListQuery, Row, WorkList, asked_list, departments_and_plans, outcome_label
 from careloop.workbench.reads.people import age
 
 ENOUGH_TO_FORECAST = 5
@@ -73,13 +72,16 @@ class Progress:
 def sections(rows: list[Row], *, tab: str, titles: Titles, viewer: Viewer, at: datetime) -> list[Section]:
     """Promised calls, then what is urgent, then the rest; other tabs are one section without a heading."""
     found: list[Section] = []
-    here, sexes = timezone.localtime(at), {str(code): str(words) for code, words in Sex.choices}
+    here, language = timezone.localtime(at), get_language()
     for row in rows:
-        code = {0: "promised", 1: "first", 2: "rest"}[row.section] if tab == "todo" else tab
+        code = _SECTIONS[row.section] if tab == "todo" else tab
         if not found or found[-1].code != code:
             found.append(Section(code=code, title=_title(code, row, at) if tab == "todo" else "", lines=[]))
-        found[-1].lines.append(_line(row, sexes, titles, viewer, here))
+        found[-1].lines.append(_line(row, titles, viewer, here, language))
     return found
+
+
+_SECTIONS = ("promised", "first", "rest")
 
 
 def _title(code: str, row: Row, at: datetime) -> str:
@@ -94,22 +96,27 @@ def _title(code: str, row: Row, at: datetime) -> str:
     return _("First of all") if code == "first" else _("Due · by priority and best hour")
 
 
-def _line(row: Row, sexes: Mapping[str, str], titles: Titles, viewer: Viewer, here: datetime) -> Line:
+def _line(row: Row, titles: Titles, viewer: Viewer, here: datetime, language: str | None) -> Line:
     """`here` is the moment in the zone of the hospital."""
     years, waits = age(row.birth_date, on=here.date()), row.status == "requested"
-    last = row.last_done_at
+    last, is_busy = row.last_done_at, row.claimed_by is not None and row.claimed_by != viewer.practitioner_id
     return Line(
-        task_id=str(row.task_id), status=row.status, risk=row.risk, name=row.name, sex=sexes.get(row.sex, ""),
-        age="" if years is None else str(years), department=row.department, diagnosis=row.diagnosis,
-        plan=titles.plan(row.plan), step=titles.step(row.plan, row.step),
-        also=tuple((titles.plan(plan), titles.step(plan, step)) for plan, step in row.also), doctor=row.doctor,
-        last_done=f"{last.astimezone(here.tzinfo):%m-%d}" if last else "–", due=_due(row, here),
-        due_look=("" if not waits else " is-late" if row.late_days > 0 else " b"), contact=_contact(row, viewer),
-        is_busy=row.claimed_by is not None and row.claimed_by != viewer.practitioner_id,
+        str(row.task_id), row.status, row.risk, row.name, _sexes(language).get(row.sex, ""),
+        "" if years is None else str(years), row.department, row.diagnosis,
+        titles.plan(row.plan), titles.step(row.plan, row.step),
+        tuple([(titles.plan(plan), titles.step(plan, step)) for plan, step in row.also]), row.doctor,
+        f"{last.astimezone(here.tzinfo):%m-%d}" if last else "–", _due(row, here, language),
+        ("" if not waits else " is-late" if row.late_days > 0 else " b"), _contact(row, is_busy),
+        is_busy,
     )  # fmt: skip
 
 
-def _due(row: Row, here: datetime) -> str:
+@lru_cache(maxsize=10)
+def _sexes(_language: str | None) -> dict[str, str]:
+    return {str(code): str(words) for code, words in Sex.choices}
+
+
+def _due(row: Row, here: datetime, language: str | None) -> str:
     zone = here.tzinfo
     if row.status != "requested":
         return f"{row.ended_at.astimezone(zone):%H:%M}" if row.ended_at else ""
@@ -117,7 +124,7 @@ def _due(row: Row, here: datetime) -> str:
         promised = row.promised_at.astimezone(zone)
         return f"{promised:%H:%M}" if promised.date() == here.date() else f"{promised:%m-%d %H:%M}"
     if row.late_days > 0:
-        return _days_late(row.late_days, get_language())
+        return _days_late(row.late_days, language)
     return _("Today") if row.late_days == 0 else f"{row.due_at.astimezone(zone):%m-%d}"
 
 
@@ -126,11 +133,11 @@ def _days_late(days: int, _language: str | None) -> str:
     return ngettext("%(n)d day late", "%(n)d days late", days) % {"n": days}
 
 
-def _contact(row: Row, viewer: Viewer) -> str:
+def _contact(row: Row, is_busy: bool) -> str:
     """What is known about reaching this patient, the most useful thing first."""
     if row.status != "requested":
         return outcome_label(row.outcome)
-    if row.claimed_by is not None and row.claimed_by != viewer.practitioner_id:
+    if is_busy:
         return _("A colleague is calling")
     parts = []
     if row.self_report:
@@ -146,21 +153,30 @@ def _contact(row: Row, viewer: Viewer) -> str:
     return " · ".join(parts) or "–"
 
 
-def beside_the_list(
-    counts: Counts, *, viewer: Viewer, at: datetime
-) -> tuple[list[tuple[UUID, str]], list[str], list[SavedFilter], Progress]:
-    """What stands around the rows: departments and plans that have something on the list (nobody picks an empty chip),
-    kept views, and how far the day is. Three small questions, asked together.
+class Beside(NamedTuple):
+    """What stands around the rows."""
+
+    departments: list[tuple[UUID, str]]
+    plans: list[str]
+    saved: list[SavedFilter]
+    progress: Progress
+
+
+def whole_list(query: ListQuery, *, viewer: Viewer, at: datetime) -> tuple[WorkList, Beside]:
+    """The list and what stands around it, asked together: departments and plans that have something on the list (nobody
+    picks an empty chip), kept views, and how far the day is.
     """
     start = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
-    places, saved, mine = together(
+    (found,), places, saved, mine = together(
+        asked_list(query, viewer=viewer, at=at),
         departments_and_plans(viewer=viewer, at=at),
         _saved.asked(viewer=viewer),
         _attempts.asked(viewer=viewer, start=start),
     )
     departments = {department: name for department, name, _plan in places}
     by_name = sorted(departments.items(), key=lambda one: (one[1], one[0]))
-    return by_name, sorted({plan for *_, plan in places if plan}), saved, _progress(counts, mine, at)
+    plans = sorted({plan for *_, plan in places if plan})
+    return found, Beside(by_name, plans, saved, _progress(found.counts, mine, at))
 
 
 def _progress(counts: Counts, mine: list[tuple[str, datetime, datetime | None]], at: datetime) -> Progress:

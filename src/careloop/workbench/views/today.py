@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -133,17 +134,16 @@ def _list(request: PageRequest) -> dict[str, Any]:
     at, viewer = timezone.now(), request.viewer
     form = read_list(request.GET)
     query = form.query(at=at)
-    found = tasks_reads.work_list(query, viewer=viewer, at=at)
+    found, beside = reads.whole_list(query, viewer=viewer, at=at)
     list_seen(what="worklist", ids=[row.patient_id for row in found.rows], by=viewer)
     chips = form.chips()
-    departments, plans, saved, progress = reads.beside_the_list(found.counts, viewer=viewer, at=at)
     titles = titles_in(get_language() or "zh-hans")
     base = address("workbench:today")
     return {
-        "departments": [(str(pk), name) for pk, name in departments],
-        "plans": [(plan, titles.plan(plan)) for plan in plans],
+        "departments": [(str(pk), name) for pk, name in beside.departments],
+        "plans": [(plan, titles.plan(plan)) for plan in beside.plans],
         "risks": Risk.choices,
-        "saved": [(one, urlencode(one.query)) for one in saved],
+        "saved": [(one, urlencode(one.query)) for one in beside.saved],
         "query": query,
         "chips": chips,
         "chip_query": urlencode(chips),
@@ -157,7 +157,7 @@ def _list(request: PageRequest) -> dict[str, Any]:
         "previous_url": _address(base, {**chips, "tab": query.tab, "offset": max(query.offset - query.limit, 0)})
         if query.offset
         else None,
-        "progress": progress,
+        "progress": beside.progress,
         "asked_at": at,
         "chip_address": lambda name, value: _address(base, {"tab": query.tab, **chips, name: value}),
         "here": _address(base, {**chips, "tab": query.tab, **({"offset": query.offset} if query.offset else {})}),
@@ -187,6 +187,12 @@ def tab_label(tab: str) -> str:
     return str(TAB_LABELS[tab])
 
 
-def _address(base: str, query: dict[str, Any]) -> str:
+def _address(base: str, query: dict[str, str | int]) -> str:
     """The list with these filters; an empty one is left out."""
-    return f"{base}?{urlencode({name: value for name, value in query.items() if value != ''})}"
+    return f"{base}?{_encoded(tuple([(name, value) for name, value in query.items() if value != '']))}"
+
+
+@lru_cache(maxsize=2_000)
+def _encoded(query: tuple[tuple[str, str | int], ...]) -> str:
+    """A page has some twenty addresses that differ in one chip, and asks for the same ones after every step."""
+    return urlencode(query)
