@@ -423,7 +423,7 @@ def _row(line: tuple[Any, ...], local: datetime) -> Row:
     """The figures come before the row, what else the same call does after it."""
     steps = line[-1]
     also = tuple((plan, step) for plan, step in steps[1:]) if steps else ()
-    return Row(*line[_FIGURES:-1], rules.days_overdue(due_at=line[_DUE_AT], at=local), also)
+    return Row._make((*line[_FIGURES:-1], rules.days_overdue(due_at=line[_DUE_AT], at=local), also))
 
 
 def state_counts(*, viewer: Viewer, at: datetime) -> dict[str, int]:
