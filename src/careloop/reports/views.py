@@ -32,9 +32,9 @@ from careloop.reports.forms import PeriodForm
 from careloop.tasks.reads import outcome_label
 
 CARDS = (
-    "follow-up-rate", "effective-rate", "first-contact-72h", "alert-closed-in-time", "alert-closure-time",
-    "invalid-number-rate",
+    "follow-up-rate", "effective-rate", "satisfaction", "alert-closed-in-time", "readmission-30d", "first-contact-72h",
 )  # fmt: skip
+LINES = ("first-contact-14d", "alert-closure-time", "invalid-number-rate")
 SIDES = ("numerator", "denominator")
 LISTED = 200
 TEAL = "#4E9A88"  # the second series of the design: never a colour of risk
@@ -54,6 +54,7 @@ def hospital(request: PageRequest) -> HttpResponse:
         "bars": bars,
         "places": _place_links(seen, period),
         "bars_title": _("Follow-up rate by department"),
+        "overview": _overview(seen, figures, period),
         "identities": _identities(period, figures, seen, None),
         "chosen": None,
     }
@@ -76,6 +77,7 @@ def department(request: PageRequest) -> HttpResponse:
         "bars": people,
         "places": _place_links(seen, period),
         "bars_title": _("Follow-up rate by person"),
+        "overview": _overview((chosen,) if chosen else (), figures, period),
         "identities": _identities(period, figures, (chosen,) if chosen else (), members),
         "chosen": chosen,
     }
@@ -373,8 +375,9 @@ def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[
     return {
         "period": period,
         "cards": [_card(code, now, before, period) for code in CARDS],
-        "second_line": _card("first-contact-14d", now, before, period),
+        "lines": [_card(code, now, before, period) for code in LINES],
         "trend": _trend(figures),
+        "trends": [_trend_of_one("satisfaction", figures), _trend_of_one("readmission-30d", figures)],
         "modes": _modes(figures),
         "funnel": _funnel(now),
         "reasons_url": _address("reports:reasons", period),
@@ -508,11 +511,41 @@ def _trend_drawn(language: str, months: tuple[date, ...], *series: Rates) -> Mar
     known = [number for line in series for number in line if number is not None]
     low = min([*known, target, 100]) // 10 * 10 - (10 if known else 40)
     lines = [list(line) for line in series]
+    title = _("Follow-up rate and effective rate, 12 months")
+    return _lines_drawn(title, labels, names, lines, target, (max(0, low), 100))
+
+
+def _trend_of_one(code: str, figures: Figures) -> Markup:
+    months = figures.months[1:]
+    return _one_drawn(_language(), code, months, tuple(_rate(code, figures.of_month(month)) for month in months))
+
+
+@lru_cache(maxsize=500)
+def _one_drawn(language: str, code: str, months: tuple[date, ...], rates: Rates) -> Markup:
+    """The figure of one rate over the year; the same numbers are drawn once."""
+    indicator = reads.definitions().indicator(code)
+    if indicator is None:
+        raise LookupError(code)
+    known = [number for number in rates if number is not None]
+    if indicator.better == "higher":
+        bounds = (max(0, min([*known, indicator.target]) // 10 * 10 - 10), 100)
+    else:
+        bounds = (0, max([*known, indicator.target]) // 5 * 5 + 5)
+    name = indicator.name(language)
+    title = _("%(indicator)s, 12 months") % {"indicator": name}
+    return _lines_drawn(title, [_month(month) for month in months], (name,), [list(rates)], indicator.target, bounds)
+
+
+def _lines_drawn(
+    title: str, labels: list[str], names: tuple[str, ...], lines: list[list[float | None]], target: float,
+    bounds: tuple[float, float],
+) -> Markup:  # fmt: skip
     context = {
-        "options": _line_options(labels, names, lines, target, max(0, low)),
+        "title": title,
+        "options": _line_options(labels, names, lines, target, bounds),
         "headers": [_("Month"), *names],
         "rows": [
-            [label, *("–" if line[index] is None else f"{line[index]}%" for line in series)]
+            [label, *("–" if line[index] is None else f"{line[index]}%" for line in lines)]
             for index, label in enumerate(labels)
         ],
         "fallback": svg.line_chart(labels, list(zip(names, lines, strict=True)), target=target, height=220),
@@ -521,9 +554,14 @@ def _trend_drawn(language: str, months: tuple[date, ...], *series: Rates) -> Mar
 
 
 def _line_options(
-    labels: list[str], names: tuple[str, str], series: list[list[float | None]], target: float, low: float
+    labels: list[str],
+    names: tuple[str, ...],
+    series: list[list[float | None]],
+    target: float,
+    bounds: tuple[float, float],
 ) -> dict[str, Any]:
-    looks = [("circle", 2.5, None), ("rect", 2, TEAL)]
+    looks = [("circle", 2.5, None), ("rect", 2, TEAL)][: len(names)]
+    low, high = bounds
     lines: list[dict[str, Any]] = []
     for name, values, (symbol, width, colour) in zip(names, series, looks, strict=True):
         line: dict[str, Any] = {
@@ -541,9 +579,14 @@ def _line_options(
     return {
         "legend": {"top": 2, "left": 6, "itemWidth": 14, "itemHeight": 6},
         "xAxis": {"type": "category", "data": labels, "axisTick": {"show": False}},
-        "yAxis": {"type": "value", "min": low, "max": 100, "interval": 10 if low >= 50 else 20},
+        "yAxis": {"type": "value", "min": low, "max": high, "interval": _step(high - low)},
         "series": lines,
     }
+
+
+def _step(span: float) -> int:
+    """Between two lines of an axis, so that there are three to six of them."""
+    return next((step for step in (1, 2, 5, 10) if span <= step * 5), 20)
 
 
 WAYS = (("phone", None), ("online", "#5BA3C0"), ("visited", "#4E9A88"), ("in_clinic", "#B7C9D6"))
@@ -609,6 +652,63 @@ def _place_links(seen: Sequence[reads.Department], period: Period) -> list[tuple
     """(address, name, whether it is shown now) of each department in the menu."""
     language, begin = _language(), f"{address('reports:department')}?month={_text_of(period.month)}&department="
     return [(f"{begin}{one.id}", one.label(language), one.id == period.department) for one in seen]
+
+
+class Place(NamedTuple):
+    """One department of the overview: its counts, and (text, n, address, look) of each rate."""
+
+    label: str
+    href: str
+    due: int
+    done: int
+    rates: tuple[tuple[str, int, str, str], ...]
+    running: int  # stays whose thirty days are not over
+
+
+FEW = 30  # a rate of fewer is shown in grey and praises or blames nobody (design: monthly report)
+OVERVIEW = ("follow-up-rate", "satisfaction", "readmission-30d")
+
+
+def _overview(seen: Sequence[reads.Department], figures: Figures, period: Period) -> Markup:
+    language, month = _language(), _text_of(period.month)
+    begin = f"{address('reports:department')}?month={month}&department="
+    lists = [
+        (reads.definitions().indicator(code), address("reports:patients", code, "denominator")) for code in OVERVIEW
+    ]
+    places = []
+    for one in seen:
+        measures = figures.of_department(period.month, one.members)
+        values = [rules.value_of(indicator, measures) for indicator, _path in lists if indicator]
+        if not any(value.denominator for value in values):
+            continue
+        places.append(
+            Place(
+                one.label(language), f"{begin}{one.id}", values[0].denominator, values[0].numerator,
+                tuple(
+                    (
+                        "–" if value.number is None else f"{value.number:.1f}%", value.denominator,
+                        f"{path}?month={month}&department={one.id}", _look(indicator, value),
+                    )
+                    for (indicator, path), value in zip(lists, values, strict=True)
+                    if indicator
+                ),
+                measures.get("stays_open", 0),
+            )
+        )  # fmt: skip
+    return _overview_drawn(language, tuple(sorted(places)))
+
+
+def _look(indicator: rules.Indicator, value: rules.Value) -> str:
+    if value.denominator < FEW:
+        return "muted"
+    return "lo" if rules.meets_target(indicator, value) is False else ""
+
+
+@lru_cache(maxsize=200)
+def _overview_drawn(language: str, places: tuple[Place, ...]) -> Markup:
+    """Departments side by side. It says nothing but these words and numbers, so the same ones are drawn once."""
+    names = [indicator.name(language) for code in OVERVIEW if (indicator := reads.definitions().indicator(code))]
+    return Markup(render_to_string("reports/_overview.html", {"places": places, "names": names}))
 
 
 class Bar(NamedTuple):
@@ -724,6 +824,12 @@ def _identities(
 # --- words -----------------------------------------------------------------------------------------------------
 
 
+def _result(code: str) -> str:
+    """How it ended, or what was answered on the whole stay."""
+    answers = {"satisfied": _("Satisfied"), "neutral": _("Neither"), "dissatisfied": _("Dissatisfied")}
+    return answers.get(code) or (outcome_label(code) if code else "")
+
+
 def _reason(code: str) -> str:
     return _("Not tried") if code == "not-tried" else outcome_label(code)
 
@@ -737,5 +843,5 @@ def _shown(line: reads.Line, *, named: bool) -> dict[str, Any]:
         "when": line.when,
         "what": line.what,
         "code": line.code,
-        "result": outcome_label(line.code) if line.code else "",
+        "result": _result(line.code),
     }
