@@ -527,6 +527,7 @@ def _one_drawn(language: str, code: str, months: tuple[date, ...], rates: Rates)
     if indicator is None:
         raise LookupError(code)
     known = [number for number in rates if number is not None]
+    bounds: tuple[float, float]
     if indicator.better == "higher":
         bounds = (max(0, min([*known, indicator.target]) // 10 * 10 - 10), 100)
     else:
