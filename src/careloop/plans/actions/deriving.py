@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import blake2b
@@ -23,11 +23,11 @@ from careloop.plans.reads import facts
 from careloop.plans.reads.facts import History
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.calendar import shipped_calendar
-from careloop.plans.rules.changes import Change
+from careloop.plans.rules.changes import Change, Changes
 from careloop.plans.rules.content import Activity, OwnerRule, Step
 from careloop.plans.rules.ending import PlanState, end_reason, nothing_follows
 from careloop.plans.rules.ladder import channel_of_person, hours_before_phone
-from careloop.plans.rules.schedule import NoMore, Occurrence, instants, next_occurrence
+from careloop.plans.rules.schedule import NoMore, Occurrence, Progress, instants, next_occurrence
 from careloop.tasks.actions import request_tasks
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
@@ -74,9 +74,10 @@ def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
     texts = facts.diagnosis_texts(active)
     asked: list[_Asked] = []
     over: list[CarePlan] = []
+    begun: _Begun = {}
     for plan in active:
         history = histories[plan.pk]
-        missing = list(_missing(plan, history, text=texts.get(plan.encounter_id, ""), at=at))
+        missing = list(_missing(plan, history, begun, text=texts.get(plan.encounter_id, ""), at=at))
         asked += missing
         if not missing and _is_used_up(plan, history, at=at):
             over.append(plan)
@@ -94,29 +95,54 @@ class _Asked:
     messages_from: datetime | None = None
 
 
-def _missing(plan: CarePlan, history: History, *, text: str, at: datetime) -> Iterator[_Asked]:
-    changes, progress = plan.personal(), history.progress(plan)
-    for step in plan.definition.plan().steps:
-        if step.code in history.open_steps:
-            continue
-        answer = next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)
-        if isinstance(answer, Occurrence):
-            yield _step_asked(plan, history, step, answer, text=text, at=at)
+_Dated = tuple[Step, Occurrence]
+_Begun = dict[Hashable, Sequence[_Dated]]
+"""First occurrences of plans that have just begun: those of one version and one day have the same dates."""
+
+
+def _missing(plan: CarePlan, history: History, begun: _Begun, *, text: str, at: datetime) -> Iterator[_Asked]:
+    changes = plan.personal()
+    for step, occurrence in _next(plan, history, changes, begun):
+        if step.code not in history.open_steps:
+            yield _step_asked(plan, history, step, occurrence, changes, text=text, at=at)
     for visit in changes.added:
         code = VISIT + visit.id
         if code not in history.open_steps and not history.past.get(code):
             yield _Asked(_visit(plan, history, visit, text=text))
 
 
+def _next(plan: CarePlan, history: History, changes: Changes, begun: _Begun) -> Sequence[_Dated]:
+    progress = history.progress(plan)
+    if history.past or plan.changes:
+        return _dated(plan, progress, changes, but=history.open_steps)
+    key = (plan.definition.content_hash, plan.anchors(), progress.not_before)
+    if key not in begun:
+        begun[key] = _dated(plan, progress, changes)
+    return begun[key]
+
+
+def _dated(plan: CarePlan, progress: Progress, changes: Changes, *, but: Collection[str] = ()) -> list[_Dated]:
+    wanted = (step for step in plan.definition.plan().steps if step.code not in but)
+    answers = ((step, next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)) for step in wanted)
+    return [(step, answer) for step, answer in answers if isinstance(answer, Occurrence)]
+
+
 def _step_asked(
-    plan: CarePlan, history: History, step: Step, occurrence: Occurrence, *, text: str, at: datetime
+    plan: CarePlan,
+    history: History,
+    step: Step,
+    occurrence: Occurrence,
+    changes: Changes,
+    *,
+    text: str,
+    at: datetime,
 ) -> _Asked:
     opens, due, closes = instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
     hours = hours_before_phone(step.ladder)
     if hours is None:
         due = closes  # messages do it all: a person sees it only when they failed to the very end
     starts = max(opens.replace(hour=MESSAGES_BEGIN.hour, minute=MESSAGES_BEGIN.minute) if hours != 0 else opens, at)
-    owner_id, role = _owner(plan, history, OwnerRule(plan.personal().owner or step.owner))
+    owner_id, role = _owner(plan, history, OwnerRule(changes.owner or step.owner))
     request = TaskRequest(
         key=_key(plan, history, step.code, occurrence.number),
         patient_id=plan.patient_id,
