@@ -1,6 +1,7 @@
 """Every write on work: state, recorded facts, twice is harmless, refusals."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -9,6 +10,7 @@ from careloop.audit.models import AuditEvent
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import ContactPoint
 from careloop.tasks import actions, reads, rules
+from careloop.tasks.actions import weighing
 from careloop.tasks.models import ContactAttempt, SavedFilter, Task
 from careloop.tasks.rules import HandOut, TaskRequest
 from careloop.tasks.tests.factories import make_patient, make_task
@@ -343,6 +345,21 @@ def test_weighing_moves_what_time_has_moved(cast):
     assert late.priority == 3 * 40 + 100
     assert [r["code"] for r in late.priority_reasons] == ["overdue", "risk"]
     assert actions.refresh_priorities(at=NOW, by=SYSTEM) == 0
+
+
+@pytest.mark.parametrize("portion", [1, 2, 5, 1_000])
+def test_all_are_weighed_whatever_the_portion(cast, monkeypatch, portion):
+    monkeypatch.setattr(weighing, "PORTION", portion)
+    late = [make_task(cast, due_at=NOW - n * DAY, available_at=NOW - 9 * DAY) for n in range(1, 6)]
+    make_task(cast, due_at=NOW + 2 * DAY, available_at=NOW + DAY, risk="high")  # its window is not open
+    make_task(cast, due_at=NOW - DAY, available_at=NOW - DAY, kind="work-order", risk="high")  # no follow-up
+    assert actions.refresh_priorities(at=NOW, by=SYSTEM, task_ids=[late[0].pk, late[0].pk, uuid4()]) == 1
+    assert actions.refresh_priorities(at=NOW, by=SYSTEM) == 4
+    weighed = Task.objects.unscoped("test").filter(pk__in=[task.pk for task in late]).order_by("-due_at")
+    told = [{reason["code"]: reason for reason in task.priority_reasons} for task in weighed]
+    assert [reasons["overdue"]["params"]["days"] for reasons in told] == [1, 2, 3, 4, 5]
+    assert [task.priority for task in weighed] == [sum(r["points"] for r in reasons.values()) for reasons in told]
+    assert actions.refresh_priorities(at=NOW, by=SYSTEM, task_ids=[]) == 0
 
 
 def test_worrying_answers_lift_the_open_calls(cast):
