@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -12,13 +13,13 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Count
 from django.db.models.functions import Lower
 
-from careloop.accounts.models import Organization
+from careloop.accounts.models import Organization, Practitioner
 from careloop.kernel import prepared as kept
 from careloop.kernel.actions import seeding
 from careloop.kernel.models import UnscopedQuery
 from careloop.kernel.prepared import CannotPrepare, Literal, Many, ask, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
-from careloop.patients.models import AccessGrant, BlindSeal, CareRelationship, Encounter, Patient
+from careloop.patients.models import AccessGrant, BlindSeal, CareRelationship, Encounter, Observation, Patient
 from careloop.patients.reads.finding import find
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_task
@@ -367,3 +368,71 @@ def test_a_statement_that_fails_raises_djangos_error_and_the_connection_goes_on(
         ask(fault, {"n": 0})
     assert ask("SELECT %(n)s::int", {"n": 5}) == [(5,)]
     assert kept.run("SELECT %(n)s::int", {"n": 5}) == 1
+
+
+# ---- many questions, one statement ----
+
+
+@prepared
+def everything_of_a_stay(viewer, patient_id):
+    mine = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id)
+    return mine.select_related("department", "attending").defer("attending__password_history").order_by("pk")
+
+
+@prepared
+def values_of_every_kind(viewer, patient_id):
+    mine = Observation.objects.visible_to(viewer).filter(patient_id=patient_id).order_by("value_number", "pk")
+    return mine.values_list("pk", "value_number", "effective_at", "text", "patient__birth_date", "patient__corrected")
+
+
+def test_one_statement_answers_what_many_would(cast, django_assert_num_queries):
+    """Ids, instants with microseconds, days, decimals to the last digit, JSON, nothing at all, and words with signs."""
+    name = '100%% %s \\ " \u2028 张三'
+    with seeding():
+        Patient.objects.unscoped("test").filter(pk=cast.zhang.pk).update(
+            name=name, birth_date=date(1956, 2, 29), corrected={"a": [1, None, "%"]}
+        )
+        for text, number in (("", None), (name, "12345678901.123456"), ("x", "0.100000")):
+            Observation.objects.create(
+                patient=cast.zhang, key=uuid4().hex, code="c", text=text, value_number=number and Decimal(number),
+                effective_at=NOW + timedelta(microseconds=1), source="t",
+            )  # fmt: skip
+    zhang, sun = {"patient_id": cast.zhang.pk}, cast.as_sun
+    asked = [
+        values_of_every_kind.asked(viewer=sun, **zhang), everything_of_a_stay.asked(viewer=sun, **zhang),
+        prepared(by_name).asked(viewer=sun, name=name), prepared(by_name).asked(viewer=sun, name="Ma"),
+        prepared(lambda viewer: Patient.objects.visible_to(viewer).none()).asked(viewer=sun),
+        values_of_every_kind.asked(viewer=cast.as_li, **zhang),  # of another department: sees nothing
+    ]  # fmt: skip
+    alone = [one.fetch() for one in asked]
+    with django_assert_num_queries(1):
+        told = kept.at_once(*asked)
+    assert told == alone
+    assert [[type(value) for value in row] for row in told[0]] == [[type(value) for value in row] for row in alone[0]]
+    assert told[1][0].__dict__.keys() == alone[1][0].__dict__.keys()
+    with django_assert_num_queries(0):
+        assert told[1][0].department.name
+    assert (len(told[0]), told[2], [one.name for one in told[3]], told[4], told[5]) == (3, [cast.zhang], ["Ma"], [], [])
+
+
+def test_what_cannot_travel_as_json_is_asked_by_itself(cast, django_assert_num_queries):
+    staff = prepared(lambda viewer: Organization.objects.filter(pk__in=viewer.departments).order_by("pk"))
+    codes = prepared(
+        lambda viewer: Practitioner.objects.filter(pk=viewer.practitioner_id).values_list("password_history")
+    )
+    names = prepared(by_name).asked(viewer=cast.as_wang, name="Zhang")
+    asked = [staff.asked(viewer=cast.as_wang), codes.asked(viewer=cast.as_wang), names]
+    assert asked[1].made.columns is None
+    with django_assert_num_queries(2):
+        assert kept.at_once(*asked) == [[cast.cardiology], [([],)], [cast.zhang]]
+    assert kept.at_once() == []
+
+
+def test_an_answer_ordered_twice_is_given_twice_and_the_lists_are_two(cast, django_assert_num_queries):
+    question = prepared(by_name)
+    zhang = {"viewer": cast.as_wang, "name": cast.zhang.name}
+    with django_assert_num_queries(2), kept.ahead(question.asked(**zhang), question.asked(**zhang)):
+        first, second = question(**zhang), kept.at_once(question.asked(**zhang))[0]
+        first.clear()  # whoever sorts or empties the list has it alone
+        assert second == [cast.zhang]
+        assert question(**zhang) == [cast.zhang]  # a third time: asked
