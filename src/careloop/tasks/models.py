@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from datetime import datetime
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -47,6 +48,13 @@ class TaskQuerySet(ScopedQuerySet["Task"]):
 
     def overdue(self, *, at: object) -> Self:
         return self.open().filter(due_at__lt=at)
+
+    def ended_between(self, first: datetime, last: datetime) -> Self:
+        """What was ended from the day of `first` to the day of `last`, by the index `task_ended`. Ask for the exact times beside it."""
+        days: Any = [EndedDay(models.Value(at, output_field=models.DateTimeField())) for at in (first, last)]
+        return self.alias(ended_day=EndedDay("ended_at")).filter(
+            ~Q(status=Task.Status.REQUESTED), ended_day__range=days
+        )
 
 
 class Task(ScopedModel):

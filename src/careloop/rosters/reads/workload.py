@@ -64,7 +64,10 @@ def loads(people: Iterable[Colleague], *, day: date) -> list[Load]:
     tasks = Task.objects.unscoped("counts per person, no patient is shown")
     opened = _counted(tasks.open().filter(owner__in=ids, kind__in=QUEUE_KINDS, available_at__lte=until), "owner_id")
     done = _counted(
-        tasks.filter(status=Task.Status.COMPLETED, ended_at__range=(begin, until), ended_by__in=ids), "ended_by_id"
+        tasks.ended_between(begin, until).filter(
+            status=Task.Status.COMPLETED, ended_at__range=(begin, until), ended_by__in=ids
+        ),
+        "ended_by_id",
     )
     tried = ContactAttempt.objects.unscoped("counts per person, no patient is shown").filter(
         by_practitioner__in=ids, started_at__range=(begin, until), undone_at__isnull=True, channel="phone"
@@ -104,6 +107,8 @@ done AS (
     SELECT (t.ended_at AT TIME ZONE %(zone)s)::date AS day, t.ended_by_id, count(*) AS done
     FROM tasks_task t
     WHERE t.status = 'completed' AND t.ended_at BETWEEN %(begin)s AND %(until)s AND t.ended_by_id = ANY(%(people)s)
+        AND (t.ended_at AT TIME ZONE 'Asia/Shanghai')::date -- as task_ended counts days
+            BETWEEN (%(begin)s::timestamptz AT TIME ZONE 'Asia/Shanghai')::date AND (%(until)s::timestamptz AT TIME ZONE 'Asia/Shanghai')::date
     GROUP BY 1, 2
 )
 SELECT n.day, n.practitioner_id, p.name, COALESCE(team.name, home.name, ''), COALESCE(n.team_id, p.organization_id),

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import DateTimeField, Q, Value
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import get_language
 
@@ -18,7 +18,7 @@ from careloop.kernel.prepared import Asked, prepared, question
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
 from careloop.tasks import rules
-from careloop.tasks.models import QUEUE_KINDS, EndedDay, Task, TaskQuerySet
+from careloop.tasks.models import QUEUE_KINDS, Task, TaskQuerySet
 
 Tab = Literal["todo", "overdue", "promised", "unreached", "abnormal", "done"]
 TABS: tuple[Tab, ...] = ("todo", "overdue", "promised", "unreached", "abnormal", "done")
@@ -335,14 +335,8 @@ def _open(viewer: Viewer, at: datetime, chips: dict[str, Any]) -> TaskQuerySet:
 
 
 def _ended(viewer: Viewer, since: datetime, until: datetime, chips: dict[str, Any]) -> TaskQuerySet:
-    """What was done between two times. The days find it (`task_ended`), the times say it."""
-    days: Any = (EndedDay(_when(since)), EndedDay(_when(until)))
-    found = _listed(viewer, chips).alias(day=EndedDay("ended_at")).filter(day__range=days)
+    found = _listed(viewer, chips).ended_between(since, until)
     return found.filter(status=Task.Status.COMPLETED, ended_at__gte=since, ended_at__lt=until)
-
-
-def _when(at: datetime) -> Value:
-    return Value(at, output_field=DateTimeField())
 
 
 def _own_elsewhere(tasks: TaskQuerySet, viewer: Viewer) -> TaskQuerySet:
