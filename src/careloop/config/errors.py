@@ -38,3 +38,9 @@ def csrf_failed(request: HttpRequest, reason: str = "", **_: Any) -> HttpRespons
 @public_page("error page")
 def unreadable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return render(request, "ui/400.html", {}, status=400)
+
+
+@public_page("error page")
+def not_this_way(request: HttpRequest) -> HttpResponse:
+    """The address of a button was opened by itself."""
+    return render(request, "ui/405.html", {}, status=405)

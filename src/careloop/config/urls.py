@@ -33,4 +33,5 @@ if settings.ENV.mode in {"dev", "test"}:
 handler400 = "careloop.config.errors.unreadable"
 handler403 = "careloop.config.errors.forbidden"
 handler404 = "careloop.config.errors.not_found"
+handler405 = "careloop.config.errors.not_this_way"  # ours, not Django's: kernel/pages.py asks for it
 handler500 = "careloop.config.errors.failed"

@@ -11,4 +11,5 @@ urlpatterns = [
 
 handler403 = "careloop.portal.views.errors.forbidden"
 handler404 = "careloop.portal.views.errors.not_found"
+handler405 = "careloop.portal.views.errors.not_this_way"  # ours, not Django's: kernel/pages.py asks for it
 handler500 = "careloop.portal.views.errors.failed"

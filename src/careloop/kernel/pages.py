@@ -53,8 +53,8 @@ def page(permission: Permission, *, methods: tuple[str, ...] = ("GET",)) -> Call
                 return _to_login(request)
             if not request.viewer.can(permission):
                 raise PermissionDenied
-            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
-                return HttpResponse(status=405)
+            if not takes(request, methods):
+                return not_this_way(request, methods)
             whole = request.viewer
             request.viewer = whole.within(permission)  # only the places where this very permission holds
             try:
@@ -73,13 +73,29 @@ def public_page(why: str, *, methods: tuple[str, ...] = ("GET", "POST")) -> Call
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
-                return HttpResponse(status=405)
+            if not takes(request, methods):
+                return not_this_way(request, methods)
             return view(request, *args, **kwargs)
 
         return declared(guarded, permission=f"public: {why}", methods=methods)
 
     return declare
+
+
+def takes(request: HttpRequest, methods: tuple[str, ...]) -> bool:
+    """Whether a door is open to this method; who may read may ask for the head alone."""
+    return request.method in methods or (request.method == "HEAD" and "GET" in methods)
+
+
+def not_this_way(request: HttpRequest, methods: tuple[str, ...]) -> HttpResponse:
+    """405. Somebody who typed or kept the address of a button gets the site's own page; a script the bare answer."""
+    scripted = "HX-Request" in request.headers or "X-Requested-With" in request.headers
+    if request.method == "GET" and not scripted:
+        answer = import_string(import_string(f"{get_urlconf() or settings.ROOT_URLCONF}.handler405"))(request)
+    else:
+        answer = HttpResponse(status=405)
+    answer.headers["Allow"] = ", ".join(methods)
+    return answer
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:

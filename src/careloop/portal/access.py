@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from careloop.kernel.pages import PageRequest, View, declared
+from careloop.kernel.pages import PageRequest, View, declared, not_this_way, takes
 
 # Which part of the portal each purpose opens.
 PARTS = {
@@ -46,8 +46,8 @@ def patient_page(part: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[
                 return HttpResponseRedirect(reverse("portal:again"))
             if part != "any" and part not in PARTS.get(session.purpose, frozenset()):
                 raise Http404
-            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
-                return HttpResponse(status=405)
+            if not takes(request, methods):
+                return not_this_way(request, methods)
             return view(request, *args, **kwargs)
 
         return declared(guarded, permission=f"public: patient link ({part})", methods=methods)

@@ -78,6 +78,18 @@ def test_steps_need_the_right_to_handle_and_a_visible_alert(cast, step):
     assert post(cast.client(cast.li), alert, step).status_code == 404
 
 
+def test_the_address_of_a_button_opened_by_itself_says_so(cast):
+    alert = raised(cast)
+    address = f"/alerts/{alert.pk}/accept/"
+    page = cast.client(cast.zhao).get(address)
+    assert (page.status_code, page.headers["Allow"]) == (405, "POST")
+    assert "这一步不能单独打开" in page.content.decode()
+    scripted = cast.client(cast.zhao).get(address, headers={"HX-Request": "true"})
+    assert (scripted.status_code, scripted.headers["Allow"], scripted.content) == (405, "POST", b"")
+    assert cast.client(cast.zhao).put(address).content == b""
+    assert again(alert).status == alert.status
+
+
 def test_opening_is_seen_and_is_in_the_audit_trail(cast):
     alert = raised(cast)
     pane = html(cast.client(cast.zhao).get(f"/alerts/{alert.pk}/"))

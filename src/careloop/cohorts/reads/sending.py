@@ -52,7 +52,7 @@ def templates() -> list[MessageTemplate]:
     return [one for one in approved if _is_general(one)]
 
 
-OF_A_PLAN = frozenset({"care-reminder"})  # leads to words that only a plan's own step has
+OF_A_PLAN = frozenset({"care-reminder", "education-link"})  # lead to words that only a plan's own step has
 
 
 def _is_general(template: MessageTemplate) -> bool:

@@ -45,7 +45,6 @@ Target = Literal["questionnaire", "measurement", "home", "any"]
 _TARGETS: Mapping[str, Target] = {
     "follow-up-link": "questionnaire", "follow-up-reminder": "questionnaire", "missed-call": "questionnaire",
     "satisfaction-link": "questionnaire", "measurement-link": "measurement", "plan-link": "home",
-    "education-link": "home",
 }  # fmt: skip
 
 

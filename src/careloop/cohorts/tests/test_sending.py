@@ -131,7 +131,6 @@ def test_a_second_message_to_the_same_follow_up_has_another_link(cast: Cast):
         ("satisfaction-link", "questionnaire", True),
         ("measurement-link", "measurement", False),
         ("plan-link", "home", False),
-        ("education-link", "home", False),
         ("caring-message", "", False),
     ],
 )

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization
@@ -22,7 +23,7 @@ from careloop.letters.reads.values import department_of, letter_values, stays_of
 from careloop.letters.rules import wording
 from careloop.letters.rules.envelope import Block, Rect, fit_address
 from careloop.letters.rules.recipients import has_address, recipient_lines
-from careloop.letters.rules.wanted import LetterWanted
+from careloop.letters.rules.wanted import COMING, LetterWanted, fits_date
 from careloop.messaging.reads.consent import refused_scopes, refuses
 from careloop.patients.models import ContactPoint, Encounter, Patient
 from careloop.tasks.models import Task
@@ -95,6 +96,20 @@ class TemplateNotApproved(Refused):
 
     code = "letter-template-not-approved"
     message = _("This letter is not approved (any more). Choose another one.")
+
+
+class DateGoneBy(Refused):
+    """The letter announces a date that has passed."""
+
+    code = "letter-date-gone-by"
+    message = _("The date of this follow-up has passed. Choose the letter for overdue follow-ups.")
+
+
+class NotOverdue(Refused):
+    """The letter speaks of a missed follow-up that is still to come."""
+
+    code = "letter-not-overdue"
+    message = _("This follow-up is not overdue. Choose the letter that tells its date.")
 
 
 class LetterRecent(Refused):
@@ -187,6 +202,9 @@ class Desk:
         task = self.tasks.get(wanted.task_id)
         if task is None or task.patient_id != patient.pk:
             raise PatientNotThere
+        code = self.template.code if self.template else ""
+        if not fits_date(code, timezone.localdate(task.due_at), today=timezone.localdate(self.at)):
+            raise DateGoneBy if code in COMING else NotOverdue
         return task
 
     def _block(self, patient: Patient) -> Block:

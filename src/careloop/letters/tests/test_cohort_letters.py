@@ -125,11 +125,31 @@ def test_a_letter_that_needs_a_date_leaves_out_who_has_none(cast: Cast):
 
 def test_each_letter_is_about_the_follow_up_that_is_due_first(cast: Cast):
     (patient,) = neighbours(cast, 1)
-    make_task(cast, patient=patient, due_at=NOW + timedelta(days=9))
-    first = make_task(cast, patient=patient, due_at=NOW + timedelta(days=2))
-    make_task(cast, patient=patient, due_at=NOW + timedelta(days=1), status="completed", outcome="x", ended_at=NOW)
+    today = timezone.now()  # as the worker sees it
+    make_task(cast, patient=patient, due_at=today + timedelta(days=9))
+    first = make_task(cast, patient=patient, due_at=today + timedelta(days=2))
+    make_task(cast, patient=patient, due_at=today + timedelta(days=1), status="completed", outcome="x", ended_at=NOW)
     run(begin(cast, choose(cast, [patient]), shipped("coming-due").pk))
     assert [letter.task_id for letter in letters()] == [first.pk]
+
+
+def test_a_letter_that_tells_a_date_is_about_one_still_to_come_and_an_overdue_one_about_one_gone_by(cast: Cast):
+    late, both, ahead = neighbours(cast, 3)
+    today = timezone.now()
+    for patient in (late, both):
+        make_task(cast, patient=patient, due_at=today - timedelta(days=4), available_at=today - timedelta(days=6))
+    coming = [make_task(cast, patient=patient, due_at=today + timedelta(days=4)) for patient in (both, ahead)]
+    selection = choose(cast, [late, both, ahead])
+    preview = bulk.preview(
+        selection, "letter", {"template_id": str(shipped("coming-due").pk)}, viewer=cast.as_wang, at=today
+    )
+    assert dict(preview.excluded) == {late.pk: "letter-date-gone-by"}
+    run(begin(cast, selection, shipped("coming-due").pk))
+    assert {letter.task_id for letter in letters()} == {task.pk for task in coming}
+    preview = bulk.preview(
+        selection, "letter", {"template_id": str(shipped("overdue").pk)}, viewer=cast.as_wang, at=today
+    )
+    assert dict(preview.excluded) == {ahead.pk: "letter-not-overdue"}
 
 
 def test_the_preview_reads_the_same_number_of_statements_for_many(cast: Cast):

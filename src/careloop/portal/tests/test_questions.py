@@ -438,3 +438,10 @@ def test_no_route_shows_or_takes_anything_of_another_patient(asked, cast, name, 
         assert answer.status_code in {404, 405}, (name, method)
         assert "问卷" not in answer.content.decode()
     assert not QuestionnaireResponse.objects.visible_to(SYSTEM).exists()
+
+
+@pytest.mark.django_db
+def test_the_address_of_a_button_opened_by_itself_says_so(asked, cast):
+    answer = asked.client.get(reverse("portal:large", urlconf="careloop.config.urls_portal"))
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "这一步不能单独打开" in answer.content.decode()

@@ -24,6 +24,13 @@ def forbidden(request: PageRequest, exception: Exception | None = None, **_more:
 
 
 @public_page("error page")
+def not_this_way(request: PageRequest) -> HttpResponse:
+    """The address of a button was opened by itself: nothing was changed."""
+    words = _("Nothing was changed. Open the newest message again, or call us.")
+    return message_page(request, _("This step cannot be opened by itself"), words, status=405)
+
+
+@public_page("error page")
 def failed(request: PageRequest) -> HttpResponse:
     words = _("The fault is ours. Your earlier answers are kept. Try again in a few minutes, or call us.")
     return message_page(request, _("That did not work"), words, status=500)
