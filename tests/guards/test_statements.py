@@ -79,12 +79,12 @@ LIMITS: dict[str, int] = {
     "patients/": 5,
     "patients/access-reviews/": 3,
     "patients/duplicates/": 4,
-    "patients/<uuid:patient_id>/": 31,  # with alerts, tags and plan card in the same request
-    "patients/<uuid:patient_id>/trend/": 11,
+    "patients/<uuid:patient_id>/": 8,  # with alerts, tags and plan card in the same request
+    "patients/<uuid:patient_id>/trend/": 8,
     "patients/<uuid:patient_id>/timeline/": 11,
     "patients/<uuid:patient_id>/documents/<uuid:document_id>/": 10,
     "patients/<uuid:patient_id>/documents/<uuid:document_id>/file/": 4,
-    "patients/<uuid:patient_id>/<slug:tab>/": 14,
+    "patients/<uuid:patient_id>/<slug:tab>/": 10,
     "alerts/": 4,
     "alerts/rows/": 4,
     "alerts/bell/": 3,
@@ -105,7 +105,7 @@ LIMITS: dict[str, int] = {
     "plans/versions/": 5,
     "plans/decisions/": 6,
     "plans/drafts/new/": 2,
-    "plans/patients/<uuid:patient_id>/": 10,  # three only within a day of an adoption: may it be undone?
+    "plans/patients/<uuid:patient_id>/": 9,  # three only within a day of an adoption: may it be undone?
     "plans/running/<uuid:care_plan_id>/versions/<uuid:definition_id>/": 5,
     "reports/": 7,
     "reports/department/": 9,
@@ -160,8 +160,8 @@ LIMITS: dict[str, int] = {
     "letters/responses/<uuid:response_id>/": 11,
     "letters/patients/<uuid:patient_id>/": 7,
     "letters/adoptions/<uuid:adoption_id>/": 4,
-    "letters/patients/<uuid:patient_id>/plan/": 13,
-    "letters/patients/<uuid:patient_id>/dates/": 12,
+    "letters/patients/<uuid:patient_id>/plan/": 10,
+    "letters/patients/<uuid:patient_id>/dates/": 9,
     "letters/patients/<uuid:patient_id>/write/": 3,
     "letters/patients/<uuid:patient_id>/report/": 7,
     "letters/patients/<uuid:patient_id>/report/paper/": 19,
