@@ -13,7 +13,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import reads
-from careloop.tasks.actions.finishing import TaskNotOpen
+from careloop.tasks.actions.finishing import TaskNotOpen, _hold_person
 from careloop.tasks.events import ClaimsReleased, TaskClaimed
 from careloop.tasks.models import Task
 
@@ -46,13 +46,8 @@ def claim_next(*, at: datetime, by: Viewer, narrowed: Q | None = None, after: UU
 @action
 def claim_task(*, task: Task, at: datetime, by: Viewer) -> None:
     """Take this patient in hand. Refused when a colleague has the patient, or the task is not open any more."""
-    locked = (
-        Task.objects.visible_to(by)
-        .select_related("patient")
-        .select_for_update(of=("self", "patient"), no_key=True)
-        .filter(pk=task.pk)
-        .first()
-    )
+    _hold_person(task, by)  # of two nurses who take two tasks of one patient the second sees what the first took
+    locked = Task.objects.visible_to(by).select_for_update(of=("self",), no_key=True).filter(pk=task.pk).first()
     if locked is None or locked.status != Task.Status.REQUESTED:
         raise TaskNotOpen
     if reads.held_by_others(viewer=by, at=at).filter(patient_id=locked.patient_id).exists():

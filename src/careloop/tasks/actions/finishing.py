@@ -15,6 +15,7 @@ from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
 from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
+from careloop.patients.models import Patient
 from careloop.tasks import rules
 from careloop.tasks.events import TaskClosed, TaskCompleted
 from careloop.tasks.models import Task
@@ -39,6 +40,14 @@ class TaskNeedsReason(Refused):
 
     code = "task-needs-reason"
     message = _("Say why the task is closed.")
+
+
+def _hold_person(task: Task, by: Viewer) -> None:
+    """Takes the patient's row before the task's, for whoever changes both. Plans take them in this order
+    (plans/reads/locking.py): the other way round two could wait for each other in a circle.
+    """
+    mine = Patient.objects.visible_to(by).filter(pk=task.patient_id).select_for_update(of=("self",), no_key=True)
+    list(mine.only("pk"))
 
 
 def _locked(task: Task, by: Viewer) -> Task:

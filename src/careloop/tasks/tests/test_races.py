@@ -1,11 +1,14 @@
 """Many hands at once, on the real database: every patient goes to one nurse, every request makes one task."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from careloop.patients.models import Patient
 from careloop.tasks import actions
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
@@ -100,3 +103,44 @@ def test_completing_eight_times_at_once_completes_once():
         return 1
 
     assert sum(in_parallel(finish, range(HANDS))) == 1
+
+
+def ends(outcome):
+    return lambda task, by: actions.record_attempt(task=task, contact_point_id=None, outcome=outcome, at=NOW, by=by)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [ends("died"), ends("refused-for-ever"), lambda task, by: actions.claim_task(task=task, at=NOW, by=by)],
+    ids=["died", "refused", "claimed"],
+)
+def test_who_works_on_the_plan_and_who_calls_never_wait_for_each_other(act):
+    """Plans hold the patient and then the tasks. Whoever came with the task first would close the circle."""
+    cast = make_cast()
+    task = make_task(cast)
+    by, held = cast.as_wang, threading.Event()
+
+    def plan(_n):
+        with transaction.atomic():
+            list(Patient.objects.unscoped("test").filter(pk=task.patient_id).select_for_update(no_key=True))
+            held.set()
+            until = time.monotonic() + 60
+            while not somebody_waits() and time.monotonic() < until:
+                time.sleep(0.01)
+            list(Task.objects.unscoped("test").filter(patient_id=task.patient_id).select_for_update(no_key=True))
+
+    def call(_n):
+        held.wait(60)
+        act(task, by)
+
+    in_parallel(lambda work: work(0), [plan, call])  # a deadlock would end one of them with an error
+    task.refresh_from_db()
+    assert task.status != "requested" or task.claimed_by_id == by.practitioner_id
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])
