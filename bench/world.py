@@ -20,11 +20,12 @@ DEPARTMENTS, STAFF = 40, 200
 TASKS_PER_DISCHARGE = 8
 OFFSETS = (3, 7, 14, 30, 60, 90, 120, 150)
 STAYS_PER_PATIENT = 1.25
-RETURNS, SOON, SURVEYED = (
-    5,
-    0.4,
-    2,
-)  # every so many stays; of those within thirty days; which follow-up asks about satisfaction
+RETURNS = 5
+"""Every so many stays are of somebody who was there before."""
+SOON = 0.4
+"""Of those, how many come within thirty days."""
+SURVEYED = 2
+"""Which of the eight follow-ups asks about satisfaction."""
 DONE, ENDED, ANSWERED, MESSAGED, CALLED, ALERTED = 0.70, 0.28, 0.5, 0.6, 0.5, 0.02
 AUDITED_PER_DISCHARGE = 10
 
@@ -124,7 +125,8 @@ def _patient(number: int, a_day: float, dice: random.Random) -> int:
     if number % RETURNS != RETURNS - 1:
         return number - number // RETURNS
     days = 7 + dice.random() * 29 if dice.random() < SOON else 45 + dice.random() * 500
-    earlier = max(0, number - max(1, int(days * a_day)))
+    back = max(1, int(days * a_day))
+    earlier = number - back if back <= number else dice.randrange(number)  # the hospital's records go back no further
     earlier -= earlier % RETURNS == RETURNS - 1
     return earlier - earlier // RETURNS
 
