@@ -71,7 +71,10 @@ def test_without_scripts_the_chart_is_there(cast: Cast, browser: Browser) -> Non
     with site() as url, page(browser, 1366, 768, javascript=False) as tab:
         enter(tab, url, cast.he)
         tab.goto(f"{url}/reports/")
-        expect(tab.locator("svg.linechart")).to_be_visible()
+        charts = tab.locator("svg.linechart")
+        expect(charts).to_have_count(3)  # follow-up, satisfaction, readmission
+        for chart in charts.all():
+            expect(chart).to_be_visible()
 
 
 def test_the_duty_page(cast: Cast, browser: Browser) -> None:

@@ -268,9 +268,13 @@ def test_a_letter_that_came_back_is_not_answered_by_a_message(home):
     assert fresh(letter).state == "returned"
 
 
-@pytest.mark.parametrize("code", ["not-reached", "overdue"])
-def test_answers_given_on_the_telephone_stop_a_letter_that_is_not_posted(home, code: str):
-    unposted, on_its_way = write(home, code), post(home, write(home, "coming-due"))
+@pytest.mark.parametrize(
+    ("code", "posted", "due_in"), [("not-reached", "coming-due", 3), ("overdue", "not-reached", -3)]
+)
+def test_answers_given_on_the_telephone_stop_a_letter_that_is_not_posted(home, code: str, posted: str, due_in: int):
+    due_at = timezone.now() + timedelta(days=due_in)
+    change(home.task, due_at=due_at, available_at=due_at - timedelta(days=1))
+    unposted, on_its_way = write(home, code), post(home, write(home, posted))
     letters.settle_by_answers(
         patient_id=home.cast.zhang.pk, task_id=home.task.pk, online=False, at=timezone.now(), by=SYSTEM
     )
