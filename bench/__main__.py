@@ -18,9 +18,9 @@ from bench.place import ROOT, Place, machine, place, postmaster, tables
 
 SEED = 7
 OUTBOX_RUNS = (
-    ("W6", "due reminders to a loopback gateway, one sender", ("--messages", "20000", "--limit")),
-    ("W6 50 ms", "the same, the gateway answers after 50 ms", ("--messages", "20000", "--limit", "--latency", "0.05", "--at-once", "400")),
-    ("W6 kill", "the same, the sender killed halfway and started again", ("--messages", "20000", "--kill")),
+    ("W6", "due reminders to a loopback gateway, one sender", ("--messages", "50000", "--limit")),
+    ("W6 50 ms", "the same, the gateway answers after 50 ms", ("--messages", "50000", "--limit", "--latency", "0.05", "--at-once", "400")),
+    ("W6 kill", "the same, the sender killed halfway and started again", ("--messages", "50000", "--kill")),
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--size", type=lambda text: int(float(text)), default=1_000_000, help="follow-ups, e.g. 1e6")
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of one turn; each side has two")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one turn; each side has two")
     parser.add_argument("--only", default="", help="workloads, e.g. W2,W4")
     parser.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
     parser.add_argument("--json", type=Path, default=ROOT / ".data" / "bench" / "last.json")

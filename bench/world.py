@@ -132,7 +132,7 @@ def _patient(number: int, a_day: float, dice: random.Random) -> int:
 
 
 def satisfied(stay: Stay) -> int:
-    """The answer on the whole stay, 1 to 5: nine of ten are satisfied, a few percent more or fewer by department."""
+    """The answer on the whole stay, 1 to 5: most are satisfied, a few percent more or fewer by department."""
     lot = stay.number * 2654435761 % 1000 + stay.department % 8 * 12 - 42
     return next((level for level, until in ((1, 12), (2, 35), (3, 90), (4, 480)) if lot < until), 5)
 
