@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from django.conf import settings
 
 from careloop.integration.jobs.gateway import serve, work
 from careloop.integration.jobs.ingest import Report, ingest
-from careloop.kernel.loops import run
 from careloop.kernel.memory import settle
 
 
@@ -19,7 +19,7 @@ def hl7(arguments: list[str]) -> int:
     """careloop hl7 listen [--host H] [--port P] [--no-process] | process | ingest PATH… [--json] [--no-process]"""
     options = _parser().parse_args(arguments)
     if options.what == "listen":
-        run(serve(options.host, options.port, process=not options.no_process))
+        asyncio.run(serve(options.host, options.port, process=not options.no_process))
         return 0
     if options.what == "process":
         work()

@@ -25,7 +25,6 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from careloop.kernel.loops import run
 from careloop.kernel.viewer import Viewer
 from careloop.messaging import actions
 from careloop.messaging.channels.contract import Channel, GatewayDown
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_sender(stop: threading.Event) -> None:
     """Send until `stop` is set."""
-    run(Sender(open_channels(), lease_seconds=settings.ENV.outbox_lease_seconds).run(stop))
+    asyncio.run(Sender(open_channels(), lease_seconds=settings.ENV.outbox_lease_seconds).run(stop))
 
 
 def open_channels() -> dict[str, Channel]:
