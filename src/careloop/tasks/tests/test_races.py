@@ -124,22 +124,31 @@ def test_who_works_on_the_plan_and_who_calls_never_wait_for_each_other(act):
         with transaction.atomic():
             list(Patient.objects.unscoped("test").filter(pk=task.patient_id).select_for_update(no_key=True))
             held.set()
-            until = time.monotonic() + 60
-            while not somebody_waits() and time.monotonic() < until:
-                time.sleep(0.01)
+            waited = until_somebody_waits(60)
             list(Task.objects.unscoped("test").filter(patient_id=task.patient_id).select_for_update(no_key=True))
+        return waited
 
     def call(_n):
         held.wait(60)
         act(task, by)
 
-    in_parallel(lambda work: work(0), [plan, call])  # a deadlock would end one of them with an error
+    met, _ = in_parallel(lambda work: work(0), [plan, call])  # a deadlock would end one of them with an error
+    assert met, "they came to the same patient at the same time"
     task.refresh_from_db()
     assert task.status != "requested" or task.claimed_by_id == by.practitioner_id
 
 
+def until_somebody_waits(seconds: float) -> bool:
+    """Whether somebody did; the limit only ends a test that would hang."""
+    end = time.monotonic() + seconds
+    while not (waits := somebody_waits()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return waits
+
+
 def somebody_waits() -> bool:
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the first look would be kept
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
         )
