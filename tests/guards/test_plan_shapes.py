@@ -116,6 +116,7 @@ def test_a_due_list_is_counted_by_indexes_alone_and_reads_tasks_only_for_the_row
     viewers = {
         "one department": wang, "sensitive": replace(wang, may_see_sensitive=True), "own only": replace(wang, own_only=True),
         "two departments": replace(wang, departments=wang.departments | {cast.orthopaedics.pk}),
+        "whole hospital": replace(wang, hospital_wide=True),
     }  # fmt: skip
     chips: tuple[dict[str, Any], ...] = (
         {}, {"department_id": here}, {"mine": True}, {"plan": "PCI"}, {"risk": "high"}, {"merged": True}, {"tab": "overdue"},
