@@ -44,6 +44,10 @@ class Organization(BaseModel):
     def __str__(self) -> str:
         return self.name
 
+    def called(self, language: str) -> str:
+        """Its name in this language; the Chinese one where nobody gave it another."""
+        return self.name_en or self.name if language.startswith("en") else self.name
+
 
 class OrganizationCode(BaseModel):
     """A department code as a sending system writes it, mapped to ours (system = sending facility or code system)."""
@@ -108,6 +112,10 @@ class Role(BaseModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def called(self, language: str) -> str:
+        """Its name in this language; the Chinese one where nobody gave it another."""
+        return self.name_en or self.name if language.startswith("en") else self.name
 
 
 class RoleAssignment(BaseModel):

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner, Role
+
+
+class NamedChoiceField(forms.ModelChoiceField):
+    """Departments or roles, by their names in the language of the page."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """The words of one choice."""
+        return str(obj.called(get_language() or ""))
 
 
 class FetchedForm(forms.Form):
@@ -27,7 +36,7 @@ class PersonForm(FetchedForm):
     username = forms.SlugField(label=_("User name"), max_length=60, required=False)
     staff_number = forms.CharField(label=_("Staff number"), max_length=40, required=False)
     title = forms.CharField(label=_("Title"), max_length=60, required=False)
-    organization = forms.ModelChoiceField(label=_("Department"), queryset=Organization.objects.filter(is_active=True))
+    organization = NamedChoiceField(label=_("Department"), queryset=Organization.objects.filter(is_active=True))
 
 
 class ChangePersonForm(PersonForm):
@@ -43,9 +52,12 @@ class ChangePersonForm(PersonForm):
 class GrantForm(FetchedForm):
     """A role, where, and until when."""
 
-    role = forms.ModelChoiceField(label=_("Role"), queryset=Role.objects.all())
-    organization = forms.ModelChoiceField(label=_("Where"), queryset=Organization.objects.filter(is_active=True))
-    valid_to = forms.DateTimeField(label=_("Until"), required=False)
+    role = NamedChoiceField(label=_("Role"), queryset=Role.objects.all())
+    organization = NamedChoiceField(label=_("Where"), queryset=Organization.objects.filter(is_active=True))
+    valid_to = forms.DateTimeField(
+        label=_("Until"), required=False, help_text=_("Empty: until somebody takes it away"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )  # fmt: skip
     reason = forms.CharField(label=_("Reason"), max_length=200)
 
 
@@ -56,7 +68,7 @@ class OrganizationForm(FetchedForm):
     name = forms.CharField(label=_("Name"), max_length=120)
     name_en = forms.CharField(label=_("English name"), max_length=120, required=False)
     kind = forms.ChoiceField(label=_("Kind"), choices=Organization.Kind.choices)
-    parent = forms.ModelChoiceField(label=_("Part of"), queryset=Organization.objects.filter(is_active=True))
+    parent = NamedChoiceField(label=_("Part of"), queryset=Organization.objects.filter(is_active=True))
 
 
 class AuditFilter(forms.Form):
@@ -66,5 +78,5 @@ class AuditFilter(forms.Form):
     name = forms.CharField(label=_("What"), max_length=80, required=False)
     patient_id = forms.UUIDField(label=_("Patient record"), required=False)
     outcome = forms.ChoiceField(label=_("Outcome"), required=False, choices=[("", _("All")), ("denied", _("Denied"))])
-    since = forms.DateField(label=_("Since"), required=False)
+    since = forms.DateField(label=_("Since"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     before_id = forms.IntegerField(required=False)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Prefetch, Q
+from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
 from careloop.audit.models import AuditEvent
@@ -45,6 +46,14 @@ def tree(*, at: datetime) -> list[Branch]:
         for place in Organization.objects.order_by("path")
     ]
     return branches + ([Branch(None, 0, by_place[None])] if None in by_place else [])
+
+
+SESSION_ENDINGS = {
+    "logout": _("signed out"), "password": _("password changed"), "disabled": _("account disabled"),
+    "role": _("role taken away"), "administrator": _("signed out by an administrator"),
+    "idle": _("away too long"), "absolute": _("open too long"),
+}  # fmt: skip
+"""Why a session ended, in words."""
 
 
 def audit_events(filters: dict[str, Any]) -> list[AuditEvent]:

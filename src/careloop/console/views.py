@@ -150,6 +150,7 @@ def _person_page(
             who.assignments.select_related("role", "organization", "granted_by").order_by("-valid_from", "pk")
         ),
         "sessions": list(who.staff_sessions.order_by("-last_seen_at", "pk")[:20]),
+        "endings": reads.SESSION_ENDINGS,
         "form": form,
         "change_form": change_form or ChangePersonForm(person=who),
         "password": password,
@@ -163,7 +164,7 @@ def _person_page(
 def audit_log(request: PageRequest) -> HttpResponse:
     """Who did and saw what. The log shows ids and codes; it never held names of patients."""
     form = AuditFilter(request.GET)
-    rows = reads.audit_events(form.cleaned_data if form.is_valid() else {})
+    rows = reads.audit_events(form.cleaned_data) if form.is_valid() else []  # never everything for a slip of the pen
     context = {
         "title": _("Audit log"),
         "form": form,
@@ -172,7 +173,7 @@ def audit_log(request: PageRequest) -> HttpResponse:
         "older": rows[-1].pk if len(rows) == reads.PAGE else None,
         "query": {name: value for name, value in request.GET.items() if name != "before_id"},
     }
-    return render(request, "console/audit.html", context)
+    return render(request, "console/audit.html", context, status=422 if form.errors else 200)
 
 
 @page(access.HEALTH)

@@ -62,9 +62,7 @@ def phone_of(department: Organization | None) -> str:
 
 def department_name(department: Organization | None) -> str:
     """In the language of the paper."""
-    if department is None:
-        return ""
-    return department.name_en or department.name if language() == "en" else department.name
+    return department.called(language()) if department else ""
 
 
 def envelopes() -> dict[str, Envelope]:

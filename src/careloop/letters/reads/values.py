@@ -81,6 +81,4 @@ def _day(moment: datetime | None, language: str) -> str:
 
 
 def _name(department: Organization | None, language: str) -> str:
-    if department is None:
-        return ""
-    return department.name_en or department.name if language == "en" else department.name
+    return department.called(language) if department else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -34,6 +35,11 @@ class TeamNeedsDepartment(Refused):
 class TeamNameTaken(Refused):
     code = "team-name-taken"
     message = _("The department has a team of this name already. Choose another name.")
+
+
+class TeamOver(Refused):
+    code = "team-over"
+    message = _("This team has ended: nobody can join it any more. Choose another team, or found a new one.")
 
 
 class TeamNeedsCapacity(Refused):
@@ -97,15 +103,18 @@ def found_team(
 
 @action
 def end_team(*, team: Team, last_day: date, by: Viewer) -> None:
-    """The team's last day; its members are free afterwards. Work given to them stays with them."""
+    """The team's last day; its members are free afterwards. Work given to them stays with them.
+
+    Who was to join later never does. A team that is over already is not brought back by ending it again.
+    """
     held = _held_team(team, by)
     if last_day < held.first_day:
         raise PeriodImpossible
+    if held.last_day is not None and held.last_day <= last_day:
+        return
     Team.objects.filter(pk=held.pk).update(last_day=last_day)
-    running = held.members.filter(Q(last_day__isnull=True) | Q(last_day__gt=last_day))
-    for member in running:
-        member.last_day = max(last_day, member.first_day)
-        member.save(update_fields=["last_day", "updated_at"])
+    held.members.filter(first_day__gt=last_day).delete()
+    held.members.filter(_still(last_day + timedelta(days=1))).update(last_day=last_day)
     record(TeamChanged(team_id=held.pk, what="ended"), by=by)
 
 
@@ -113,8 +122,10 @@ def end_team(*, team: Team, last_day: date, by: Viewer) -> None:
 def join_team(
     *, team: Team, practitioner_id: UUID, capacity: int, skills: Sequence[str], first_day: date, by: Viewer
 ) -> TeamMember:
-    """Somebody joins. Refused: an impossible capacity, an unknown skill, another team on the same days."""
+    """Somebody joins. Refused: an ended team, an impossible capacity, an unknown skill, another team on the same days."""
     held = _held_team(team, by)
+    if held.last_day is not None:
+        raise TeamOver
     person = Practitioner.objects.select_for_update().filter(pk=practitioner_id).first()
     if person is None or not person.is_active or person.username is None:
         raise NotSomebodyWhoCalls
@@ -138,12 +149,13 @@ def change_member(*, member: TeamMember, capacity: int, skills: Sequence[str], b
 
 @action
 def leave_team(*, member: TeamMember, today: date, by: Viewer) -> None:
-    """Out from today on: yesterday was the last day. Who joined only today was never in it."""
+    """Out from today on: yesterday was the last day. Who joined only today was never in it.
+
+    Who is out already stays out since then: asking again from an old page changes nothing.
+    """
     _held_team(member.team, by)
-    if member.first_day >= today:
-        TeamMember.objects.filter(pk=member.pk).delete()
-    else:
-        TeamMember.objects.filter(pk=member.pk).update(last_day=today - timedelta(days=1))
+    if not _ended(TeamMember.objects.filter(pk=member.pk), today):
+        return
     record(TeamMemberChanged(team_id=member.team_id, practitioner_id=member.practitioner_id, what="left"), by=by)
 
 
@@ -184,12 +196,10 @@ def add_shift(
 
 @action
 def end_shift(*, shift: Shift, today: date, by: Viewer) -> None:
-    """Over after yesterday; one that has not begun is taken back."""
+    """Over after yesterday; one that has not begun is taken back, and one that is over already stays as it was."""
     _held_person(shift.practitioner_id, by)
-    if shift.first_day >= today:
-        Shift.objects.filter(pk=shift.pk).delete()
-    else:
-        Shift.objects.filter(pk=shift.pk).update(last_day=today - timedelta(days=1))
+    if not _ended(Shift.objects.filter(pk=shift.pk), today):
+        return
     record(ShiftChanged(practitioner_id=shift.practitioner_id, what="ended"), by=by)
 
 
@@ -214,13 +224,11 @@ def take_leave(
 
 @action
 def end_leave(*, leave: Leave, today: date, by: Viewer) -> None:
-    """Back today; leave that has not begun is taken back."""
+    """Back today; leave that has not begun is taken back, and leave that is over already stays as it was."""
     if leave.practitioner_id != by.practitioner_id:
         _held_person(leave.practitioner_id, by)
-    if leave.first_day >= today:
-        Leave.objects.filter(pk=leave.pk).delete()
-    else:
-        Leave.objects.filter(pk=leave.pk).update(last_day=today - timedelta(days=1), last_half=rules.AFTERNOON)
+    if not _ended(Leave.objects.filter(pk=leave.pk), today, last_half=rules.AFTERNOON):
+        return
     record(LeaveChanged(practitioner_id=leave.practitioner_id, first_day=leave.first_day, what="ended"), by=by)
 
 
@@ -256,6 +264,12 @@ def _nothing(first_day: date, last_day: date, first_half: str, last_half: str) -
     return last_day < first_day or (
         first_day == last_day and (first_half, last_half) == (rules.AFTERNOON, rules.MORNING)
     )
+
+
+def _ended(row: QuerySet[Any], today: date, **rest: str) -> bool:
+    """End this row after yesterday, or take it back when it has not begun. False: it was over before today already."""
+    taken_back, _by_table = row.filter(first_day__gte=today).delete()
+    return bool(taken_back or row.filter(_still(today)).update(last_day=today - timedelta(days=1), **rest))
 
 
 def _still(day: date) -> Q:
