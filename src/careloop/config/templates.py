@@ -7,14 +7,19 @@ when the page is made, as always.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, cast
 
 from django.template import TemplateDoesNotExist
 from django.template.backends import jinja2 as backend
 from django.utils import translation
-from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import Environment, Template, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
+from jinja2.runtime import Context, Macro
+from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 from markupsafe import (  # type: ignore[attr-defined]  # the inner one has no public name; it is what escape() calls
     Markup,
@@ -69,10 +74,53 @@ def _is_plain(frame: Frame, finalize: Any) -> bool:
     return bool(frame.eval_ctx.autoescape) and not frame.eval_ctx.volatile and finalize.src is None
 
 
+_PLAIN = {FunctionType, MethodType, BuiltinFunctionType, type(lru_cache(len))}
+
+
+class _QuickContext(Context):
+    """Jinja's own; what takes no more than its values is called without asking it what else it wants."""
+
+    def call(
+        __self, __obj: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:  # the names are Jinja's: values may be called anything
+        kind = type(__obj)
+        if kind is Macro:
+            args = (__self.eval_ctx, *args)
+        elif kind not in _PLAIN or hasattr(__obj, "jinja_pass_arg"):
+            return super().call(__obj, *args, **kwargs)
+        if kwargs:
+            kwargs.pop("_loop_vars", None)
+            kwargs.pop("_block_vars", None)
+        return __obj(*args, **kwargs)
+
+
+class _QuickTemplate(Template):
+    """A template that knows the names of its environment and no others, so what it imports is one module for all pages."""
+
+    @cached_property
+    def _names(self) -> dict[str, Any]:
+        return dict(self.globals)
+
+    def new_context(
+        self, vars: dict[str, Any] | None = None, shared: bool = False, locals: Mapping[str, Any] | None = None
+    ) -> Context:
+        """Jinja's own gathers the names of the environment one by one, each time."""
+        known = (vars or {}) if shared else self._names | (vars or {})
+        if locals:
+            known = known | {name: value for name, value in locals.items() if value is not missing}
+        return _QuickContext(self.environment, known, self.name, self.blocks)
+
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        found: TemplateModule | None = self._module
+        return super()._get_default_module() if found is None else found
+
+
 class SpeakingEnvironment(Environment):
     """An environment that may know its language, and the functions whose answer follows from it and their constants."""
 
     code_generator_class = _InOnePiece
+    context_class = _QuickContext
+    template_class = _QuickTemplate
     language: str | None = None
     fixed: dict[str, Callable[..., Any]] = {}
 

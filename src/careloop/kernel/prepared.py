@@ -22,7 +22,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, update_wrapper
 from typing import Any, Generic, TypeVar, cast
-from uuid import UUID, uuid4
+from uuid import UUID, SafeUUID, uuid4
 
 import orjson
 import psycopg
@@ -101,7 +101,7 @@ class Made:
     columns: tuple[Column, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Asked(Generic[T]):
     """A question with its values, ready to be sent alone or with others."""
 
@@ -119,10 +119,10 @@ class Asked(Generic[T]):
         return {name: self.values[name] for name in self.made.names}
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """The same statement and the same values: the same answer."""
-        given = (self.values[name] for name in self.made.names)
-        return (self.made.sql, *(tuple(value) if isinstance(value, list) else value for value in given))
+    def given(self) -> list[Any]:
+        """Its values in the order of its places. The same statement and the same values: the same answer."""
+        values = self.values
+        return [values[name] for name in self.made.names]
 
     def fetch(self) -> list[T]:
         """Ask now."""
@@ -155,11 +155,13 @@ class Prepared(Generic[T]):
 
     def asked(self, *, viewer: Viewer, **values: Any) -> Asked[T]:
         """The question with its values, not sent yet."""
-        key = (_viewer_shape(viewer), tuple((name, _shape(value)) for name, value in values.items()))
+        shape, whose = viewer.asks_as or _asks_as(viewer)
+        kinds = tuple([kind if (kind := type(value)) in _BOUND else _shape(value) for value in values.values()])
+        key = (shape, *values, kinds)
         made = self._made.get(key)
         if made is None:
             made = self._make(key, viewer, values)
-        return Asked(made, _viewer_values(viewer) | _plain_values(values))
+        return Asked(made, whose | (values if _BOUND.issuperset(kinds) else _plain_values(values)))
 
     def _make(self, key: Any, viewer: Viewer, values: Values) -> Made:
         with self._lock:
@@ -228,7 +230,16 @@ def _sent(through: Any, sql: str, params: Values) -> Any:
     return raw
 
 
-_ahead: ContextVar[dict[Any, list[list[Any]]] | None] = ContextVar("ahead", default=None)
+@dataclass(slots=True, eq=False)
+class _Came:
+    """The answer to a question asked ahead, as often as it was ordered."""
+
+    given: list[Any]
+    rows: list[Any]
+    times: int = 1
+
+
+_ahead: ContextVar[dict[str, list[_Came]] | None] = ContextVar("ahead", default=None)
 
 
 @contextmanager
@@ -238,16 +249,32 @@ def ahead(*questions: Asked[Any]) -> Iterator[None]:
     For a page made of parts that each read for themselves. An answer is given to the same statement with the same
     values (the viewer's among them), and as often as it was ordered: who asks once more, asks the server.
     """
-    ordered: dict[Any, list[Asked[Any]]] = {}
+    ordered: dict[str, list[_Came]] = {}
+    distinct: list[tuple[Asked[Any], _Came]] = []
     for one in questions:
-        ordered.setdefault(one.key, []).append(one)
-    answers = at_once(*(same[0] for same in ordered.values()))
-    kept = {key: [list(rows) for _ in same] for (key, same), rows in zip(ordered.items(), answers, strict=True)}
-    token = _ahead.set({**(_ahead.get() or {}), **kept})
+        same, given = ordered.setdefault(one.made.sql, []), one.given
+        again = next((came for came in same if came.given == given), None)
+        if again is None:
+            same.append(came := _Came(given, []))
+            distinct.append((one, came))
+        else:
+            again.times += 1
+    answers = at_once(*(one for one, _came in distinct))
+    for (_one, came), rows in zip(distinct, answers, strict=True):
+        came.rows = rows
+    token = _ahead.set(_with_earlier(ordered))
     try:
         yield
     finally:
         _ahead.reset(token)
+
+
+def _with_earlier(ordered: dict[str, list[_Came]]) -> dict[str, list[_Came]]:
+    """What an outer page asked and has not been given out yet stays."""
+    earlier = _ahead.get()
+    return (
+        ordered if not earlier else {sql: ordered.get(sql, []) + earlier.get(sql, []) for sql in {*earlier, *ordered}}
+    )
 
 
 def together(*questions: Asked[Any]) -> list[list[Any]]:
@@ -269,10 +296,15 @@ def together(*questions: Asked[Any]) -> list[list[Any]]:
 
 def _came_ahead(questions: Sequence[Asked[Any]]) -> dict[int, list[Any]]:
     """What was asked ahead and has not been given out yet."""
-    came = _ahead.get()
-    if not came:
-        return {}
-    return {id(one): waiting.pop() for one in questions if one.sql and (waiting := came.get(one.key))}
+    waiting, found = _ahead.get(), {}
+    if waiting:
+        for one in questions:
+            for came in waiting.get(one.made.sql, ()):
+                if came.times and came.given == one.given:
+                    came.times -= 1
+                    found[id(one)] = came.rows if not came.times else list(came.rows)
+                    break
+    return found
 
 
 # ---- many questions, one statement ----
@@ -289,8 +321,8 @@ def at_once(*questions: Asked[Any]) -> list[list[Any]]:
         found |= {id(one): rows for one, rows in zip(wanted, together(*wanted), strict=True)}
         return [found.get(id(one), []) for one in questions]
     values: dict[str, Any] = {}
-    called = tuple(tuple(_place_of(name, one.values[name], values) for name in one.made.names) for one in joined)
-    sql = _joined(tuple(one.made for one in joined), called)
+    called = tuple([_places_of(one, values) for one in joined])
+    sql = _joined(tuple([one.made for one in joined]), called)
     rest = [one for one in wanted if one.made.columns is None]
     (line,), *others = together(question(sql, values), *rest)
     found |= {id(one): rows for one, rows in zip(rest, others, strict=True)}
@@ -299,13 +331,17 @@ def at_once(*questions: Asked[Any]) -> list[list[Any]]:
     return [found.get(id(one), []) for one in questions]
 
 
-def _place_of(name: str, value: Any, values: dict[str, Any]) -> str:
-    """What a question calls its value inside the larger statement: the same value of the same name has one place."""
-    called, n = name, 1
-    while called in values and values[called] != value:
-        called, n = f"{name}_of_{n}", n + 1
-    values[called] = value
-    return called
+def _places_of(one: Asked[Any], values: dict[str, Any]) -> tuple[str, ...]:
+    """What a question calls its values inside the larger statement: the same value of the same name has one place."""
+    found = []
+    for name in one.made.names:
+        called, value = name, one.values[name]
+        there, n = values.setdefault(called, value), 1
+        while there is not value and there != value:
+            called, n = f"{name}_of_{n}", n + 1
+            there = values.setdefault(called, value)
+        found.append(called)
+    return tuple(found)
 
 
 @lru_cache(maxsize=MOST_SHAPES)
@@ -335,6 +371,21 @@ def _read(rows: Sequence[list[Any]], columns: Sequence[Column]) -> Sequence[Any]
 
 
 # ---- what the SQL follows from, and what is only bound ----
+
+
+_BOUND = frozenset({UUID, str, int, Decimal, date, datetime, timedelta})
+"""Kinds of values that are bound as they are and choose nothing."""
+_shapes: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+
+def _asks_as(viewer: Viewer) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What follows from a viewer, who never changes: worked out once, though a page asks fifty questions as one person."""
+    shape = _viewer_shape(viewer)
+    if len(_shapes) >= MOST_SHAPES:
+        _shapes.clear()
+    known = (_shapes.setdefault(shape, shape), _viewer_values(viewer))  # one object for each shape: quickly compared
+    object.__setattr__(viewer, "asks_as", known)
+    return known
 
 
 def _viewer_shape(viewer: Viewer) -> tuple[Any, ...]:
@@ -500,11 +551,20 @@ def _compiled(build: Callable[..., QuerySet[Any, Any]], viewer: Viewer, values: 
 
 # ---- rows as the queryset would give them ----
 
+
+def _uuid(text: str) -> UUID:
+    """The id the server wrote, without the checks of what somebody typed."""
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", int(text.replace("-", ""), 16))
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
+
+
 _PLAIN = Column()
 _TRAVELS: dict[str, Column] = {
     **dict.fromkeys(("CharField", "TextField", "URLField", "EmailField", "SlugField", "BooleanField"), _PLAIN),
     **dict.fromkeys(("IntegerField", "SmallIntegerField", "PositiveIntegerField", "PositiveSmallIntegerField"), _PLAIN),
-    "UUIDField": Column(UUID),
+    "UUIDField": Column(_uuid),
     "DateTimeField": Column(datetime.fromisoformat),
     "DateField": Column(date.fromisoformat),
     "DecimalField": Column(Decimal, as_text=True),

@@ -78,6 +78,9 @@ class Viewer:
     session_id: UUID | None = None
     ip: str = ""
     request_id: str = ""
+    asks_as: Any = field(
+        default=None, init=False, compare=False, repr=False
+    )  # kernel.prepared's: what follows from this viewer
 
     def can(self, permission: Permission | str) -> bool:
         """Whether a role of this viewer allows it somewhere. The system itself may do everything."""

@@ -11,7 +11,7 @@ from django.template import TemplateDoesNotExist, engines
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as some
-from jinja2 import DictLoader, Environment, StrictUndefined, UndefinedError
+from jinja2 import DictLoader, Environment, StrictUndefined, UndefinedError, pass_context, pass_environment
 from markupsafe import Markup, escape
 
 from careloop.config.jinja import environment
@@ -162,3 +162,57 @@ def test_a_server_in_another_zone_tells_the_same_instant() -> None:
 def test_what_is_no_instant_of_ours_is_refused_as_by_django(text: str) -> None:
     with pytest.raises(Exception, match="timestamp|year"):
         read(text)
+
+
+@pass_context
+def with_context(context: Any, n: int = 0) -> str:
+    return f"{context.resolve('outer')}/{context.resolve('one')}/{n}"
+
+
+@pass_environment
+def with_environment(env: Environment, **values: Any) -> str:
+    return f"{type(env).__mro__[-2].__name__}{sorted(values.items())}"
+
+
+CALLS = {
+    "plain": "{% for one in rows %}{{ plain(one, n=1) }}{{ one.upper() }}{{ rows.index(one) }}{{ dict(a=1) }}{% endfor %}",
+    "context": "{% set outer = 2 %}{% for one in rows %}{{ with_context() }}{{ with_context(n=3) }}{% endfor %}{{ with_environment(x=1) }}",
+    "macro": "{% macro m(a, b='<') %}{{ a }}{{ b }}{{ caller(a) if caller is defined }}{% endmacro %}{{ m('<') }}{% call(x) m(1) %}{{ x }}>{% endcall %}",
+    "blocks": "{% extends 'frame' %}{% block body %}{% for one in rows %}{{ super() }}{{ self.name() }}{% endfor %}{% endblock %}",
+    "frame": "{% block name %}N{% endblock %}{% block body %}{{ plain(rows[0]) }}{% endblock %}",
+    "parts": "{% set outer = '<o>' %}{% for one in rows %}{% include 'part' %}{% endfor %}{% include 'part' ignore missing %}",
+    "part": "{{ one|default('none') }}{{ outer }}{% import 'kept' as kept %}{{ kept.m(outer) }}{{ kept.constant }}",
+    "kept": "{% set constant = plain('k') %}{% macro m(x) %}{{ plain(x) }}{{ outer is defined }}{% endmacro %}",
+    "sharing": "{% set outer = 'o' %}{% import 'kept' as kept with context %}{{ kept.m(1) }}{% from 'kept' import m %}{{ m(2) }}",
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_imports_and_parts_say_what_jinja_says(name: str) -> None:
+    values: dict[str, Any] = {"rows": ["a", "<b>"], "one": "outside", "nothing": None}
+    if name in ("part", "kept"):
+        values["outer"] = "given"
+    said = []
+    for kind in (SpeakingEnvironment, Environment):
+        env = kind(loader=DictLoader(CALLS), autoescape=True, undefined=StrictUndefined)
+        env.globals.update(
+            plain=lambda x, n=0: f"[{x}{n}]", with_context=with_context, with_environment=with_environment
+        )
+        said += [env.get_template(name).render(values), env.get_template(name).render(**values)]
+    assert len(set(said)) == 1
+
+
+@pytest.mark.parametrize("source", ["{{ nothing() }}", "{{ unknown() }}", "{{ given.unknown(1) }}", "{{ given('x') }}"])
+def test_what_cannot_be_called_is_an_error(source: str) -> None:
+    env = SpeakingEnvironment(undefined=StrictUndefined)
+    with pytest.raises((UndefinedError, TypeError)):
+        env.from_string(source).render(nothing=None, given="text")
+
+
+def test_an_imported_template_is_made_once_for_all_pages() -> None:
+    env = SpeakingEnvironment(loader=DictLoader(CALLS), autoescape=True, undefined=StrictUndefined)
+    times = []
+    env.globals.update(plain=lambda x, n=0: times.append(x) or x)
+    for outer in ("a", "b", "c"):
+        assert env.get_template("part").render(outer=outer, one=1) == f"1{outer}{outer}Falsek"
+    assert times.count("k") == 1

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -436,3 +436,26 @@ def test_an_answer_ordered_twice_is_given_twice_and_the_lists_are_two(cast, djan
         first.clear()  # whoever sorts or empties the list has it alone
         assert second == [cast.zhang]
         assert question(**zhang) == [cast.zhang]  # a third time: asked
+
+
+def test_a_viewer_made_from_another_asks_as_itself(cast):
+    """What is worked out once for a viewer does not go on to those made from it."""
+    asking = prepared(by_name)
+    wide = replace(cast.as_wang, hospital_wide=True)
+    made = [wide, wide.within("patients.view"), replace(wide, hospital_wide=False, departments=frozenset())]
+    made += [
+        wide.narrowed(cast.ma.pk),
+        wide.narrowed(cast.zhang.pk),
+        replace(wide, practitioner_id=uuid4(), own_only=True),
+    ]
+    for viewer in (*made, *reversed(made)):
+        assert asking(viewer=viewer, name=cast.ma.name) == list(by_name(viewer, cast.ma.name))
+    assert wide == replace(wide)  # it is the same person, whether it has asked or not
+    assert "asks_as" not in repr(wide)
+
+
+def test_ids_from_the_server_are_those_the_driver_gives():
+    for one in (uuid4(), UUID(int=0), UUID(int=2**128 - 1)):
+        read = kept._uuid(str(one))
+        assert (read, hash(read), repr(read), read.bytes) == (one, hash(one), repr(one), one.bytes)
+        assert read.is_safe is one.is_safe
