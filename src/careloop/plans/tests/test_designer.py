@@ -22,7 +22,7 @@ from careloop.batches.models import Batch
 from careloop.plans import actions
 from careloop.plans.jobs import replay_draft
 from careloop.plans.models import CarePlan, PlanDefinition, PlanDraft
-from careloop.plans.rules import drafting, fhir
+from careloop.plans.rules import drafting, fhir, intervals
 from careloop.plans.tests.factories import CONTENT, FORM, Scene, forms_in_force, raw_plan, raw_step, tasks_of
 from careloop.plans.tests.test_forms import step_fields
 from tests.cast import SYSTEM, Cast
@@ -477,3 +477,39 @@ def test_a_retired_version_is_not_adopted(scene: Scene, newer: PlanDefinition, q
         actions.adopt_for_group(
             definition=old, care_plan_ids=[], at=timezone.now(), by=scene.cast.viewer(scene.cast.qian)
         )
+
+
+# Two languages -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["head", "rule", "ends", "month-1", "day-3"])
+def test_what_can_be_written_stands_there_the_same_in_either_language(
+    scene: Scene, draft: PlanDraft, part: str
+) -> None:
+    """A field writes one language; the English page must not show the English words in a Chinese field."""
+    fields = []
+    for language in ("zh-hans", "en"):
+        scene.speaks(scene.cast.zhao, language)
+        page = text(get(scene.cast.client(scene.cast.zhao), "draft", draft.pk, part=part))
+        form = page[page.index("data-part-form=") :]
+        form = form[: form.index("</form>")]
+        inputs = re.findall(r"<input\b[^>]*>", form)
+        typed = [one for one in inputs if 'type="hidden"' not in one]
+        told = {tuple(re.findall(r'(?:^|\s)(name|value)="([^"]*)"', one)) for one in typed}
+        areas = set(re.findall(r'<textarea\b[^>]*name="([^"]*)"[^>]*>([^<]*)</textarea>', form))
+        fields.append((told, areas))
+    assert fields[0] == fields[1]
+    assert fields[0][0]
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_the_samples_of_written_times_can_be_written_so(scene: Scene, draft: PlanDraft, language: str) -> None:
+    """Each sample beside the palette is in the language of the page, and the page takes it as it stands."""
+    scene.speaks(scene.cast.zhao, language)
+    client = scene.cast.client(scene.cast.zhao)
+    page = text(get(client, "draft", draft.pk, part="day-3"))
+    samples = re.findall(r'<li><b class="num">([^<]+)</b>', page)
+    assert len(samples) == 5
+    for sample in samples:
+        assert any("\u4e00" <= c <= "\u9fff" for c in sample) <= (language == "zh-hans"), sample
+        assert intervals.parse_intervals(sample).legs, sample

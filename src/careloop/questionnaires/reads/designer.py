@@ -32,7 +32,8 @@ class OptionLine:
 
     place: int
     code: str
-    text: str
+    text: str  # in the language of the page, for reading
+    text_zh: str  # the two that can be written
     text_en: str
     patient: str
     points: str
@@ -254,7 +255,7 @@ def _option_lines(item: Item, raw: Mapping[str, Any], rules: list[RuleCard]) -> 
             if line.value == option.code and line.question == item.link_id
         }
         yield OptionLine(
-            place=place, code=option.code, text=said(option.staff), text_en=option.staff.en,
+            place=place, code=option.code, text=said(option.staff), text_zh=option.staff.zh, text_en=option.staff.en,
             patient=option.patient.zh if option.patient.zh != option.staff.zh else "",
             points="" if option.weight is None else f"{option.weight.normalize():f}", exclusive=option.exclusive,
             severities=tuple(sorted(waiting, key=SEVERITIES.index)),
