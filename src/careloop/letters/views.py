@@ -6,6 +6,7 @@ import io
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+from django.db.models import Case, When
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -276,8 +277,10 @@ def make(request: PageRequest) -> HttpResponse:
     )
     tasks = due_reads.due_tasks(DueForm(request.GET).query(at=at), viewer=request.viewer)
     if form.cleaned_data["chosen"]:
-        tasks = Task.objects.visible_to(request.viewer).open().filter(pk__in=form.cleaned_data["chosen"])
-        tasks = tasks.order_by("due_at", "pk")
+        # Rows that ended since the list was loaded stay: they are told with their reason, not left out without a word.
+        ticked = Task.objects.visible_to(request.viewer).filter(pk__in=form.cleaned_data["chosen"])
+        ended_last = Case(When(status=Task.Status.REQUESTED, then=0), default=1)
+        tasks = ticked.order_by(ended_last, "due_at", "pk")
     found = list(tasks.values_list("pk", "patient_id")[: MOST_LETTERS + 1])
     if len(found) > MOST_LETTERS:
         raise Selection(_("At most %(most)d letters at once. Narrow the list.") % {"most": MOST_LETTERS})

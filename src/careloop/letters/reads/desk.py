@@ -112,6 +112,13 @@ class NotOverdue(Refused):
     message = _("This follow-up is not overdue. Choose the letter that tells its date.")
 
 
+class FollowUpOver(Refused):
+    """The letter asks for answers to a follow-up that was done or closed meanwhile."""
+
+    code = "letter-follow-up-over"
+    message = _("This follow-up is done or closed already. A letter that asks for its answers would ask for nothing.")
+
+
 class LetterRecent(Refused):
     """The same letter was made a short time ago."""
 
@@ -202,6 +209,8 @@ class Desk:
         task = self.tasks.get(wanted.task_id)
         if task is None or task.patient_id != patient.pk:
             raise PatientNotThere
+        if self.template is not None and self.template.has_slip and task.status != Task.Status.REQUESTED:
+            raise FollowUpOver
         code = self.template.code if self.template else ""
         if not fits_date(code, timezone.localdate(task.due_at), today=timezone.localdate(self.at)):
             raise DateGoneBy if code in COMING else NotOverdue
