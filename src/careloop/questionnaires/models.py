@@ -51,6 +51,10 @@ class Questionnaire(BaseModel):
     def canonical(self) -> str:
         return f"{self.url}|{self.version}"
 
+    def called(self, language: str) -> str:
+        """Its title in this language; the Chinese one where it has no other."""
+        return self.title_en or self.title if language.startswith("en") else self.title
+
     def form(self) -> rules.Form:
         """The parsed form."""
         return rules.parse(self.content)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner
@@ -49,6 +50,7 @@ class SampleForm(forms.Form):
 
     def __init__(self, *args: Any, viewer: Viewer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        language = get_language() or ""
         departments = Organization.objects.filter(is_active=True).order_by("name", "pk")
         people = Practitioner.objects.filter(is_active=True, username__isnull=False).order_by("name", "pk")
         if not viewer.hospital_wide:
@@ -56,11 +58,15 @@ class SampleForm(forms.Form):
             people = people.filter(organization__in=viewer.departments)
         hospital = [("", _("Whole hospital"))] if viewer.hospital_wide else []
         named = [(str(pk), name) for pk, name in people.values_list("pk", "name")]
-        offer(self, "department", [*hospital, *((str(pk), name) for pk, name in departments.values_list("pk", "name"))])
+        offer(self, "department", [*hospital, *((str(one.pk), one.called(language)) for one in departments)])
         offer(self, "author", [("", _("everybody")), *named])
         offer(self, "checker", [("", _("myself")), *named])
         active = Questionnaire.objects.filter(status=Questionnaire.Status.ACTIVE).order_by("title", "pk")
-        offer(self, "form", [("", _("all")), *active.values_list("url", "title")])
+        offer(
+            self,
+            "form",
+            [("", _("all")), *((one.url, one.called(language)) for one in active.only("url", "title", "title_en"))],
+        )
         offer(self, "mode", [("", _("all")), *QuestionnaireResponse.Mode.choices])
 
     @staticmethod

@@ -257,9 +257,7 @@ def _answer_line(row: QuestionnaireResponse) -> list[Any]:
     n = len(row.findings)
     if n:
         parts.append(ngettext("%(num)d abnormal answer", "%(num)d abnormal answers", n) % {"num": n})
-    title = (
-        row.questionnaire.title_en or row.questionnaire.title if site.language() == "en" else row.questionnaire.title
-    )
+    title = row.questionnaire.called(site.language())
     day = timezone.localdate(row.authored_at).isoformat() if row.authored_at else ""
     return [title, day, {"text": "\n".join(parts) or _("nothing abnormal"), "strong": bool(n)}]
 

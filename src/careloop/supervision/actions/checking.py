@@ -18,7 +18,7 @@ from careloop.patients.actions import lift_seal, reveal_contact_point
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.supervision import access, events, rules
-from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample
+from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample, drawn_before
 from careloop.supervision.models import AnswerPair, Sample, SampledRecord
 from careloop.supervision.reads import checks, content
 from careloop.supervision.reads.samples import population, wanted_again
@@ -363,14 +363,9 @@ def widen_sample(*, sample: Sample, at: datetime, by: Viewer) -> Sample:
     if judged.status != Sample.Status.WIDENED or not judged.decision.get("next_size"):
         raise NothingToWiden
     wanted = wanted_again(judged)
-    left = len(population(wanted, viewer=by, without=_ids(judged)).candidates)
+    left = len(population(wanted, viewer=by, without=drawn_before(judged)).candidates)
     return draw_sample(
         key=f"widen:{judged.pk}", wanted=wanted, size=max(1, min(left, judged.decision["next_size"])), percent=None,
         blind_percent=float(judged.asked["blind_percent"]), seed=f"{judged.seed[:60]}+1"[:64], at=at, by=by,
         widens=judged,
     )  # fmt: skip
-
-
-def _ids(sample: Sample) -> set[str]:
-    rows = SampledRecord.objects.unscoped("what was drawn before").filter(sample=sample)
-    return {str(pk) for pk in rows.values_list("response_id", flat=True)}

@@ -13,6 +13,7 @@ from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
 from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.supervision import events
+from careloop.supervision.actions.checking import VerdictNeeded
 from careloop.supervision.actions.findings import raise_finding
 from careloop.supervision.models import RecordReview
 
@@ -47,13 +48,16 @@ def review_record(
 ) -> RecordReview:
     """Say that a colleague's record is fine, or what is to be put right (which becomes a finding). Again: the same review.
 
-    Refused about one's own record, about the patient's own answers, and without a note when something is to be put right.
+    Refused about one's own record, about the patient's own answers, without a verdict, and without a note when something is
+    to be put right.
     """
     found = QuestionnaireResponse.objects.visible_to(by).filter(pk=response.pk).first()
     if found is None or found.status != QuestionnaireResponse.Status.COMPLETED or found.author_id is None:
         raise NotFinished
     if found.author_id == by.practitioner_id or by.practitioner_id is None:
         raise OwnRecord
+    if verdict not in RecordReview.Verdict.values:
+        raise VerdictNeeded
     wrong = verdict != RecordReview.Verdict.FINE
     if wrong and not note.strip():
         raise NoteNeeded

@@ -14,6 +14,7 @@ from careloop.accounts.reads import viewer_for
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
+from careloop.kernel.models import uuid7
 from careloop.kernel.viewer import Viewer
 from careloop.patients.actions import lift_seal, seal_records
 from careloop.supervision import access, events, rules
@@ -97,7 +98,7 @@ def draw_sample(
     _may_draw(wanted, by)
     _check_blind(blind_percent)
     checker = checker_id or _person(by)
-    people = population(wanted, viewer=by, without=_drawn_before(widens))
+    people = population(wanted, viewer=by, without=drawn_before(widens))
     _check_population(people, wanted, size, percent)
     _may_check(checker, wanted, people, by=by, at=at)
     count = rules.how_many(len(people.candidates), size=size, percent=percent)
@@ -191,7 +192,7 @@ def _checks(practitioner_id: UUID, department_id: UUID | None, *, at: datetime) 
     return viewer.can(access.CHECK) and (viewer.hospital_wide or department_id in viewer.departments)
 
 
-def _drawn_before(widens: Sample | None) -> set[str]:
+def drawn_before(widens: Sample | None) -> set[str]:
     """Everything that the sample to be widened, and those before it, have drawn."""
     drawn: set[str] = set()
     while widens is not None:
@@ -253,9 +254,8 @@ def hand_over_check(*, row: SampledRecord, to_id: UUID, at: datetime, by: Viewer
     if locked.is_blind:
         lift_seal(why=locked.seal, because="handed-over", at=at, by=by)
         locked.checker_id = to_id
-        seal_records(
-            patients={f"{locked.seal}:{to_id.hex[:12]}": locked.patient_id}, practitioner_id=to_id, at=at, by=by
-        )
+        # A name of its own for each hand-over: a seal that was lifted once is never closed again by its old name.
+        seal_records(patients={f"{locked.seal}:{uuid7().hex}": locked.patient_id}, practitioner_id=to_id, at=at, by=by)
     locked.checker_id = to_id
     locked.save(update_fields=["checker", "updated_at"])
     record(events.CheckHandedOver(record_id=locked.pk, to_id=to_id, patient_id=locked.patient_id), by=by)
