@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.middleware.csrf import get_token
 from django.urls import NoReverseMatch
 from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject, lazy
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from careloop.config.csrf import csrf_token
 from careloop.config.nav import navigation
 from careloop.config.templates import SpeakingEnvironment
 from careloop.kernel import display
@@ -44,10 +44,20 @@ def environment(**options: Any) -> Environment:
         svg_icon=svg_icon,
     )
     made.filters.update(display.FILTERS)
-    made.fixed = {"_": said, "gettext": said, "asset": asset, "svg_icon": svg_icon, "ui.icon": svg_icon}
+
+    def shortcut_sheet() -> Markup:
+        """The keys every page explains: the same words for everybody."""
+        ui: Any = made.get_template("ui/ui.html").module
+        return Markup(ui.shortcut_sheet())
+
+    made.fixed = {
+        "_": said, "gettext": said, "asset": asset, "svg_icon": svg_icon, "ui.icon": svg_icon,
+        "ui.shortcut_sheet": shortcut_sheet,
+    }  # fmt: skip
     return made
 
 
+_PRODUCT = display.Words({"name": settings.PRODUCT_NAME})
 lazystr = lazy(lambda make: str(make()), str)  # a fragment without a menu or a form asks for neither
 
 
@@ -87,7 +97,7 @@ def _token(request: PageRequest) -> str:
     """One token for all forms of an answer: masking it anew for each says nothing more."""
     found: str | None = getattr(request, "shown_csrf_token", None)
     if found is None:
-        found = request.shown_csrf_token = get_token(request)
+        found = request.shown_csrf_token = csrf_token(request)
     return found
 
 
@@ -99,7 +109,7 @@ def context(request: PageRequest) -> dict[str, Any]:
         "nav": SimpleLazyObject(lambda: navigation(request) if viewer is not None and viewer.is_staff else []),
         "language": translation.get_language() or settings.LANGUAGE_CODE,
         "hospital_name": settings.ENV.hospital_name,
-        "product_name": settings.PRODUCT_NAME,
+        "product_name": _PRODUCT("name"),
         "csrf_token_value": lazystr(lambda: _token(request)),  # type: ignore[no-untyped-call]  # what lazy() makes has no type
         "debug": settings.DEBUG,
     }

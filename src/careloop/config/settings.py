@@ -144,6 +144,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
 # What the frame of a staff page shows from the database: import path of a function (request) -> {place: markup}.
 FRAME = "careloop.config.frame.frame"
+FRAME_ASKS = "careloop.config.frame.asked"  # and what it asks: a function (viewer) -> questions
 # Said by the room of patients, joined by accounts to the one statement that every request begins with.
 RUNNING_GRANTS = "careloop.patients.models.RUNNING_GRANTS"
 # Asked by the sender before each message leaves: import paths of functions (task_ids) -> the ids still worth sending.

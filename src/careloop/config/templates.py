@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, cast
 
+from django.http import HttpRequest
 from django.template import TemplateDoesNotExist
 from django.template.backends import jinja2 as backend
 from django.utils import translation
@@ -77,6 +78,9 @@ def _is_plain(frame: Frame, finalize: Any) -> bool:
 _PLAIN = {FunctionType, MethodType, BuiltinFunctionType, type(lru_cache(len))}
 
 
+_OF_DICTIONARIES = frozenset(dir(dict))
+
+
 class _QuickContext(Context):
     """Jinja's own; what takes no more than its values is called without asking it what else it wants."""
 
@@ -134,6 +138,15 @@ class SpeakingEnvironment(Environment):
             "\nname = ", "\nescape, escape_text = environment.shown, environment.shown_text; name = ", 1
         )
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Jinja's own; what a dictionary holds is taken from it without first asking for what every dictionary can do."""
+        if type(obj) is dict and attribute in obj and attribute not in _OF_DICTIONARIES:
+            return obj[attribute]
+        try:
+            return getattr(obj, attribute)
+        except AttributeError:
+            return super().getattr(obj, attribute)
+
     shown_text = staticmethod(_escape_inner)
 
     @staticmethod
@@ -169,6 +182,19 @@ def _name(node: nodes.Node) -> str:
     return node.name if isinstance(node, nodes.Name) else ""
 
 
+class _Spoken(backend.Template):
+    """Django's template, without the two ways to write a form's token that our pages do not use (`csrf_token_value`)."""
+
+    def render(self, context: dict[str, Any] | None = None, request: HttpRequest | None = None) -> str:
+        known = {} if context is None else context
+        if request is not None:
+            known["request"] = request
+            for processor in self.backend.template_context_processors:
+                known.update(processor(request))
+        said: str = self.template.render(known)
+        return said
+
+
 class Templates(backend.Jinja2):
     """Django's Jinja2 with an environment for each language that is spoken."""
 
@@ -189,7 +215,7 @@ class Templates(backend.Jinja2):
 
     def _compiled(self, language: str, template_name: str) -> backend.Template:
         try:
-            return backend.Template(self._speaking(language).get_template(template_name), self)
+            return _Spoken(self._speaking(language).get_template(template_name), self)
         except TemplateNotFound as missing:
             raise TemplateDoesNotExist(str(missing.name), backend=self) from missing
         except TemplateSyntaxError:

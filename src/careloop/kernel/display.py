@@ -55,8 +55,8 @@ def moment(value: datetime | None) -> str:
     if value is None:
         return "–"
     zone = timezone.get_current_timezone()
-    local, today = timezone.localtime(value, zone), timezone.localdate(timezone=zone)
-    days = (today - local.date()).days
+    local, today = timezone.localtime(value, zone), timezone.now().astimezone(zone)
+    days = (today.date() - local.date()).days
     if days == 0:
         return _("Today %(time)s") % {"time": f"{local:%H:%M}"}
     if days == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, wraps
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from careloop.kernel.access import Permission
 from careloop.kernel.errors import Refused
+from careloop.kernel.prepared import Asked
 from careloop.kernel.viewer import Viewer
 
 View = Callable[..., HttpResponse]
@@ -31,6 +32,7 @@ class PageRequest(HttpRequest):
     viewer: Viewer
     request_id: str
     shown_csrf_token: str
+    is_part: bool  # while a part of a page is made
 
 
 def declared(view: View, *, permission: str, methods: tuple[str, ...]) -> View:
@@ -149,8 +151,14 @@ def part(request: PageRequest, name: str, *args: Any) -> Markup | None:
         return None
     if not request.viewer.can(view.permission):
         return None
-    answer = view(request, **dict(zip(names, args, strict=True)))
-    return Markup(answer.content.decode()) if answer.status_code == 200 else None  # made by our own template
+    outside, request.is_part = getattr(request, "is_part", False), True
+    try:
+        answer = view(request, **dict(zip(names, args, strict=True)))
+    finally:
+        request.is_part = outside
+    if answer.status_code != 200:
+        return None
+    return Markup(answer.said if type(answer) is Piece else answer.content.decode())  # made by our own template
 
 
 @lru_cache(maxsize=500)
@@ -172,9 +180,26 @@ def render(
     if _is_framed(template) and _is_staff(request):
         context = {**(context or {}), "frame": _frame()(request)}
     if not settings.FORBID_QUERIES_IN_TEMPLATES:
-        return HttpResponse(render_to_string(template, context, request), status=status)
-    with connection.execute_wrapper(_refuse_query):
-        return HttpResponse(render_to_string(template, context, request), status=status)
+        said = render_to_string(template, context, request)
+    else:
+        with connection.execute_wrapper(_refuse_query):
+            said = render_to_string(template, context, request)
+    kind = Piece if getattr(request, "is_part", False) else HttpResponse
+    return kind(said, status=status)
+
+
+class Piece(HttpResponse):
+    """The answer of a part, which is put into the page as text: it becomes a whole answer only when a view wants more."""
+
+    def __init__(self, said: str, *, status: int) -> None:
+        self.said, self.status_code = said, status
+
+    def __getattr__(self, name: str) -> Any:
+        """Headers, cookies and bytes, when somebody asks for the first of them."""
+        if "_charset" in vars(self):
+            raise AttributeError(name)
+        super().__init__(self.said, status=self.status_code)
+        return getattr(self, name)
 
 
 FRAMES = frozenset({"ui/base.html"})
@@ -199,6 +224,19 @@ def _is_staff(request: HttpRequest) -> bool:
 @cache
 def _frame() -> Callable[[HttpRequest], dict[str, Markup | None]]:
     found: Callable[[HttpRequest], dict[str, Markup | None]] = import_string(settings.FRAME)
+    return found
+
+
+def asked_by_frame(viewer: Viewer) -> Sequence[Asked[Any]]:
+    """What stands around a staff page asks this, as the person before the page narrowed them: a page that knows its own
+    questions sends these with them.
+    """
+    return _frame_asks()(viewer.whole)
+
+
+@cache
+def _frame_asks() -> Callable[[Viewer], Sequence[Asked[Any]]]:
+    found: Callable[[Viewer], Sequence[Asked[Any]]] = import_string(settings.FRAME_ASKS)
     return found
 
 

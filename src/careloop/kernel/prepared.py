@@ -45,6 +45,7 @@ from careloop.kernel.viewer import Holding, Viewer
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
+LARGE = 4_000  # characters of a statement that is kept by the server from the first time on
 MOST_SHAPES = 500  # for one question; a hospital has a few dozen
 
 
@@ -226,7 +227,8 @@ def _sent(through: Any, sql: str, params: Values) -> Any:
     text, names = _numbered(sql)
     with through.wrap_database_errors:
         raw = psycopg.RawCursor(through.connection)
-        raw.execute(text, [params[name] for name in names])
+        # A page's large statement comes again; to plan it three times before it is kept costs more than the page.
+        raw.execute(text, [params[name] for name in names], prepare=True if len(text) > LARGE else None)
     return raw
 
 

@@ -17,6 +17,7 @@ from careloop.workbench.views import (
 
 app_name = "workbench"
 urlpatterns = [
+    path("patients/<uuid:patient_id>/", p360.patient, name="patient"),  # first: the page of all that is opened most
     path("", home.home, name="home"),
     path("today/", today.today, name="today"),
     path("today/list/", today.worklist, name="worklist"),
@@ -92,7 +93,6 @@ urlpatterns = [
     path("patients/duplicates/", duplicates.duplicates, name="duplicates"),
     path("patients/duplicates/<uuid:candidate_id>/", duplicates.decide, name="decide-duplicate"),
     path("patients/merges/<uuid:merge_id>/undo/", duplicates.undo_merge, name="undo-merge"),
-    path("patients/<uuid:patient_id>/", p360.patient, name="patient"),
     path("patients/<uuid:patient_id>/trend/", p360.trend, name="patient-trend"),
     path("patients/<uuid:patient_id>/timeline/", p360.events, name="patient-timeline"),
     path("patients/<uuid:patient_id>/emergency-access/", p360.break_glass, name="break-glass"),

@@ -216,3 +216,31 @@ def test_an_imported_template_is_made_once_for_all_pages() -> None:
     for outer in ("a", "b", "c"):
         assert env.get_template("part").render(outer=outer, one=1) == f"1{outer}{outer}Falsek"
     assert times.count("k") == 1
+
+
+def test_the_sheet_of_keys_is_in_the_compiled_page_in_its_language() -> None:
+    engine: Any = engines["jinja2"]
+    for language in LANGUAGES:
+        with translation.override(language):
+            plain = engine.env.get_template("ui/ui.html").module.shortcut_sheet()
+            speaking = engine.get_template("ui/base.html").template
+            shown = "".join(speaking.blocks["shortcuts"](speaking.new_context({})))
+            assert shown == plain
+            assert translation.gettext("Open the row") in shown
+
+
+def test_what_a_dictionary_holds_is_found_as_jinja_finds_it() -> None:
+    names = ("items", "get", "a", "b", "keys", "copy", "nothing", "__class__")
+    things: list[Any] = [
+        {"a": 1, "items": 2, "b": None},
+        {"keys": 3, "copy": 4},
+        SimpleNamespace(a=5, items=6),
+        {},
+        [],
+        "text",
+        None,
+    ]
+    ours, theirs = SpeakingEnvironment(), Environment()
+    for thing in things:
+        for name in names:
+            assert ours.getattr(thing, name) == theirs.getattr(thing, name), (thing, name)

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.http import HttpResponse
 from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils import timezone
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from careloop.kernel import display
 from careloop.kernel.addresses import address
 from careloop.kernel.counting import SETTINGS, large_question
+from careloop.kernel.pages import Piece
 
 SOME_TIME = st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2200, 12, 30), timezones=st.just(UTC))
 
@@ -150,3 +152,28 @@ def test_settings_of_a_large_question_are_taken_back(db, fails):
     except LookupError:
         pass
     assert shown() == before
+
+
+# ---- a part on its way into the page
+
+
+def test_a_part_is_an_answer_like_any_other_for_who_wants_more_of_it():
+    piece, whole = Piece("<p>病</p>", status=200), HttpResponse("<p>病</p>")
+    assert (piece.said, piece.status_code) == ("<p>病</p>", 200)
+    assert "_charset" not in vars(piece)  # nothing was made yet
+    piece["HX-Trigger"] = "{}"
+    assert piece.headers["HX-Trigger"] == "{}"
+    assert (piece.content, piece.charset, piece.headers["Content-Type"]) == (
+        whole.content, whole.charset, whole.headers["Content-Type"],
+    )  # fmt: skip
+    with pytest.raises(AttributeError):
+        _ = piece.unknown
+    assert Piece("x", status=404).reason_phrase == "Not Found"
+
+
+@pytest.mark.django_db
+def test_only_what_is_asked_as_a_part_is_one(cast):
+    client = cast.client(cast.wang)
+    assert type(client.get("/alerts/bell/")) is not Piece
+    page = client.get(f"/patients/{cast.zhang.pk}/")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")

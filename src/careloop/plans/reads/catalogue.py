@@ -19,7 +19,7 @@ from careloop.plans.models import PlanDefinition
 
 # What may change of a published version; the database itself refuses to change its words and contents.
 STAMP: Final = question(
-    "SELECT md5(coalesce(string_agg(concat_ws('/', id, status, enrols, updated_at), ',' ORDER BY id), ''))"
+    "SELECT concat_ws('/', count(*), bit_xor(hash_record_extended(ROW(id, status, enrols, updated_at), 0)))"
     " FROM plans_plandefinition",
     {},
     columns=(Column(),),

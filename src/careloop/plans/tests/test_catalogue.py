@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -51,3 +52,26 @@ def test_a_version_published_taken_back_or_switched_is_seen_by_the_next_page(dja
 def test_the_contents_are_left_in_the_database() -> None:
     one = make("https://x/b", "1", "丙")
     assert "content" in now().by_id[one.pk].get_deferred_fields()
+
+
+def test_the_stamp_follows_everything_that_may_change_of_a_version() -> None:
+    first, second = make("https://x/c", "1", "丁"), make("https://x/d", "1", "戊", status="retired")
+
+    def stamp() -> str:
+        return str(STAMP.fetch()[0][0])
+
+    stamps = [stamp()]
+    assert stamp() == stamps[0]
+    later = first.updated_at + timedelta(microseconds=1)
+    for version, values in (
+        (first, {"enrols": True}), (first, {"updated_at": later}), (first, {"enrols": False, "status": "retired"}),
+        (second, {"status": "active"}), (second, {"enrols": True}),  # the two have changed places
+    ):  # fmt: skip
+        change(version, **values)
+        stamps.append(stamp())
+    third = make("https://x/c", "2", "己", status="draft")
+    stamps.append(stamp())
+    assert len(set(stamps)) == len(stamps)
+    with seeding():
+        PlanDefinition.objects.filter(pk=third.pk).delete()
+    assert stamp() == stamps[-2]

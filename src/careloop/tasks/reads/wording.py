@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from careloop.kernel.display import Words
 from careloop.tasks.rules import Reach, is_in_person
 
 OUTCOME_LABELS: dict[str, Promise] = {
@@ -88,9 +89,13 @@ CHANNEL_LABELS: dict[str, Promise] = {
 }
 
 
+_CHANNELS = Words(CHANNEL_LABELS)
+_OUTCOMES = Words(OUTCOME_LABELS)
+
+
 def channel_label(code: str) -> str:
     """The words for a way of contact."""
-    return str(CHANNEL_LABELS.get(code) or code)
+    return _CHANNELS(code)
 
 
 def outcome_label(code: str, channel: str = "phone") -> str:
@@ -100,7 +105,7 @@ def outcome_label(code: str, channel: str = "phone") -> str:
     if code.startswith("lost-"):
         reason = LOST_LABELS.get(code.removeprefix("lost-"))
         return f"{_('Lost to follow-up')} · {reason}" if reason else _("Lost to follow-up")
-    return str(OUTCOME_LABELS.get(code) or code)
+    return _OUTCOMES(code)
 
 
 STEP_LABELS: dict[str, Promise] = {

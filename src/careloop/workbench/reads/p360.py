@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -47,6 +48,7 @@ from careloop.workbench.reads.goals import pressure_goal
 from careloop.workbench.reads.people import age, discharge_text
 from careloop.workbench.reads.relations import relation_label
 from careloop.workbench.reads.stays import Stay, asked_by_stays
+from careloop.workbench.reads.timeline import asked_by_operations
 from careloop.workbench.rules import (
     Measurement,
     Part,
@@ -178,12 +180,13 @@ def _asked_by_record(patient: Patient, viewer: Viewer) -> list[Asked[Any]]:
 
 def asked_by_overview(patient: Patient, *, viewer: Viewer, at: datetime) -> list[Asked[Any]]:
     """What the record and its first tab ask, each function for itself: to be asked in one journey."""
-    questions = (_operations, _relatives, _decisions)
+    questions = (_relatives, _decisions)
     return [
         *_asked_by_record(patient, viewer),
         _measured.asked(viewer=viewer, patient_id=patient.pk, since=at - YEAR),
         *(one.asked(viewer=viewer, patient_id=patient.pk) for one in questions),
         *asked_by_running(patient.pk, viewer),
+        asked_by_operations(patient.pk, viewer=viewer),
         asked_by_dial_list(patient.pk, by=viewer),
     ]
 
@@ -324,8 +327,8 @@ def blood_pressure_trend(
 ) -> Trend | None:
     """Systolic and diastolic by day, with operations and discharges marked."""
     today = timezone.localdate(at)
-    operations = _operations(viewer=viewer, patient_id=patient.pk)
-    events = [(timezone.localdate(moment), text[:12]) for moment, text in operations]
+    operations = sorted(asked_by_operations(patient.pk, viewer=viewer).fetch(), key=itemgetter(0))
+    events = [(timezone.localdate(moment), text[:12]) for moment, text, *_rest in operations]
     events += [(timezone.localdate(stay.discharged_at), _("Discharge")) for stay in stays if stay.discharged_at]
     return draw_trend(
         [(_("Systolic"), _by_day(parts, "systolic")), (_("Diastolic"), _by_day(parts, "diastolic"))],
@@ -340,12 +343,6 @@ def usual_zone() -> tuple[float, float]:
     """From the lower limit of the lower value to the upper limit of the upper one, for who has no goal of their own."""
     limits = next(m.normal for m in measurements() if m.code == "blood-pressure")
     return float(limits["diastolic"][0]), float(limits["systolic"][1])
-
-
-@prepared
-def _operations(viewer: Viewer, patient_id: UUID) -> QuerySet[Procedure, Any]:
-    rows = Procedure.objects.visible_to(viewer).filter(patient_id=patient_id, active=True, performed_at__isnull=False)
-    return rows.order_by("performed_at", "pk").values_list("performed_at", "text")[:20]
 
 
 def _by_day(parts: Sequence[Part], concept: str) -> list[tuple[date, float]]:
@@ -392,11 +389,20 @@ def _contact(point: ContactPoint) -> Contact:
 
 def contact_source(source: str) -> str:
     """Where a number comes from."""
-    if source.startswith("hl7"):
-        return _("hospital system")
-    known = {"staff": _("staff"), "patient": _("patient"), "portal": _("patient"), "admission-form": _("admission form"),
-             "nursing-assessment": _("nursing assessment"), "call": _("call")}  # fmt: skip
-    return known.get(source, source)
+    return SOURCES("hl7" if source.startswith("hl7") else source)
+
+
+SOURCES = Words(
+    {
+        "hl7": gettext_lazy("hospital system"),
+        "staff": gettext_lazy("staff"),
+        "patient": gettext_lazy("patient"),
+        "portal": gettext_lazy("patient"),
+        "admission-form": gettext_lazy("admission form"),
+        "nursing-assessment": gettext_lazy("nursing assessment"),
+        "call": gettext_lazy("call"),
+    }
+)
 
 
 def _last_result(point: ContactPoint) -> str:

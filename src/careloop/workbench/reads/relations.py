@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from careloop.kernel.display import Words
+
 RELATIONS: dict[str, str | Promise] = {
     "self": gettext_lazy("Patient"),
     "spouse": gettext_lazy("Spouse"),
@@ -26,7 +28,9 @@ RELATIONS: dict[str, str | Promise] = {
     "colleague": gettext_lazy("Colleague"),
 }
 
+_WORDS = Words(RELATIONS)
+
 
 def relation_label(code: str) -> str:
     """A relation in words; what the sender wrote if it is none of ours."""
-    return str(RELATIONS.get(code, code))
+    return _WORDS(code)

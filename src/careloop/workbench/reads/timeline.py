@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.db.models import Func, IntegerField, QuerySet
 from django.db.models.fields.json import KeyTransform
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from careloop.alerts.models import Alert
 from careloop.kernel.display import Words
-from careloop.kernel.prepared import Asked, Prepared, prepared, together
+from careloop.kernel.prepared import Asked, prepared, together
 from careloop.kernel.viewer import Viewer
 from careloop.messaging.models import Channel, Communication
 from careloop.patients.models import DocumentReference, Encounter, Patient, Procedure
@@ -24,7 +24,7 @@ from careloop.questionnaires.models import QuestionnaireResponse
 from careloop.tasks.models import ContactAttempt, Task, in_language
 from careloop.tasks.reads.wording import channel_label, outcome_label
 from careloop.tasks.rules import outcome_of
-from careloop.workbench.reads.stays import VISIT_KINDS
+from careloop.workbench.reads.stays import Stay, asked_by_stays
 
 KINDS: Final = ("all", "follow-up", "visit", "message", "alert")
 LIMIT: Final = 30
@@ -36,6 +36,16 @@ _ALERT_STATES: Final = Words(dict(Alert.Status.choices))
 _SEVERITIES: Final = Words(dict(Alert.Severity.choices))
 _CHANNELS: Final = Words(dict(Channel.choices))
 _MESSAGE_STATES: Final = Words(dict(Communication.State.choices))
+_SAID: Final = Words(
+    {
+        "phone": gettext_lazy("Phone follow-up"),
+        "closed": gettext_lazy("Closed"),
+        "discharge": gettext_lazy("Discharge"),
+        "admission": gettext_lazy("Admission"),
+        "normal": gettext_lazy("nothing abnormal"),
+        "online": gettext_lazy("Answered online"),
+    }
+)
 
 
 class Entry(NamedTuple):
@@ -59,6 +69,7 @@ class Timeline:
 
 Rows = list[tuple[Any, ...]]
 Make = Callable[[Rows, datetime | None], Iterable[Entry]]
+Ask = Callable[..., Asked[Any]]  # (viewer, patient_id, before)
 
 
 def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | None = None) -> Timeline:
@@ -76,12 +87,10 @@ def timeline(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | 
 def asked(patient: Patient, *, kind: str, viewer: Viewer, before: datetime | None) -> list[Asked[Any]]:
     """What `timeline` asks, to be asked with other questions of a page."""
     sources = _sources(kind, viewer)
-    return [
-        ask.asked(viewer=viewer, patient_id=patient.pk, before=before) for _kind, _permission, ask, _make in sources
-    ]
+    return [ask(viewer=viewer, patient_id=patient.pk, before=before) for _kind, _permission, ask, _make in sources]
 
 
-def _sources(kind: str, viewer: Viewer) -> list[tuple[str, str, Prepared[Any], Make]]:
+def _sources(kind: str, viewer: Viewer) -> list[tuple[str, str, Ask, Make]]:
     return [one for one in SOURCES if kind in ("all", one[0]) and viewer.can(one[1])]
 
 
@@ -102,7 +111,7 @@ def _attempts(rows: Rows, before: datetime | None) -> Iterable[Entry]:
         step = titles.step(plan, in_language(title, title_en))
         outcome = outcome_of(result)
         reached = outcome is not None and outcome.reached
-        way = _("Phone follow-up") if channel == "phone" else channel_label(channel)
+        way = _SAID("phone") if channel == "phone" else channel_label(channel)
         yield Entry(
             at,
             "follow-up",
@@ -145,33 +154,31 @@ def _closed_tasks(rows: Rows, before: datetime | None) -> Iterable[Entry]:
             "forms" if outcome == "answered-online" else "clipboard-check" if done else "circle-x",
             " · ".join(part for part in (_TASK_KINDS(kind), step) if part),
             titles.plan(in_language(plan, plan_en)),
-            ("ok", outcome_label(outcome)) if done else ("none", _("Closed")),
+            ("ok", outcome_label(outcome)) if done else ("none", _SAID("closed")),
         )
 
 
-@prepared
-def _asked_stays(viewer: Viewer, patient_id: UUID, before: datetime | None) -> QuerySet[Encounter, Any]:
-    rows = Encounter.objects.visible_to(viewer).filter(patient_id=patient_id).exclude(status=Encounter.Status.CANCELLED)
-    return rows.order_by("-admitted_at", "pk").values_list(
-        "class_code", "admitted_at", "discharged_at", "department__name", "department_text", "reason"
-    )[:60]
+def _asked_stays(*, viewer: Viewer, patient_id: UUID, before: datetime | None) -> Asked[Any]:
+    """The banner's own question: one stay is two entries, of which `before` may leave one."""
+    return asked_by_stays(patient_id, viewer=viewer)
 
 
 def _stays(rows: Rows, before: datetime | None) -> Iterable[Entry]:
-    for class_code, admitted_at, discharged_at, department, department_text, reason in rows:
-        where = department_text if department is None else department
-        inpatient = class_code == Encounter.Class.INPATIENT
+    for stay in map(Stay._make, rows):
+        admitted_at, discharged_at = stay.admitted_at, stay.discharged_at
+        where = stay.department_text if stay.department is None else stay.department
+        inpatient = stay.class_code == Encounter.Class.INPATIENT
         if discharged_at and inpatient and _is_before(discharged_at, before):
             days = max((discharged_at - admitted_at).days, 1) if admitted_at else None
             text = _("%(where)s, %(n)d days in hospital") % {"where": where, "n": days} if days else where
-            yield Entry(discharged_at, "visit", "door-exit", _("Discharge"), text)
+            yield Entry(discharged_at, "visit", "door-exit", _SAID("discharge"), text)
         if admitted_at and _is_before(admitted_at, before):
             yield Entry(
                 admitted_at,
                 "visit",
                 "bed" if inpatient else "stethoscope",
-                _("Admission") if inpatient else VISIT_KINDS(class_code),
-                ", ".join(part for part in (where, reason) if part),
+                _SAID("admission") if inpatient else stay.kind_words,
+                ", ".join(part for part in (where, stay.reason) if part),
             )
 
 
@@ -187,6 +194,11 @@ def _asked_operations(viewer: Viewer, patient_id: UUID, before: datetime | None)
     return rows.order_by("-performed_at", "pk").values_list("performed_at", "text", "code", "performer_text")[
         : LIMIT + 1
     ]
+
+
+def asked_by_operations(patient_id: UUID, *, viewer: Viewer) -> Asked[tuple[Any, ...]]:
+    """The newest operations, as the time line asks for them: (when, what, code, surgeon)."""
+    return _asked_operations.asked(viewer=viewer, patient_id=patient_id, before=None)
 
 
 def _operations(rows: Rows, before: datetime | None) -> Iterable[Entry]:
@@ -278,19 +290,19 @@ def _responses(rows: Rows, before: datetime | None) -> Iterable[Entry]:
     chinese = (get_language() or "zh").startswith("zh")
     for at, title, title_en, n in rows:
         words = ngettext("%(num)d abnormal answer", "%(num)d abnormal answers", n) % {"num": n}
-        tag = ("high", words) if n else ("ok", _("nothing abnormal"))
+        tag = ("high", words) if n else ("ok", _SAID("normal"))
         named = title if chinese else title_en or title
-        yield Entry(at, "follow-up", "device-mobile", " · ".join((_("Answered online"), named)), tag=tag)
+        yield Entry(at, "follow-up", "device-mobile", " · ".join((_SAID("online"), named)), tag=tag)
 
 
 # (kind, permission, what is asked, what is made of the rows). A room that is added later adds a line.
-SOURCES: Final[tuple[tuple[str, str, Prepared[Any], Make], ...]] = (
-    ("follow-up", "tasks.view", _asked_attempts, _attempts),
-    ("follow-up", "tasks.view", _asked_closed_tasks, _closed_tasks),
-    ("follow-up", "questionnaires.view", _asked_responses, _responses),
+SOURCES: Final[tuple[tuple[str, str, Ask, Make], ...]] = (
+    ("follow-up", "tasks.view", _asked_attempts.asked, _attempts),
+    ("follow-up", "tasks.view", _asked_closed_tasks.asked, _closed_tasks),
+    ("follow-up", "questionnaires.view", _asked_responses.asked, _responses),
     ("visit", "patients.view", _asked_stays, _stays),
-    ("visit", "patients.view", _asked_operations, _operations),
-    ("visit", "patients.view", _asked_documents, _documents),
-    ("alert", "alerts.view", _asked_alerts, _alerts),
-    ("message", "messaging.view", _asked_messages, _messages),
+    ("visit", "patients.view", _asked_operations.asked, _operations),
+    ("visit", "patients.view", _asked_documents.asked, _documents),
+    ("alert", "alerts.view", _asked_alerts.asked, _alerts),
+    ("message", "messaging.view", _asked_messages.asked, _messages),
 )

@@ -15,7 +15,15 @@ from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.patients import actions
-from careloop.patients.models import AccessGrant, CareRelationship, Consent, ContactPoint, Observation, RelatedPerson
+from careloop.patients.models import (
+    AccessGrant,
+    CareRelationship,
+    Consent,
+    ContactPoint,
+    Observation,
+    Procedure,
+    RelatedPerson,
+)
 from careloop.patients.rules import AllergyData, MedicationData, ObservationData, ProcedureData, VisitData
 from careloop.workbench.views.p360 import TABS
 from tests.cast import SYSTEM, Cast
@@ -193,8 +201,21 @@ def test_the_overview_asks_the_database_a_bounded_number_of_times(
 ) -> None:
     client = furnished.client(furnished.wang)
     client.get(address(furnished))
-    with django_assert_max_num_queries(34):  # session, viewer and audit included
+    with django_assert_max_num_queries(4):  # who looks, the record, everything the page and its frame show, audit
         html(client.get(address(furnished)))
+
+
+def test_the_trend_marks_the_latest_operations_however_many_there_were(furnished: Cast) -> None:
+    """A patient of many small operations: those of this month are on the picture, not those of years ago."""
+    now = datetime.now(UTC)
+    with seeding():
+        Procedure.objects.unscoped("test").filter(patient=furnished.zhang).delete()
+        for n in range(40):
+            when = now - timedelta(days=3 if n == 0 else 400 + n)
+            Procedure.objects.create(patient=furnished.zhang, code=f"39.{n}", text=f"Operation {n}", performed_at=when)
+    page = html(furnished.client(furnished.wang).get(address(furnished)))
+    marks = re.findall(r'class="ev-t"[^>]*>([^<]*)<', page)
+    assert any("Operation 0" in mark for mark in marks), marks
 
 
 def test_the_strip_the_trend_and_the_timeline_show_what_happened(furnished: Cast) -> None:

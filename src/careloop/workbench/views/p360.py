@@ -21,7 +21,7 @@ from careloop.cohorts.reads.choices import asked_by_tags
 from careloop.kernel.addresses import address
 from careloop.kernel.display import Words
 from careloop.kernel.lookup import get_or_404
-from careloop.kernel.pages import PageRequest, page, part, render
+from careloop.kernel.pages import PageRequest, asked_by_frame, page, part, render
 from careloop.kernel.prepared import Asked, ahead
 from careloop.patients import access, actions
 from careloop.patients.models import AccessGrant, ContactPoint, Patient
@@ -93,7 +93,8 @@ def _asked_by_overview(request: PageRequest, found: Patient, at: datetime) -> li
     if viewer.can("plans.view"):
         asked += asked_by_sheet(found, viewer)
     kind, before = _chosen(request)
-    return asked + timeline.asked(found, kind=kind, viewer=viewer, before=before)
+    asked += timeline.asked(found, kind=kind, viewer=viewer, before=before)
+    return [*asked, *asked_by_frame(viewer)]
 
 
 def _shown(request: PageRequest, found: Patient, tab: str, at: datetime) -> HttpResponse:
