@@ -421,7 +421,9 @@ def _plain(told: object) -> str:
 
 def _days(raw: Fields) -> int | None:
     days = _whole(raw, "days", LONGEST)
-    return days or None
+    if days == 0:  # nothing is younger than no day at all: taken as "whenever" it would find everybody
+        raise _Wrong("days", "unreadable")
+    return days
 
 
 def _whole(raw: Fields, name: str, most: int) -> int | None:
@@ -457,13 +459,16 @@ def _day(raw: Fields, name: str) -> date | None:
 
 
 def years_before(day: date, years: int) -> date:
-    """The same day so many years earlier; 29 February becomes 1 March, as an age is counted."""
+    """The last day on which somebody could be born who is so many years old on this day.
+
+    On 29 February of a leap year that is 28 February: who was born on 1 March has the birthday tomorrow.
+    """
     if day.year - years < 1:
         return date.min
     try:
         return day.replace(year=day.year - years)
     except ValueError:
-        return date(day.year - years, 3, 1)
+        return date(day.year - years, 2, 28)
 
 
 def born_between(age: Age, today: date) -> tuple[date | None, date | None]:

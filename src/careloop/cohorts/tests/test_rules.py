@@ -52,6 +52,9 @@ def faults(raw: object) -> list[tuple[str, str]]:
         (one(kind="stay", discharged_from="2026-02-30"), "groups.0.conditions.0.discharged_from", "unreadable"),
         (one(kind="stay", discharged_from="2026-02-02", discharged_to="2026-02-01"), "groups.0.conditions.0.discharged_to", "reversed"),
         (one(kind="stay", days="-3"), "groups.0.conditions.0.days", "unreadable"),
+        (one(kind="stay", departments=["a"], days="0"), "groups.0.conditions.0.days", "unreadable"),
+        (one(kind="result", concept="ldl-c", value="1", days=0), "groups.0.conditions.0.days", "unreadable"),
+        (one(kind="stay", departments=["a"], days="36501"), "groups.0.conditions.0.days", "unreadable"),
         (one(kind="stay", classes=["XXX"]), "groups.0.conditions.0.classes", "unknown"),
         (one(kind="age"), "groups.0.conditions.0.low", "empty"),
         (one(kind="age", low="80", high="60"), "groups.0.conditions.0.high", "reversed"),
@@ -164,9 +167,14 @@ def test_a_prefix_is_exactly_a_prefix(prefix: str, rest: str):
 # --- age
 
 
-@given(st.dates(date(1900, 1, 1), date(2026, 11, 20)), st.integers(0, 110), st.integers(0, 20))
-def test_born_between_is_what_completed_years_mean(born: date, low: int, more: int):
-    today = date(2026, 11, 20)
+LEAP_DAYS = [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1), date(2026, 2, 28), date(2026, 3, 1)]
+
+
+@given(
+    st.dates(date(1900, 1, 1), date(2023, 11, 20)) | st.builds(date, st.integers(1900, 2023), st.just(3), st.just(1)),
+    st.integers(0, 110), st.integers(0, 20), st.sampled_from([date(2026, 11, 20), *LEAP_DAYS]),
+)  # fmt: skip
+def test_born_between_is_what_completed_years_mean(born: date, low: int, more: int, today: date):
     years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
     first, last = d.born_between(d.Age(low, low + more), today)
     assert first is not None
@@ -175,7 +183,11 @@ def test_born_between_is_what_completed_years_mean(born: date, low: int, more: i
 
 
 def test_a_leap_day_has_birthdays_too():
-    assert d.years_before(date(2024, 2, 29), 1) == date(2023, 3, 1)
+    assert d.years_before(date(2024, 2, 29), 1) == date(2023, 2, 28)
+    assert d.years_before(date(2024, 2, 29), 4) == date(2020, 2, 29)
+    # On the leap day whoever was born on 1 March eighteen years before is still seventeen, and in exactly one group.
+    adults, minors = (d.born_between(age, date(2028, 2, 29)) for age in (d.Age(18, None), d.Age(None, 17)))
+    assert (adults[1], minors[0]) == (date(2010, 2, 28), date(2010, 3, 1))
     assert d.born_between(d.Age(None, 5), date(2026, 11, 20)) == (date(2020, 11, 21), None)
     assert d.born_between(d.Age(5, None), date(2026, 11, 20)) == (None, date(2021, 11, 20))
 
