@@ -64,7 +64,8 @@ class Watched:
     postmaster: int
 
     def app_seconds(self) -> float:
-        return sum(cpu_seconds(pid) for root in self.app for pid in family(root))
+        """Each process once, also where one of those named is another one's child."""
+        return sum(cpu_seconds(pid) for pid in {pid for root in self.app for pid in family(root)})
 
     def database_seconds(self) -> float:
         """Backends that are gone count through their parent."""

@@ -207,7 +207,7 @@ class Bench:
 
     def _from_a_file(self) -> Sample:
         """A file of discharges as `careloop hl7 ingest` takes it, until every plan and task is there."""
-        from careloop.integration.jobs.ingest import ingest
+        from careloop.integration.jobs.ingest import HELPERS, ingest
         from careloop.kernel.memory import settle
 
         run, count = f"F{int(time.time()) % 100000}x", self._count(IN_A_FILE)
@@ -217,7 +217,7 @@ class Bench:
             settle()  # as the command does before it reads a file
             watched = Watched((*self.watched("hl7", "worker").app, os.getpid()), self.database_alone.postmaster)
             app, database, started = watched.app_seconds(), watched.database_seconds(), time.perf_counter()
-            done = ingest([Path(file.name)])
+            done = ingest([Path(file.name)], helpers=HELPERS)
             wrong = discharge.wrongly_stored(self.here.owner, run, count)
             while wrong and done.waiting and time.perf_counter() < started + WAITS_SECONDS:
                 time.sleep(0.02)  # the gateway, which looks into the inbox too, has taken a part of the file

@@ -46,8 +46,9 @@ _FINISH = """
 UPDATE integration_inboxmessage m SET state = v.state, attempts = v.attempts, next_try = v.next_try,
   error_code = v.code, error_subject = v.subject, error_text = v.text, patient_id = v.patient_id,
   processed_at = CASE WHEN v.state = 'retry' THEN NULL ELSE %(at)s END, updated_at = %(at)s
-FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(attempts)s::int[], %(tries)s::timestamptz[], %(codes)s::text[],
-  %(subjects)s::text[], %(texts)s::text[], %(patients)s::uuid[])
+FROM unnest(
+    (SELECT %(ids)s::uuid[]), (SELECT %(states)s::text[]), (SELECT %(attempts)s::int[]), (SELECT %(tries)s::timestamptz[]),
+    (SELECT %(codes)s::text[]), (SELECT %(subjects)s::text[]), (SELECT %(texts)s::text[]), (SELECT %(patients)s::uuid[]))
   AS v(id, state, attempts, next_try, code, subject, text, patient_id)
 WHERE m.id = v.id
 """

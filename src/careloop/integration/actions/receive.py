@@ -33,7 +33,7 @@ RETURNING id, sha256, xmax = 0
 # A sender that uses a control id twice for two contents: both are kept, the later one says so.
 _FLAG_REUSED = """
 UPDATE integration_inboxmessage m SET flags = array_append(m.flags, %s)
-WHERE m.id = ANY(%s) AND m.control_id <> '' AND EXISTS (
+WHERE m.id = ANY((SELECT %s::uuid[])::uuid[]) AND m.control_id <> '' AND EXISTS (
   SELECT 1 FROM integration_inboxmessage other
   WHERE other.sender = m.sender AND other.control_id = m.control_id AND other.id <> m.id AND other.seq < m.seq)
 """

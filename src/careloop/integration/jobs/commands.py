@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from careloop.integration.jobs.gateway import serve, work
-from careloop.integration.jobs.ingest import Report, ingest
+from careloop.integration.jobs.ingest import HELPERS, Report, ingest
 from careloop.kernel.memory import settle
 
 
@@ -29,7 +29,7 @@ def hl7(arguments: list[str]) -> int:
         print(f"careloop hl7 ingest: no such file or folder: {', '.join(missing)}", file=sys.stderr)
         return 2
     settle()
-    report = ingest(options.paths, process=not options.no_process)
+    report = ingest(options.paths, process=not options.no_process, helpers=HELPERS)
     print(json.dumps(report.as_json(), ensure_ascii=False) if options.json else _in_words(report))
     return 0
 

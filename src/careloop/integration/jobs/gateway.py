@@ -21,7 +21,7 @@ from careloop.integration.hl7v2.answer import Code, acknowledge
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import Intake, bare, take_in
 from careloop.integration.hl7v2.server import Arrived, Gateway, Limits, read_peers
-from careloop.integration.jobs.process import Processor
+from careloop.integration.jobs.process import TURN_SECONDS, Processor
 from careloop.integration.models import InboxMessage
 from careloop.kernel.memory import settle
 from careloop.kernel.models import uuid7
@@ -30,10 +30,6 @@ from careloop.kernel.viewer import Viewer
 log = logging.getLogger(__name__)
 
 _BY = Viewer.system("integration.gateway")
-_TURN_SECONDS = 0.0005
-"""How long the thread that applies keeps the interpreter while others want it. With Python's five milliseconds each of the
-six steps to an acknowledgement waited so long for its turn.
-"""
 
 
 def store(arrived: Sequence[Arrived]) -> list[bytes]:
@@ -156,7 +152,7 @@ async def serve(host: str, port: int, *, process: bool = True) -> None:
     if processor is not None:
         processor.start()
     settle()
-    sys.setswitchinterval(_TURN_SECONDS)
+    sys.setswitchinterval(TURN_SECONDS)
     print(f"HL7 gateway listens on {host}:{bound}", flush=True)
     await stopping.wait()
     await gateway.stop()

@@ -15,11 +15,13 @@ from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import take_in
-from careloop.integration.jobs.process import process_inbox
+from careloop.integration.jobs.process import helped, process_inbox
 from careloop.integration.models import InboxMessage
 from careloop.kernel.viewer import Viewer
 
 SUFFIXES = frozenset({".hl7", ".txt", ".dat", ".msg", ".out", ""})
+HELPERS = 1
+"""Beside the thread that reads: one applies while the database answers the other."""
 _BATCH_COUNT = 200
 _BATCH_BYTES = 16 * 1024 * 1024
 
@@ -48,19 +50,23 @@ class Report:
         }
 
 
-def ingest(paths: Sequence[Path], *, process: bool = True) -> Report:
+def ingest(paths: Sequence[Path], *, process: bool = True, helpers: int = 0) -> Report:
     """Store every message of these files and folders, in order of file name, then apply them.
 
-    A file we cannot open raises OSError before anything of it is stored.
+    `helpers`: threads that apply what is stored while the rest is read, and along with this one. A file we cannot open
+    raises OSError before anything of it is stored.
     """
     by = Viewer.system("integration.ingest")
     received, new = 0, list[UUID]()
-    for batch in _batches(paths):
-        receipts = receive_messages(incoming=batch, at=timezone.now(), by=by)
-        received += len(receipts)
-        new += [receipt.message_id for receipt in receipts if receipt.is_new]
-    if process:
-        process_inbox()
+    with helped(helpers if process else 0):
+        for batch in _batches(paths):
+            receipts = receive_messages(incoming=batch, at=timezone.now(), by=by)
+            received += len(receipts)
+            new += [receipt.message_id for receipt in receipts if receipt.is_new]
+        if process:
+            process_inbox()
+    if process and helpers:
+        process_inbox()  # messages of patients whom a helper held, or whose helper stumbled
     outcome = reads.outcome_of(new)
     return Report(
         received=received,

@@ -17,9 +17,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from careloop.audit.models import AuditEvent
+from careloop.integration.actions import process as process_actions
 from careloop.integration.actions import process_batch
 from careloop.integration.hl7v2.answer import read_answer
 from careloop.integration.hl7v2.framing import END, START, FrameReader, wrap
+from careloop.integration.jobs import ingest as ingest_job
+from careloop.integration.jobs import process as process_job
 from careloop.integration.jobs import process_inbox
 from careloop.integration.models import InboxMessage
 from careloop.integration.tests.factories import AT, adt, oru, receive
@@ -49,18 +53,23 @@ def gateway(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen
         yield process, int(line.rsplit(":", 1)[1])
 
 
-@contextmanager
-def command(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`careloop hl7 …` as its own process, and the first line it prints."""
+def started(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+    """`careloop hl7 …` as its own process."""
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT / "src"), "CARELOOP_DATABASE_URL": database_url(),
         "PYTHONUNBUFFERED": "1", **settings,
     }  # fmt: skip
     code = "import sys; from careloop.config.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", code, "hl7", *arguments],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+@contextmanager
+def command(*arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`careloop hl7 …` as its own process, and the first line it prints."""
+    process = started(*arguments, **settings)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, process.stderr.read() if process.stderr else ""
@@ -268,16 +277,77 @@ def test_two_processors_share_the_work() -> None:
     assert Encounter.objects.unscoped("test").filter(visit_number__startswith="V70", status="finished").count() == 30
 
 
-def test_a_rolled_back_batch_leaves_everything_waiting(monkeypatch: Any) -> None:
-    from careloop.integration.actions import process as process_module
+def comings_and_goings(folder: Path, count: int) -> Path:
+    """A file in which each of so many patients comes and goes, all comings first."""
+    path = folder / "a.hl7"
+    told = [adt(t, number=str(8500 + n), visit=f"V{8500 + n}") for t in ("A01", "A03") for n in range(count)]
+    path.write_text("\n".join(told), encoding="utf-8")
+    return path
 
+
+def assert_each_came_and_went_once(count: int) -> None:
+    stays = Encounter.objects.unscoped("test").filter(visit_number__startswith="V8")
+    assert (stays.count(), stays.filter(status="finished", discharge_cycle=1).count()) == (count, count)
+    assert Patient.objects.unscoped("test").filter(name="周国强").count() == count
+    assert inbox().exclude(state=STATE.DONE).count() == 0
+    facts = AuditEvent.objects.filter(name__in=["patients.EncounterStarted", "patients.EncounterFinished"])
+    assert sorted(facts.order_by("id").values_list("name", flat=True)) == [
+        *["patients.EncounterFinished"] * count, *["patients.EncounterStarted"] * count
+    ]  # fmt: skip
+    for stay in stays:  # in their order: nobody went before he came
+        came, went = AuditEvent.objects.filter(
+            patient_id=stay.patient_id, name__startswith="patients.Encounter"
+        ).order_by("id")
+        assert (came.name, went.name) == ("patients.EncounterStarted", "patients.EncounterFinished")
+
+
+@pytest.mark.parametrize("stumbles", [False, True])
+def test_helpers_apply_along_and_whoever_stumbles_leaves_nothing_undone(
+    monkeypatch: Any, tmp_path: Path, stumbles: bool
+) -> None:
+    make_cast()
+    monkeypatch.setattr(process_job, "BATCH", 3)
+    monkeypatch.setattr(ingest_job, "_BATCH_COUNT", 4)
+    finish, stumbled = process_actions._finish, []
+
+    def breaks(*given: Any) -> None:
+        if threading.current_thread().name == "hl7-helper":
+            stumbled.append(1)
+            raise RuntimeError("power cut before the commit")
+        finish(*given)
+
+    if stumbles:
+        monkeypatch.setattr(process_actions, "_finish", breaks)
+    turn = sys.getswitchinterval()
+    report = ingest_job.ingest([comings_and_goings(tmp_path, 12)], helpers=2)
+    assert sys.getswitchinterval() == turn
+    assert (report.stored, report.applied, report.waiting, report.dead) == (24, 24, 0, {})
+    assert len(stumbled) <= 2  # each helper once: then it is gone, and its batch waits for the others
+    assert_each_came_and_went_once(12)
+
+
+def test_a_file_whose_import_is_killed_halfway_is_taken_again(tmp_path: Path) -> None:
+    make_cast()
+    path = comings_and_goings(tmp_path, 150)
+    process = started("ingest", str(path))
+    try:
+        wait_until(lambda: inbox().exists() or process.poll() is not None)
+    finally:
+        process.kill()
+        process.communicate()
+    report = ingest_job.ingest([path], helpers=1)
+    assert (report.received, report.waiting, report.dead) == (300, 0, {})
+    assert_each_came_and_went_once(150)
+
+
+def test_a_rolled_back_batch_leaves_everything_waiting(monkeypatch: Any) -> None:
     make_cast()
     receive(adt("A01"))
 
     def stumble(*_: object) -> None:
         raise RuntimeError("power cut before the commit")
 
-    monkeypatch.setattr(process_module, "_finish", stumble)
+    monkeypatch.setattr(process_actions, "_finish", stumble)
     with pytest.raises(RuntimeError):
         process_batch(limit=5, at=AT, by=SYSTEM)
     assert inbox().get().state == STATE.RECEIVED

@@ -256,6 +256,31 @@ def test_many_ids_are_one_value_and_one_statement(cast):
     assert list(plain) == [cast.ma]  # unprepared too
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_server_keeps_the_plan_whatever_the_number_of_ids(cast, count):
+    """One id promised fewer rows than any number of them, so each question was planned anew."""
+
+    @prepared
+    def joined(viewer, stays):
+        rows = Encounter.objects.unscoped("test").filter(pk__among=stays)
+        return rows.select_related("patient", "department", "attending").order_by("pk")
+
+    @prepared
+    def named(viewer, names):
+        return Patient.objects.unscoped("test").filter(name__among=names).order_by("pk")
+
+    for _ in range(15):
+        joined(viewer=NOBODY, stays=Many(uuid4() for _ in range(count)))
+        named(viewer=NOBODY, names=Many(str(uuid4()) for _ in range(count)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(custom_plans), min(generic_plans) FROM pg_prepared_statements WHERE statement LIKE '%ANY((SELECT%'"
+            " AND statement NOT LIKE '%pg_prepared%' AND generic_plans + custom_plans > 8"
+        )
+        custom, kept = cursor.fetchone()
+    assert custom <= 5 < kept + 5
+
+
 def test_annotations_and_joined_columns(cast):
     make_task(cast, cast.zhang)
 

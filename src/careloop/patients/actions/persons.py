@@ -192,7 +192,9 @@ def _told_identifiers(person: PersonData, *, on: date) -> list[Identifier]:
 
 
 _NUMBERS = """(patients_patientidentifier.system, patients_patientidentifier.type, patients_patientidentifier.value)
-IN (SELECT t.system, t.type, t.value FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (system, type, value))"""
+IN (SELECT t.system, t.type, t.value
+    FROM unnest((SELECT %s::text[]), (SELECT %s::text[]), (SELECT %s::text[])) AS t (system, type, value))"""
+# Each array behind a SELECT: see `kernel.prepared.Among`.
 
 
 def _find(readings: Sequence[_Reading]) -> None:

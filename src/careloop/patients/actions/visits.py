@@ -113,7 +113,8 @@ def _write(stays: Sequence[Stay], *, at: datetime, by: Viewer) -> dict[int, Enco
 
 
 _VISITS = """(patients_encounter.system, patients_encounter.visit_number)
-IN (SELECT t.system, t.number FROM unnest(%s::text[], %s::text[]) AS t (system, number))"""
+IN (SELECT t.system, t.number FROM unnest((SELECT %s::text[]), (SELECT %s::text[])) AS t (system, number))"""
+# Each array behind a SELECT: see `kernel.prepared.Among`.
 
 
 def _known(stays: Sequence[Stay]) -> dict[tuple[str, str], Encounter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import blake2b
@@ -34,6 +34,7 @@ from careloop.tasks.rules import TaskRequest
 
 WORK_BEGINS, WORK_ENDS = time(8, 0), time(17, 30)
 MESSAGES_BEGIN = time(9, 0)
+_NONE: Mapping[UUID, str] = {}
 VISIT = "visit-"  # the step code of a visit added for one patient is this and the id of the change
 
 _KINDS = {
@@ -65,19 +66,24 @@ def _with_plan(viewer: Viewer, ids: list[UUID]) -> QuerySet[CarePlan]:
     return CarePlan.objects.unscoped("derived by the machine").filter(pk__in=ids).active().with_plan().order_by("pk")
 
 
-def _derive(plans: Sequence[CarePlan], *, at: datetime, by: Viewer) -> int:
-    """The same inside a running action that holds the patients already. All tasks go out in one statement."""
+def _derive(plans: Sequence[CarePlan], *, new: Mapping[UUID, str] = _NONE, at: datetime, by: Viewer) -> int:
+    """The same inside a running action that holds the patients already. All tasks go out in one statement.
+
+    `new`: of plans written a moment ago the diagnosis of their stay. They have no tasks yet: nothing is read for them.
+    """
     active = [plan for plan in plans if plan.is_active]
     if not active:
         return 0
-    histories = facts.histories(active)
-    texts = facts.diagnosis_texts(active)
+    histories = facts.histories(active, but=new)
+    read = [plan for plan in active if plan.pk not in new]
+    texts = facts.diagnosis_texts(read) if read else {}
     asked: list[_Asked] = []
     over: list[CarePlan] = []
     begun: _Begun = {}
     for plan in active:
         history = histories[plan.pk]
-        missing = list(_missing(plan, history, begun, text=texts.get(plan.encounter_id, ""), at=at))
+        text = new[plan.pk] if plan.pk in new else texts.get(plan.encounter_id, "")
+        missing = list(_missing(plan, history, begun, text=text, at=at))
         asked += missing
         if not missing and _is_used_up(plan, history, at=at):
             over.append(plan)

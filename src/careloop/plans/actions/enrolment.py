@@ -26,7 +26,7 @@ from careloop.plans.events import AnchorsCompleted, CarePlanStarted, EnrolmentDe
 from careloop.plans.models import CarePlan, EnrolmentDecision, PlanDefinition
 from careloop.plans.reads import facts
 from careloop.plans.reads.facts import Stay
-from careloop.plans.reads.locking import hold_patients, hold_patients_of
+from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.enrolment import BEATEN, Choice, Match, Outcome, choose
 
 BY_HAND = "started-by-hand"
@@ -71,6 +71,7 @@ class _Work:
     ending: dict[str, list[CarePlan]] = field(default_factory=lambda: defaultdict(list))  # reason → plans
     resuming: list[CarePlan] = field(default_factory=list)
     decisions: list[EnrolmentDecision] = field(default_factory=list)
+    diagnoses: dict[UUID, str] = field(default_factory=dict)  # plan that starts → what its stay was for
     dated: list[CarePlan] = field(default_factory=list)  # an operation or diagnosis date came late
     events: list[Event] = field(default_factory=list)
 
@@ -83,7 +84,6 @@ def enrol_discharges(*, encounter_ids: Sequence[UUID], at: datetime, by: Viewer)
     repeated message) changes only what is different; a plan with a contact behind it is ended only when a better one
     of its group takes over. Gives back the number of plans started.
     """
-    hold_patients_of(encounter_ids)
     known = facts.judged(encounter_ids)
     root = facts.hospital() if any(stay.encounter.department_id is None for stay in known.stays) else None
     work = _Work()
@@ -139,7 +139,9 @@ def _judge(
     assert department is not None
     for url, definition in wanted.items():
         if all(plan.definition_url != url for plan in mine):
-            work.starting.append(_new_plan(stay, definition, department, _reasons(choice, url), at=at))
+            plan = _new_plan(stay, definition, department, _reasons(choice, url), at=at)
+            work.starting.append(plan)
+            work.diagnoses[plan.pk] = stay.diagnosis_text
     # The discharge came again before the job after its cancelling ran: that job then finds a finished stay.
     work.ending["discharge-cancelled"] += [
         p for p in known if p.encounter_id == stay.encounter.pk and p.cycle < _cycle(stay) and not _is_by_hand(p)
@@ -252,7 +254,7 @@ def _write(work: _Work, *, at: datetime, by: Viewer) -> None:
         dated.bulk_update(work.dated, ["operated_on", "diagnosed_on"])
     record_all([*work.events, *[_started(plan) for plan in work.starting]], by=by)
     _resume_plans(work.resuming, at=at, by=by)
-    _derive([*work.starting, *work.resuming, *work.dated], at=at, by=by)
+    _derive([*work.starting, *work.resuming, *work.dated], new=work.diagnoses, at=at, by=by)
 
 
 def _end_untouched(work: _Work) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from operator import attrgetter
@@ -18,6 +18,7 @@ from careloop.kernel.prepared import Asked, Many, prepared, together
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Condition, Encounter, Patient, Procedure
 from careloop.plans.models import CarePlan, EnrolmentDecision, FollowUpDecline, PlanDefinition
+from careloop.plans.reads.locking import holding_patients_of
 from careloop.plans.rules.content import PlanContent
 from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts
 from careloop.plans.rules.schedule import Past, Progress, last_day
@@ -124,10 +125,10 @@ class Judged:
 
 
 def judged(encounter_ids: Iterable[UUID]) -> Judged:
-    """All that enrolment looks at, in one journey for any number of discharges."""
+    """All that enrolment looks at, in one journey for any number of discharges; their patients are held first."""
     wanted = Many(encounter_ids)
-    *about, definitions, plans, decisions = together(
-        *_asked_about(wanted), _enrolling.asked(viewer=NOBODY), _plans_of_patients.asked(viewer=NOBODY, stays=wanted),
+    _held, *about, definitions, plans, decisions = together(
+        holding_patients_of(wanted), *_asked_about(wanted), _enrolling.asked(viewer=NOBODY), _plans_of_patients.asked(viewer=NOBODY, stays=wanted),
         _decided.asked(viewer=NOBODY, stays=wanted),
     )  # fmt: skip
     found = _joined(*about)
@@ -216,10 +217,11 @@ def contents(definitions: Iterable[PlanDefinition]) -> list[PlanContent]:
     return [definition.plan() for definition in definitions]
 
 
-def histories(plans: Sequence[CarePlan]) -> Mapping[UUID, History]:
-    """The progress of these plans, from their tasks: one statement."""
+def histories(plans: Sequence[CarePlan], *, but: Collection[UUID] = ()) -> Mapping[UUID, History]:
+    """The progress of these plans, from their tasks: one statement. `but`: plans that were started a moment ago."""
     found = {plan.pk: History() for plan in plans}
-    for row in _past(viewer=NOBODY, plans=Many(found)):
+    old = Many(plan for plan in found if plan not in but)
+    for row in _past(viewer=NOBODY, plans=old) if old else ():
         _add(found, row)
     return found
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from careloop.kernel.prepared import Many, prepared
+from careloop.kernel.prepared import Asked, Many, prepared
 from careloop.kernel.viewer import NOBODY, Viewer
 from careloop.patients.models import Encounter, Patient
 
@@ -25,7 +25,12 @@ def hold_patients(patient_ids: Iterable[UUID] | QuerySet[Any, Any]) -> None:
 
 def hold_patients_of(encounter_ids: Iterable[UUID]) -> None:
     """The patients of these stays."""
-    _theirs(viewer=NOBODY, stays=Many(encounter_ids))
+    holding_patients_of(Many(encounter_ids)).fetch()
+
+
+def holding_patients_of(stays: Many) -> Asked[Any]:
+    """The same as a question: asked first of several (`together`), the others see what those wrote who were waited for."""
+    return _theirs.asked(viewer=NOBODY, stays=stays)
 
 
 _WHY = "a lock, not a look"

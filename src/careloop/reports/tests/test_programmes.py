@@ -134,6 +134,34 @@ def test_a_diagnosis_without_a_record_is_known_until_it_has_one(world):
     assert_equal()
 
 
+def test_patients_known_and_unknown_are_counted_by_the_same_statement(world):
+    """Whoever has no fact yet is written straight away; one known patient among them and all are compared."""
+    known, new, other = (make_patient(world) for _ in range(3))
+    for batch, count in (
+        ([(known, "I10"), (other, "J18")], 1),
+        ([(known, "I11"), (new, "I10"), (other, "E11")], 2),
+        ([(new, "J18"), (known, "J18")], 2),
+    ):
+        with seeding():
+            Condition.objects.bulk_create([Condition(patient=who, code=code, code_key=code) for who, code in batch])
+        assert stored(TODAY)["hypertension"]["management"] == (0, count)
+        assert_equal()
+
+
+@pytest.mark.parametrize(
+    ("code", "prefixes", "matches"),
+    [
+        ("I10.x", ["I10", "I11"], True), ("I10", ["I10.x"], False), ("", ["I10"], False), ("I10", [""], True),
+        ("I10", [], False), (None, ["I10"], False), ("I10", None, False), ("I1%", ["I1_"], False), ("I10", [None, "I1"], True),
+        ("J18", [None, "I1"], False),
+    ],
+)  # fmt: skip
+def test_a_code_begins_like_one_of_the_programme_or_it_does_not(db, code, prefixes, matches):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reports_matches(%s::text, %s::text[])", [code, prefixes])
+        assert cursor.fetchone() == (matches,)
+
+
 @pytest.mark.parametrize(
     ("code", "counted"), [("I10", 1), ("I13.9", 1), ("I16", 0), ("", 0), ("J18", 0), ("i10", 0), ("I1", 0)]
 )

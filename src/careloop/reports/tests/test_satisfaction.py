@@ -23,6 +23,7 @@ from careloop.reports.tests.test_rollup import (
     total,
 )
 from careloop.tasks.models import Task
+from careloop.tasks.tests.factories import make_patient
 from tests.cast import NOW
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -113,6 +114,26 @@ def test_treatment_that_was_planned_does_not_count_and_counts_again_when_the_dia
     assert readmitted()[0] == 1
     change(Condition, chemotherapy.pk, code_key="Z49.1")
     assert readmitted()[0] == 0
+    assert_equal()
+
+
+def test_stays_that_come_in_one_statement_are_looked_at_together(cast):
+    """A first import: two stays of a new patient in one message, one of another, then a third that follows at once."""
+    one, other = make_patient(cast), make_patient(cast)
+
+    def coming(who, number, came):
+        return Encounter(
+            patient=who, system="test", visit_number=number, class_code="IMP", status="finished",
+            department=cast.cardiology, admitted_at=came, discharged_at=came + timedelta(days=2), disposition="home",
+        )  # fmt: skip
+
+    together = [coming(one, "n1", LEFT), coming(one, "n2", LEFT + timedelta(days=9)), coming(other, "n3", LEFT)]
+    with seeding():
+        Encounter.objects.bulk_create(together)
+    assert readmitted() == (1, 3)
+    with seeding():
+        Encounter.objects.bulk_create([coming(other, "n4", LEFT + timedelta(days=5))])
+    assert readmitted() == (2, 4)
     assert_equal()
 
 

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from careloop.audit.models import AuditEvent
+from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
-from careloop.patients.models import ContactPoint
+from careloop.patients.models import ContactPoint, Patient
 from careloop.tasks import actions, reads, rules
 from careloop.tasks.actions import weighing
 from careloop.tasks.models import ContactAttempt, SavedFilter, Task
@@ -54,6 +55,37 @@ def test_asking_twice_makes_one_task(cast):
     assert (task.status, task.questionnaire_url, task.priority) == ("requested", "http://x/q", 250)
     assert task.priority_reasons == [{"code": "risk", "points": 250, "params": {"risk": "high"}}]
     assert facts("TasksRequested") == 2
+
+
+def test_what_tasks_have_in_common_is_told_once_and_each_keeps_its_own(cast):
+    """Mixed patients, plans, risks and words longer than their columns: each row holds what was asked for it."""
+    with seeding():
+        Patient.objects.unscoped("test").filter(pk=cast.ma.pk).update(risk="high")
+    plans, stays = [uuid4(), None, uuid4()], [uuid4(), None]
+    long = "长" * 300
+    wanted = [
+        asked(
+            cast, f"own:{n}", patient_id=(cast.zhang, cast.ma)[n % 2].pk, care_plan_id=plans[n % 3], encounter_id=stays[n % 2],
+            risk=("none", "watch")[n // 2 % 2], plan_title=(long, "\"'{},\\n")[n % 2], step_title=(long, "第 1 天")[n // 2 % 2],
+            step_code=f"s{n}", occurrence=n, owner_id=(None, cast.wang.pk)[n % 2], kind=("follow-up", "revisit")[n // 3 % 2],
+            due_at=NOW + n * DAY, window_ends_at=(None, NOW + 30 * DAY)[n % 2], discharged_at=(NOW - DAY, None)[n // 4 % 2],
+            diagnosis_text=long, focus_id=uuid4(),
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    assert actions.request_tasks(requests=[*wanted, wanted[3]], by=SYSTEM) == 12
+    own = {cast.zhang.pk: "none", cast.ma.pk: "high"}
+    plain = (
+        "patient_id", "care_plan_id", "encounter_id", "step_code", "occurrence", "owner_id", "kind", "due_at",
+        "window_ends_at", "discharged_at", "focus_id", "department_id", "available_at", "channel",
+    )  # fmt: skip
+    rows = {row.key: row for row in Task.objects.unscoped("test").filter(key__startswith="own:")}
+    for one in wanted:
+        row = rows[one.key]
+        assert [getattr(row, name) for name in plain] == [getattr(one, name) for name in plain]
+        assert row.risk == (own[one.patient_id] if one.risk == "none" else one.risk)
+        assert (row.plan_title, row.step_title) == (one.plan_title[:120], one.step_title[:120])
+        assert row.diagnosis_text == long[:200]
 
 
 def test_a_thousand_tasks_are_one_statement(cast, django_assert_max_num_queries):
