@@ -159,7 +159,8 @@ def _left_over(claimed: Sequence[_Work], directory: Directory, at: datetime, by:
         return list(claimed)
     for work, patient_id in zip(together, ids, strict=True):
         work.patient_id = patient_id
-    return [work for work in claimed if work not in together]
+    written = {work.id for work in together}
+    return [work for work in claimed if work.id not in written]
 
 
 def _apply(work: _Work, directory: Directory, at: datetime, by: Viewer) -> None:

@@ -141,7 +141,8 @@ def _waves(readings: Sequence[_Reading]) -> list[list[_Reading]]:
         companies = {id(box): box for key in reading.company() if (box := together.get(key)) is not None}
         place = max((box[0] for box in companies.values()), default=0)
         joined = [place + 1]
-        together |= {key: joined for key, box in together.items() if id(box) in companies}
+        if companies:
+            together |= {key: joined for key, box in together.items() if id(box) in companies}
         together |= dict.fromkeys(reading.company(), joined)
         waves += [[]] if place == len(waves) else []
         waves[place].append(reading)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import blake2b
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -101,20 +101,30 @@ class _Asked:
     messages_from: datetime | None = None
 
 
-_Dated = tuple[Step, Occurrence]
+_Dated = tuple[Step, Occurrence, tuple[datetime, datetime, datetime]]
+"""A step, its occurrence, and when that opens, is due and closes."""
 _Begun = dict[Hashable, Sequence[_Dated]]
 """First occurrences of plans that have just begun: those of one version and one day have the same dates."""
 
 
 def _missing(plan: CarePlan, history: History, begun: _Begun, *, text: str, at: datetime) -> Iterator[_Asked]:
-    changes = plan.personal()
-    for step, occurrence in _next(plan, history, changes, begun):
-        if step.code not in history.open_steps:
-            yield _step_asked(plan, history, step, occurrence, changes, text=text, at=at)
+    changes, common = plan.personal(), _common(plan, text)
+    for dated in _next(plan, history, changes, begun):
+        if dated[0].code not in history.open_steps:
+            yield _step_asked(plan, history, dated, changes, common, at=at)
     for visit in changes.added:
         code = VISIT + visit.id
         if code not in history.open_steps and not history.past.get(code):
-            yield _Asked(_visit(plan, history, visit, text=text))
+            yield _Asked(_visit(plan, history, visit, common))
+
+
+def _common(plan: CarePlan, text: str) -> dict[str, Any]:
+    """What all tasks of a plan say alike."""
+    return {
+        "patient_id": plan.patient_id, "department_id": plan.department_id, "encounter_id": plan.encounter_id,
+        "care_plan_id": plan.pk, "plan_title": plan.definition.title, "plan_title_en": plan.definition.title_en,
+        "diagnosis_text": text, "risk": plan.patient.risk, "discharged_at": plan.encounter.discharged_at,
+    }  # fmt: skip
 
 
 def _next(plan: CarePlan, history: History, changes: Changes, begun: _Begun) -> Sequence[_Dated]:
@@ -130,45 +140,40 @@ def _next(plan: CarePlan, history: History, changes: Changes, begun: _Begun) -> 
 def _dated(plan: CarePlan, progress: Progress, changes: Changes, *, but: Collection[str] = ()) -> list[_Dated]:
     wanted = (step for step in plan.definition.plan().steps if step.code not in but)
     answers = ((step, next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)) for step in wanted)
-    return [(step, answer) for step, answer in answers if isinstance(answer, Occurrence)]
+    return [(step, answer, _instants(answer)) for step, answer in answers if isinstance(answer, Occurrence)]
+
+
+def _instants(occurrence: Occurrence) -> tuple[datetime, datetime, datetime]:
+    return instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
 
 
 def _step_asked(
     plan: CarePlan,
     history: History,
-    step: Step,
-    occurrence: Occurrence,
+    dated: _Dated,
     changes: Changes,
+    common: dict[str, Any],
     *,
-    text: str,
     at: datetime,
 ) -> _Asked:
-    opens, due, closes = instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
+    step, occurrence, (opens, due, closes) = dated
     hours = hours_before_phone(step.ladder)
     if hours is None:
         due = closes  # messages do it all: a person sees it only when they failed to the very end
     starts = max(opens.replace(hour=MESSAGES_BEGIN.hour, minute=MESSAGES_BEGIN.minute) if hours != 0 else opens, at)
     owner_id, role = _owner(plan, history, OwnerRule(changes.owner or step.owner))
     request = TaskRequest(
+        **common,
         key=_key(plan, history, step.code, occurrence.number),
-        patient_id=plan.patient_id,
-        department_id=plan.department_id,
         kind=_KINDS[step.activity],
         channel=channel_of_person(step.ladder).value,
         owner_id=owner_id,
         owner_role=role,
-        encounter_id=plan.encounter_id,
-        care_plan_id=plan.pk,
         step_code=step.code,
         occurrence=occurrence.number,
         questionnaire_url=step.questionnaire or "",
-        plan_title=plan.definition.title,
         step_title=step.title.zh,
-        plan_title_en=plan.definition.title_en,
         step_title_en=step.title.en,
-        diagnosis_text=text,
-        risk=plan.patient.risk,
-        discharged_at=plan.encounter.discharged_at,
         available_at=due if hours is None else min(_phone_from(hours, starts, due), due),
         due_at=due,
         window_ends_at=closes,
@@ -182,28 +187,20 @@ def _phone_from(hours: int, starts: datetime, due: datetime) -> datetime:
     return min(starts + timedelta(hours=hours), max(morning, starts)) if hours else starts
 
 
-def _visit(plan: CarePlan, history: History, visit: Change, *, text: str) -> TaskRequest:
+def _visit(plan: CarePlan, history: History, visit: Change, common: dict[str, Any]) -> TaskRequest:
     assert visit.day is not None
     zone = timezone.get_default_timezone()
     owner_id, role = _owner(plan, history, OwnerRule(visit.owner or OwnerRule.FOLLOW_UP_CENTRE))
     return TaskRequest(
+        **common,
         key=_key(plan, history, VISIT + visit.id, 0),
-        patient_id=plan.patient_id,
-        department_id=plan.department_id,
         kind=Task.Kind.REVISIT if visit.channel == "clinic" else Task.Kind.FOLLOW_UP,
         channel=visit.channel,
         owner_id=owner_id,
         owner_role=role,
-        encounter_id=plan.encounter_id,
-        care_plan_id=plan.pk,
         step_code=VISIT + visit.id,
         questionnaire_url=visit.questionnaire,
-        plan_title=plan.definition.title,
         step_title=visit.title,
-        plan_title_en=plan.definition.title_en,
-        diagnosis_text=text,
-        risk=plan.patient.risk,
-        discharged_at=plan.encounter.discharged_at,
         available_at=datetime.combine(visit.day, WORK_BEGINS, zone),
         due_at=datetime.combine(visit.day, WORK_ENDS, zone),
         window_ends_at=datetime.combine(visit.day, WORK_ENDS, zone),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -77,14 +78,11 @@ def _insert(requests: Sequence[TaskRequest]) -> list[UUID]:
 
 
 def _together(requests: Sequence[TaskRequest]) -> list[dict[str, Any]]:
-    """What several have in common, and under it what each has of its own."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for asked in requests:
-        common = _common_of(asked)
-        if common not in found:
-            found[common] = _cut(dict(zip(_COMMON, common, strict=True))) | {"tasks": []}
-        found[common]["tasks"].append(_own(asked))
-    return list(found.values())
+    """What several in a row have in common, and under it what each has of its own."""
+    found = list[dict[str, Any]]()
+    for common, several in groupby(requests, key=_common_of):
+        found.append(_cut(dict(zip(_COMMON, common, strict=True))) | {"tasks": [_own(asked) for asked in several]})
+    return found
 
 
 def _cut(row: dict[str, Any]) -> dict[str, Any]:
