@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from careloop.simulation.gateway import pages
 from careloop.simulation.gateway.callbacks import Callbacks
-from careloop.simulation.gateway.phones import Fault, Message, Phones, from_row, to_row
+from careloop.simulation.gateway.phones import NUMBER_KINDS, Fault, Message, Phones, from_row, to_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +189,18 @@ class Gateway:
 
     async def post_numbers(self, request: web.Request) -> web.StreamResponse:
         """`{numbers: {number: bad | empty | off | blocked}}`: what is wrong with some phones."""
-        self.phones.numbers.update((await _json(request))["numbers"])
+        told = (await _json(request)).get("numbers")
+        if not isinstance(told, dict) or not all(kind in [*NUMBER_KINDS] for kind in told.values()):
+            return web.json_response({"error": f"numbers: {{number: {' | '.join(NUMBER_KINDS)}}}"}, status=400)
+        self.phones.numbers.update(told)
         return web.json_response({"numbers": len(self.phones.numbers)})
 
     async def post_callback(self, request: web.Request) -> web.StreamResponse:
         """`{url}`: where to tell receipts and answers from now on."""
-        self.callbacks.url = str((await _json(request))["url"])
+        url = (await _json(request)).get("url")
+        if not isinstance(url, str):
+            return web.json_response({"error": "url: an address, or an empty text for nobody"}, status=400)
+        self.callbacks.url = url
         return web.json_response({"url": self.callbacks.url})
 
     async def get_version(self, request: web.Request) -> web.StreamResponse:
