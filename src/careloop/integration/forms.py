@@ -27,6 +27,8 @@ class MessageFilter(forms.Form):
     sender = forms.CharField(label=_("Sender"), required=False, max_length=120)
     control = forms.CharField(label=_("Control ID"), required=False, max_length=120)
     code = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
+    subject = forms.CharField(required=False, max_length=120, widget=forms.HiddenInput)
+    facility = forms.CharField(required=False, max_length=120, widget=forms.HiddenInput)
     before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,9 +40,8 @@ class MessageFilter(forms.Form):
 
     @property
     def wanted(self) -> dict[str, str]:
-        """The filters in use, as for a query string."""
-        if not self.is_valid():
-            return {}
+        """The filters in use, as for a query string. One that makes no sense does not take the others with it."""
+        self.is_valid()
         return {key: str(value) for key, value in self.cleaned_data.items() if value and key != "before"}
 
 

@@ -128,8 +128,11 @@ def _last_of_each_channel(by: Viewer) -> dict[str, datetime]:
     return dict(first.union(*others, all=True))
 
 
-def dead_groups(*, by: Viewer, limit: int = 50) -> list[DeadGroup]:
-    """Dead letters by reason, the most frequent first."""
+MOST_GROUPS = 50
+
+
+def dead_groups(*, by: Viewer, limit: int = MOST_GROUPS) -> list[DeadGroup]:
+    """Dead letters by reason, the most frequent first. Whoever shows fewer than all says so: ask for one more."""
     rows = (
         InboxMessage.objects.visible_to(by)
         .dead()
@@ -198,7 +201,10 @@ PAGE = 50
 def messages(*, wanted: dict[str, str], before: int | None, by: Viewer) -> tuple[list[InboxMessage], int | None]:
     """One page of the list, newest first, without the content; and where the next page begins."""
     rows = InboxMessage.objects.visible_to(by).defer("raw", "partition_key", "other_keys")
-    exact = {"state": "state", "channel": "channel", "control": "control_id", "code": "error_code"}
+    exact = {
+        "state": "state", "channel": "channel", "control": "control_id", "code": "error_code",
+        "subject": "error_subject", "facility": "facility",
+    }  # fmt: skip
     rows = rows.filter(**{column: wanted[name] for name, column in exact.items() if name in wanted})
     if "event" in wanted:
         rows = rows.filter(event_type__istartswith=wanted["event"].strip())

@@ -222,9 +222,10 @@ def _is_silent(last_at: datetime | None, at: datetime, local: datetime) -> bool:
 
 def _dead_context(request: PageRequest) -> dict[str, Any]:
     may_operate = request.viewer.can(access.OPERATE)
-    groups = reads.dead_groups(by=request.viewer)
+    groups = reads.dead_groups(by=request.viewer, limit=reads.MOST_GROUPS + 1)
     return {
-        "dead": [_dead_row(group) for group in groups],
+        "dead": [_dead_row(group) for group in groups[: reads.MOST_GROUPS]],
+        "dead_has_more": len(groups) > reads.MOST_GROUPS,
         "may_operate": may_operate,
         "organizations": _organizations() if may_operate and groups else [],
     }
@@ -232,7 +233,8 @@ def _dead_context(request: PageRequest) -> dict[str, Any]:
 
 def _dead_row(group: reads.DeadGroup) -> DeadRow:
     title, advice = REASONS.get(group.code, (group.text or group.code, ""))
-    query = urlencode({"state": InboxMessage.State.DEAD, "code": group.code})
+    told = {"code": group.code, "subject": group.subject, "facility": group.facility}
+    query = urlencode({"state": InboxMessage.State.DEAD, **{name: value for name, value in told.items() if value}})
     return DeadRow(
         group,
         str(title),
