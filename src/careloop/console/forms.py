@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from careloop.accounts.models import Organization, Practitioner, Role
 
 
-class NamedChoiceField(forms.ModelChoiceField):
+class NamedChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # Django has no brackets for it when it runs
     """Departments or roles, by their names in the language of the page."""
 
     def label_from_instance(self, obj: Any) -> str:
