@@ -8,8 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+
+from careloop.kernel.places import language
 
 
 class Words:
@@ -21,10 +22,10 @@ class Words:
 
     def said(self) -> dict[str, str]:
         """All of them in the language of the page, in their order. Not to be changed."""
-        language = get_language()
-        found = self._said.get(language)
+        spoken = language()
+        found = self._said.get(spoken)
         if found is None:
-            found = self._said[language] = {code: str(words) for code, words in self._words.items()}
+            found = self._said[spoken] = {code: str(words) for code, words in self._words.items()}
         return found
 
     def __call__(self, code: str) -> str:

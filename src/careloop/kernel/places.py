@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from django.urls import base as urls
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
 _EMPTY: Any = object()
@@ -41,6 +41,17 @@ class Place:
         if self._held.get() is _EMPTY:
             raise AttributeError("value")
         self._held.set(_EMPTY)
+
+
+def language() -> str | None:
+    """`get_language()`, for those who ask it for each word."""
+    spoken: Any = trans_real._active  # type: ignore[attr-defined]  # Django's own; `lighten` put it there
+    if type(spoken) is Place:
+        found = spoken._held.get()
+        if found is not _EMPTY and found is not None:
+            code: str = found.to_language()
+            return code
+    return translation.get_language()
 
 
 def lighten() -> None:

@@ -132,8 +132,9 @@ class Asked(Generic[T]):
         return [values[name] for name in self.made.names]
 
     def fetch(self) -> list[T]:
-        """Ask now."""
-        return together(self)[0]
+        """Ask now, or take what was asked ahead."""
+        found = _given_out(self)
+        return together(self)[0] if found is None else found
 
 
 def question(
@@ -304,15 +305,19 @@ def together(*questions: Asked[Any]) -> list[list[Any]]:
 
 def _came_ahead(questions: Sequence[Asked[Any]]) -> dict[int, list[Any]]:
     """What was asked ahead and has not been given out yet."""
-    waiting, found = _ahead.get(), {}
-    if waiting:
-        for one in questions:
-            for came in waiting.get(one.made.sql, ()):
-                if came.times and came.given == one.given:
-                    came.times -= 1
-                    found[id(one)] = came.rows if not came.times else list(came.rows)
-                    break
-    return found
+    if not _ahead.get():
+        return {}
+    return {id(one): rows for one in questions if (rows := _given_out(one)) is not None}
+
+
+def _given_out(one: Asked[Any]) -> list[Any] | None:
+    """The answer to this question if it was asked ahead, as often as it was ordered."""
+    waiting = _ahead.get()
+    for came in waiting.get(one.made.sql, ()) if waiting else ():
+        if came.times and came.given == one.given:
+            came.times -= 1
+            return came.rows if not came.times else list(came.rows)
+    return None
 
 
 # ---- many questions, one statement ----

@@ -11,7 +11,7 @@ from django.urls import base as urls
 from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
-from careloop.kernel.places import Place
+from careloop.kernel.places import Place, language
 
 
 def test_django_looks_in_our_places():
@@ -39,13 +39,13 @@ def test_another_thread_knows_nothing_of_this_ones_language_and_zone():
 
 
 def test_tasks_of_one_thread_do_not_speak_each_others_language():
-    async def one(language: str) -> str | None:
-        with translation.override(language):
+    async def one(code: str) -> str | None:
+        with translation.override(code):
             await asyncio.sleep(0)  # the others begin meanwhile
             return translation.get_language()
 
     async def all_of_them() -> list[str | None]:
-        return await asyncio.gather(*(one(language) for language in ("en", "zh-hans", "en", "zh-hans")))
+        return await asyncio.gather(*(one(code) for code in ("en", "zh-hans", "en", "zh-hans")))
 
     assert asyncio.run(all_of_them()) == ["en", "zh-hans", "en", "zh-hans"]
 
@@ -61,3 +61,10 @@ def test_an_address_follows_the_prefix_and_the_urlconf_of_its_thread():
         assert urls.get_urlconf() is None
     finally:
         urls.set_script_prefix(before)
+
+
+def test_the_language_of_words_is_djangos():
+    for code in ("en", "zh-hans", None):
+        with translation.override(code):
+            assert language() == translation.get_language()
+    assert language() == translation.get_language()

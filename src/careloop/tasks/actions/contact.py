@@ -110,8 +110,7 @@ def record_attempt(
         contact_point_id = None
     if known.needs_time and promised_at is None:
         raise PromiseNeedsTime
-    if known.ends_contact:
-        _hold_person(task, by)
+    _hold_person(task, by)
     locked = _locked_open(task, by)
     _check_moment(locked, channel, started_at or at, at)
     attempt = ContactAttempt(
@@ -170,9 +169,7 @@ def undo_attempt(*, attempt: ContactAttempt, at: datetime, by: Viewer) -> Task:
 
     Only the person who recorded it, within ten seconds. What already went out (an alert, a message) stays.
     """
-    told = rules.outcome_of(attempt.outcome)
-    if told is not None and told.ends_contact:
-        _hold_person(attempt.task, by)
+    _hold_person(attempt.task, by)
     task = Task.objects.visible_to(by).select_for_update(of=("self",), no_key=True).filter(pk=attempt.task_id).first()
     if task is None or attempt.by_practitioner_id != by.practitioner_id:
         raise TaskNotOpen

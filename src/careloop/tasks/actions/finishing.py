@@ -43,11 +43,16 @@ class TaskNeedsReason(Refused):
 
 
 def _hold_person(task: Task, by: Viewer) -> None:
-    """Takes the patient's row before the task's, for whoever changes both. Plans take them in this order
-    (plans/reads/locking.py): the other way round two could wait for each other in a circle.
+    """Takes the patient's row before the task's, for whoever changes both or writes a row about both. Plans and merges take
+    them in this order (plans/reads/locking.py): the other way round two could wait for each other in a circle.
     """
-    mine = Patient.objects.visible_to(by).filter(pk=task.patient_id).select_for_update(of=("self",), no_key=True)
-    list(mine.only("pk"))
+    _person(viewer=by, patient_id=task.patient_id)
+
+
+@prepared
+def _person(viewer: Viewer, patient_id: UUID) -> QuerySet[Patient, Any]:
+    mine = Patient.objects.visible_to(viewer).filter(pk=patient_id)
+    return mine.select_for_update(of=("self",), no_key=True).only("pk")
 
 
 def _locked(task: Task, by: Viewer) -> Task:

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
+from careloop.patients import actions as actions_of_patients
+from careloop.patients.actions import merging
 from careloop.patients.models import Patient
 from careloop.tasks import actions
-from careloop.tasks.models import Task
+from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.rules import TaskRequest
 from careloop.tasks.tests.factories import make_patient, make_task
 from tests.cast import NOW, SYSTEM, make_cast
@@ -136,6 +138,63 @@ def test_who_works_on_the_plan_and_who_calls_never_wait_for_each_other(act):
     assert met, "they came to the same patient at the same time"
     task.refresh_from_db()
     assert task.status != "requested" or task.claimed_by_id == by.practitioner_id
+
+
+def calls(outcome):
+    def act(task, by):
+        later = NOW + timedelta(hours=3)
+        actions.record_attempt(
+            task=task, contact_point_id=None, outcome=outcome, at=NOW, by=by, promised_at=later
+        )  # fmt: skip
+
+    return act
+
+
+def takes_back(task, by):
+    actions.undo_attempt(attempt=ContactAttempt.objects.unscoped("test").get(), at=NOW, by=by)
+
+
+@pytest.mark.parametrize(
+    ("before", "act"),
+    [
+        (None, calls("no-answer")),
+        (None, calls("reached-patient")),
+        (None, calls("died")),
+        (calls("no-answer"), takes_back),
+    ],
+    ids=["not-reached", "reached", "died", "taken-back"],
+)
+def test_who_calls_and_who_merges_the_record_never_wait_for_each_other(before, act, monkeypatch):
+    """A merge holds the patients and then moves the tasks. Whoever held the task while writing down a call of this patient
+    closed the circle, and the call or the merge was lost.
+    """
+    cast = make_cast()
+    gone, keeper = make_patient(cast), make_patient(cast)
+    task, by, held, met = make_task(cast, gone), cast.as_wang, threading.Event(), []
+    if before:
+        before(task, by)
+    moving = merging._move_all
+
+    def with_the_patients_held(*args):
+        held.set()
+        met.append(until_somebody_waits(60))
+        return moving(*args)
+
+    def merge():
+        actions_of_patients.merge_patients(survivor=keeper, gone=gone, source="hl7:HIS", at=NOW, by=SYSTEM)
+
+    def call():
+        held.wait(60)
+        act(task, by)
+
+    monkeypatch.setattr(merging, "_move_all", with_the_patients_held)
+    in_parallel(lambda work: work(), [merge, call])  # a deadlock would end one of them with an error
+    assert met == [True], "they came to the same patient at the same time"
+    attempt = ContactAttempt.objects.unscoped("test").get()
+    assert (attempt.patient_id, attempt.undone_at) == (keeper.pk, NOW if before else None)
+    assert Task.objects.unscoped("test").get(pk=task.pk).patient_id == keeper.pk
+    gone.refresh_from_db()
+    assert gone.merged_into_id == keeper.pk
 
 
 def until_somebody_waits(seconds: float) -> bool:
