@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 import careloop
 from careloop.config import env
 from careloop.kernel.access import Permission
+from careloop.kernel.errors import Refused
 from careloop.kernel.events import Event
 from careloop.kernel.models import PRIVACY_CLASSES, ScopedModel
 from careloop.patients.models import Patient
@@ -236,3 +237,31 @@ def test_every_done_or_partly_row_has_a_test():
     counted = [sum(row[1] == state for row in rows) for state in ("done", "partly", "not yet")]
     assert "{} done, {} partly, {} not yet.".format(*counted) in (ROOT / "docs" / "features.md").read_text()
     assert not [row[0] for row in rows if row[1] != "not yet" and "test_" not in row[2]]
+
+
+def test_every_dialog_keeps_its_words_off_its_edge():
+    """A dialog has no room of its own at the edges: its head and body bring it."""
+    bare = []
+    for path in sorted(SOURCE.glob("*/templates/**/*.html")):
+        for dialog in re.findall(r'<dialog\b[^>]*class="dlg".*?</dialog>', path.read_text(encoding="utf-8"), re.S):
+            if "dlg-b" not in dialog:
+                bare.append(path.relative_to(SOURCE).as_posix())
+    assert not bare
+
+
+def test_a_refusal_has_a_code_of_its_own_in_its_room():
+    """Two refusals of a room with one code could not be told apart by whoever reads the answer, by a test or by a person."""
+    for ending in ("actions", "views", "reads", "jobs"):
+        for _module in modules(ending):
+            pass
+    codes: dict[tuple[str, str], set[str]] = {}
+    waiting = [Refused]
+    while waiting:
+        for found in waiting.pop().__subclasses__():
+            waiting.append(found)
+            if found.__module__.startswith("careloop.") and ".tests" not in found.__module__:
+                codes.setdefault((found.__module__.split(".")[1], found.code), set()).add(
+                    f"{found.__module__}.{found.__qualname__}"
+                )
+    assert len(codes) > 100
+    assert {code: sorted(names) for code, names in codes.items() if len(names) > 1} == {}

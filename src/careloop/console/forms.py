@@ -65,9 +65,9 @@ class OrganizationForm(FetchedForm):
     """A new part of the hospital."""
 
     code = forms.SlugField(label=_("Code"), max_length=40)
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = forms.CharField(label=_("Department name"), max_length=120)
     name_en = forms.CharField(label=_("English name"), max_length=120, required=False)
-    kind = forms.ChoiceField(label=_("Kind"), choices=Organization.Kind.choices)
+    kind = forms.ChoiceField(label=_("Kind"), choices=Organization.Kind.choices, initial=Organization.Kind.DEPARTMENT)
     parent = NamedChoiceField(label=_("Part of"), queryset=Organization.objects.filter(is_active=True))
 
 
@@ -76,7 +76,10 @@ class AuditFilter(forms.Form):
 
     actor = forms.CharField(label=_("Who"), max_length=80, required=False)
     name = forms.CharField(label=_("What"), max_length=80, required=False)
-    patient_id = forms.UUIDField(label=_("Patient record"), required=False)
+    patient_id = forms.UUIDField(
+        label=_("Patient record"), required=False,
+        error_messages={"invalid": _("This is no record of the log. Copy it from a row of the log or from a record's address.")},
+    )  # fmt: skip
     outcome = forms.ChoiceField(label=_("Outcome"), required=False, choices=[("", _("All")), ("denied", _("Denied"))])
     since = forms.DateField(label=_("Since"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     before_id = forms.IntegerField(required=False)
