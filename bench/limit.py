@@ -256,8 +256,13 @@ def patients(url: str, ids: list[str]) -> Client:
 
 
 MONTH = """
-SELECT department_id, sum(planned), sum(done), sum(closed), sum(followed), sum(effective) FROM reports_rollup
-WHERE month = date_trunc('month', now())::date GROUP BY department_id
+SELECT department_id, sum(planned), sum(done), sum(closed), sum(followed), sum(effective) FROM (
+    SELECT department_id, planned, done, closed, followed, effective FROM reports_monthrollup
+    WHERE month = date_trunc('month', now())::date AND department_id IS NOT NULL
+    UNION ALL
+    SELECT department_id, planned, done, closed, followed, effective FROM reports_rollup
+    WHERE NOT folded AND month = date_trunc('month', now())::date
+) counted GROUP BY department_id
 """
 
 

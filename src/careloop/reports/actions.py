@@ -29,15 +29,23 @@ _KEY = "month, department_id, practitioner_id"
 # One folder at a time; writers are never kept waiting, because they only add rows.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('reports.rollup'))"
 
-# Every row that is seen here is taken away and comes back in its sum, in one statement: no reader sees less.
+# Every row that is seen here is taken away and comes back in its sum, and what is new in it goes into the sums of its
+# month, in one statement: no reader sees less or more.
+_WITHOUT_PEOPLE = "GROUP BY GROUPING SETS ((month, department_id), (month))"
+_INTO_MONTHS = f"""
+INSERT INTO reports_monthrollup (month, department_id, {_NAMES}) {{rows}}
+ON CONFLICT (month, department_id) DO UPDATE
+    SET {", ".join(f"{name} = reports_monthrollup.{name} + excluded.{name}" for name in rules.STORED)}
+"""
 _FOLD = f"""
-WITH crowded AS (SELECT {_KEY} FROM reports_rollup GROUP BY {_KEY} HAVING count(*) > 1),
+WITH crowded AS (SELECT DISTINCT {_KEY} FROM reports_rollup WHERE NOT folded),
 gone AS (
     DELETE FROM reports_rollup r USING crowded c
     WHERE r.month = c.month AND r.department_id = c.department_id AND r.practitioner_id = c.practitioner_id
     RETURNING r.*
-)
-INSERT INTO reports_rollup ({_KEY}, {_NAMES}) SELECT {_KEY}, {_SUMS} FROM gone GROUP BY {_KEY}
+),
+months AS ({_INTO_MONTHS.format(rows=f"SELECT month, department_id, {_SUMS} FROM gone WHERE NOT folded {_WITHOUT_PEOPLE}")})
+INSERT INTO reports_rollup ({_KEY}, {_NAMES}, folded) SELECT {_KEY}, {_SUMS}, true FROM gone GROUP BY {_KEY}
 """
 
 # A comparison asks first and writes only what differs. The question is one statement, so one snapshot for both sides,
@@ -52,6 +60,17 @@ SELECT {_KEY}, bool_or(counted) AS counted, {", ".join(f"sum({name})::bigint AS 
 _DIFFERS = " OR ".join(f"{name} <> 0" for name in rules.STORED)
 _COMPARED = f"SELECT count(*) FILTER (WHERE counted), count(*) FILTER (WHERE {_DIFFERS}) FROM ({_BOTH_SIDES}) compared"
 _BALANCED = f"INSERT INTO reports_rollup ({_KEY}, {_NAMES}) SELECT {_KEY}, {_NAMES} FROM ({_BOTH_SIDES}) compared WHERE {_DIFFERS}"
+# The sums of the months against the folded rows they are the sums of; a difference is added, whoever folds meanwhile.
+_MONTHS_DIFFER = f"""
+SELECT month, department_id, {", ".join(f"sum({name})::bigint AS {name}" for name in rules.STORED)} FROM (
+    SELECT month, department_id, {", ".join(f"sum({name}) AS {name}" for name in rules.STORED)} FROM reports_rollup
+    WHERE folded {_WITHOUT_PEOPLE}
+    UNION ALL
+    SELECT month, department_id, {", ".join(f"-{name}" for name in rules.STORED)} FROM reports_monthrollup
+) both_sides GROUP BY month, department_id HAVING {" OR ".join(f"sum({name}) <> 0" for name in rules.STORED)}
+"""
+_MONTHS_COMPARED = f"SELECT count(*) FROM ({_MONTHS_DIFFER}) differing"
+_MONTHS_BALANCED = _INTO_MONTHS.format(rows=_MONTHS_DIFFER)
 
 # The rows of a day become one, or none where nothing is left to count. See migration 0006 for `slots`.
 _C_KEY = "measure, month, department_id, day"
@@ -278,7 +297,10 @@ def _check_contacts(at: datetime) -> tuple[int, int]:
 
 def _check_months(at: datetime) -> tuple[int, int]:
     groups, differing = _counted(_COMPARED)
-    return groups, _written("Rollup", _BALANCED) if differing else 0
+    moved = _written("Rollup", _BALANCED) if differing else 0
+    if _counted(_MONTHS_COMPARED)[0]:
+        moved += _written("MonthRollup", _MONTHS_BALANCED)
+    return groups, moved
 
 
 def _check_clock(at: datetime) -> tuple[int, int]:

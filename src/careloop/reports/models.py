@@ -8,18 +8,9 @@ from django.db import models
 from careloop.kernel.models import WatchedQuerySet
 
 
-class Rollup(models.Model):
-    """Counts per month, department and person.
+class Counts(models.Model):
+    """What is counted of a month."""
 
-    Triggers add rows in the transaction that changed a task, an attempt, an alert or an encounter; a job folds the rows
-    of one key into one. So the truth is always the sum, nobody waits for a shared row, and there is no deadlock.
-    A person that is nobody (a follow-up without an owner) has the zero identifier.
-    """
-
-    id = models.BigAutoField(primary_key=True)
-    month = models.DateField()
-    department_id = models.UUIDField()
-    practitioner_id = models.UUIDField()
     planned = models.IntegerField(db_default=0)
     open = models.IntegerField(db_default=0)
     done = models.IntegerField(db_default=0)
@@ -52,10 +43,50 @@ class Rollup(models.Model):
     objects = WatchedQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["month", "department_id"], name="rollup_month")]
+        abstract = True
+
+
+class Rollup(Counts):
+    """Counts per month, department and person.
+
+    Triggers add rows in the transaction that changed a task, an attempt, an alert or an encounter; a job folds the rows
+    of one key into one. So the truth is always the sum, nobody waits for a shared row, and there is no deadlock.
+    A person that is nobody (a follow-up without an owner) has the zero identifier.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    month = models.DateField()
+    department_id = models.UUIDField()
+    practitioner_id = models.UUIDField()
+    folded = models.BooleanField(db_default=False)  # counted in the sums of its month
+
+    class Meta:
+        indexes = [  # each row stands in one of them: a writer keeps no more than before
+            models.Index(fields=["month", "department_id"], name="rollup_month", condition=models.Q(folded=True)),
+            models.Index(fields=["month", "department_id"], name="rollup_fresh", condition=models.Q(folded=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m} {self.department_id}"
+
+
+class MonthRollup(Counts):
+    """The folded rows of a month without people: of each department, and of the hospital where there is no department.
+
+    Written by the fold alone, in the statement that folds. A page adds what was not folded yet.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    month = models.DateField()
+    department_id = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["month", "department_id"], name="month_rollup_once", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} {self.department_id or 'all'}"
 
 
 class ClockRollup(models.Model):

@@ -49,73 +49,39 @@ def _sums(names: Iterable[str]) -> str:
     return ", ".join(f"sum({name})::bigint" for name in names)
 
 
-# All measures of the shown month by department and of the month before as a whole; what a trend shows of earlier ones.
+_EACH = ", ".join(rules.STORED)
+# The months of a trend as a whole and the last of them by department: the sums, and what was not folded into them yet.
 _ROLLUP = f"""
-SELECT month, CASE WHEN month = %(last)s THEN department_id END, {_sums(rules.STORED)} FROM reports_rollup
-WHERE month BETWEEN %(before)s AND %(last)s AND {_HERE} GROUP BY 1, 2
+SELECT month, department_id, {_sums(rules.STORED)} FROM (
+    SELECT month, department_id, {_EACH} FROM reports_monthrollup WHERE month = %(last)s AND department_id IS NOT NULL AND {_HERE}
+    UNION ALL
+    SELECT month, department_id, {_EACH} FROM reports_rollup WHERE NOT folded AND month = %(last)s AND {_HERE}
+) shown GROUP BY month, department_id
 UNION ALL
-SELECT month, NULL, {", ".join(f"sum({name})::bigint" if name in rules.OF_TREND else "0" for name in rules.STORED)}
-FROM reports_rollup WHERE month >= %(first)s AND month < %(before)s AND {_HERE} GROUP BY 1
+SELECT month, NULL, {_sums(rules.STORED)} FROM (
+    SELECT month, {_EACH} FROM reports_monthrollup WHERE month >= %(first)s AND month < %(last)s
+        AND CASE WHEN %(all)s THEN department_id IS NULL ELSE department_id = ANY(%(departments)s) END
+    UNION ALL
+    SELECT month, {_EACH} FROM reports_rollup WHERE NOT folded AND month >= %(first)s AND month < %(last)s AND {_HERE}
+) earlier GROUP BY month
 """
 _PEOPLE = f"""
-SELECT practitioner_id, {_sums(rules.STORED)} FROM reports_rollup WHERE month = %(last)s AND {_HERE} GROUP BY practitioner_id
+SELECT practitioner_id, {_sums(rules.STORED)} FROM (
+    SELECT * FROM reports_rollup WHERE folded AND month = %(last)s AND {_HERE}
+    UNION ALL SELECT * FROM reports_rollup WHERE NOT folded AND month = %(last)s AND {_HERE}
+) people GROUP BY practitioner_id
 """
 
-# What depends on the clock: whole days and half hours from the roll-up, the half hour that is running from the rows.
-# Columns: the measures BY_CLOCK, then of the shown month's open ones: all, those not shown yet, those put off.
-_LATER = """(CASE WHEN day > %({0}_day)s::date THEN number WHEN day < %({0}_day)s::date THEN 0
-    WHEN slot IS NULL THEN coalesce(slots[%({0}_slot)s::int + 2], 0) WHEN slot > %({0}_slot)s::int THEN number ELSE 0 END)"""
-_NOW, _HOURS, _WEEKS = (_LATER.format(name) for name in ("now", "hours", "weeks"))
-_MONTH = "date_trunc('month', {} AT TIME ZONE 'Asia/Shanghai')::date"
-_OPEN = f"status = 'requested' AND kind = 'follow-up' AND {_LISTED_HERE}"
-# Stays whose thirty days still run: the days of a month stand where a day has its half hours.
-_RUNNING = """(CASE WHEN month > %(window_month)s::date THEN number WHEN slot IS NULL THEN slots[%(window_slot)s::int + 1]
-    WHEN slot >= %(window_slot)s::int THEN number ELSE 0 END)"""
-_BY_CLOCK = f"""
-SELECT month, department_id, sum(due)::int, sum(alerts)::int, sum(hours)::int, sum(weeks)::int, sum(stays)::int,
-    sum(readmits)::int, sum(open)::int, sum(opens)::int, sum(put_off)::int
-FROM (
-SELECT month, department_id, {_NOW} AS due, 0 AS alerts, 0 AS hours, 0 AS weeks, 0 AS stays, 0 AS readmits, number AS open,
-    0 AS opens, 0 AS put_off
-FROM reports_clockrollup WHERE measure = 'due' AND month = ANY(%(open_months)s) AND {_HERE}
-UNION ALL
-SELECT month, department_id, 0, 0, 0, 0, 0, 0, 0, {_NOW}, 0
-FROM reports_clockrollup WHERE measure = 'opens' AND month = %(last)s AND day >= %(now_day)s::date AND {_HERE}
-UNION ALL
-SELECT month, department_id, 0, 0, {_HOURS} - {_NOW}, {_WEEKS} - {_NOW}, 0, 0, 0, 0, 0
-FROM reports_clockrollup WHERE measure = 'waiting' AND month = ANY(%(waiting_months)s) AND day >= %(weeks_day)s::date
-    AND {_HERE}
-UNION ALL
-SELECT month, department_id, 0, 0, 0, 0, {_RUNNING}, 0, 0, 0, 0
-FROM reports_clockrollup WHERE measure = 'stays' AND month = ANY(%(window_months)s) AND {_HERE}
-UNION ALL
-SELECT month, department_id, 0, 0, 0, 0, 0, {_RUNNING}, 0, 0, 0
-FROM reports_clockrollup WHERE measure = 'readmits' AND month = ANY(%(window_months)s) AND {_HERE}
-UNION ALL
-SELECT {_MONTH.format("due_at")}, department_id, 1, 0, 0, 0, 0, 0, 0, 0, 0 FROM tasks_task
-WHERE due_at > %(now)s AND due_at < %(now_end)s AND {_OPEN}
-UNION ALL
-SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM tasks_task
-WHERE available_at > %(now)s AND available_at < %(now_end)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
-UNION ALL
-SELECT %(last)s::date, department_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM tasks_task
-WHERE (snoozed_until IS NOT NULL OR promised_at IS NOT NULL) AND greatest(snoozed_until, promised_at) > %(now)s
-    AND available_at <= %(now)s AND due_at >= %(begin)s AND due_at < %(end)s AND {_OPEN}
-UNION ALL
-SELECT {_MONTH.format("raised_at")}, department_id, 0, 1, 0, 0, 0, 0, 0, 0, 0 FROM alerts_alert
-WHERE status <> 'closed' AND close_by > %(now)s AND {_LISTED_HERE}
-UNION ALL
-SELECT {_MONTH.format("e.discharged_at")}, coalesce(e.department_id, %(nobody)s), 0, 0, w.hours, w.weeks, 0, 0, 0, 0, 0
-FROM (VALUES (%(now)s::timestamptz, %(now_end)s::timestamptz, -1, -1), (%(hours)s, %(hours_end)s, 1, 0),
-    (%(weeks)s, %(weeks_end)s, 0, 1)) w (since, until, hours, weeks)
-CROSS JOIN LATERAL (
-    SELECT id, discharged_at, department_id, class_code, disposition FROM patients_encounter
-    WHERE status = 'finished' AND discharged_at > w.since AND discharged_at < w.until OFFSET 0
-) e
-WHERE e.class_code IN ('IMP', 'SS') AND NOT reports_excluded_disposition(e.disposition) AND {_HERE}
-    AND (SELECT true FROM reports_firstcontact f WHERE f.encounter_id = e.id) IS NULL
-) counted GROUP BY month, department_id
-"""
+# What depends on the clock is counted by a function, whose plan the server keeps (migration 0011). Its values in order.
+_CLOCK_VALUES = {
+    "all": "boolean", "departments": "uuid[]", "nobody": "uuid", "last": "date", "begin": "timestamptz", "end": "timestamptz",
+    "now": "timestamptz", "now_day": "date", "now_slot": "integer", "now_end": "timestamptz", "hours": "timestamptz", "hours_day": "date",
+    "hours_slot": "integer", "hours_end": "timestamptz", "weeks": "timestamptz", "weeks_day": "date", "weeks_slot": "integer", "weeks_end": "timestamptz",
+    "open_months": "date[]", "waiting_months": "date[]", "window_month": "date", "window_slot": "integer", "window_months": "date[]",
+}  # fmt: skip
+_BY_CLOCK = (
+    f"SELECT * FROM reports_by_clock({', '.join(f'%({name})s::{kind}' for name, kind in _CLOCK_VALUES.items())})"
+)
 _OPEN_NUMBERS = ("open", "scheduled", "snoozed")
 FIRST_HOURS, FIRST_WEEKS = timedelta(hours=72), timedelta(days=14)  # a discharge so young may wait for its contact
 
@@ -156,10 +122,7 @@ def _rows(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The numbers of one page: thirteen months, the sum of the shown one without grouping, its open states, the check.
-
-    Of the months before the last two only what a trend shows is counted (`rules.OF_TREND`).
-    """
+    """The numbers of one page: thirteen months, the sum of the shown one without grouping, its open states, the check."""
 
     departments: Groups
     months: dict[date, dict[str, int]]
@@ -175,7 +138,7 @@ def asked_by_dashboard(
     """The questions behind `dashboard`."""
     first, last = months[0], months[-1]
     here = _parameters(viewer, departments)
-    asked = here | {"first": first, "before": max(first, rules.add_months(last, -1)), "last": last}
+    asked = here | {"first": first, "last": last}
     by_clock = here | {"last": last, "begin": begin, "end": end} | _clock(at, first=first, last=last)
     return (
         question(_ROLLUP, asked), question(_BY_CLOCK, by_clock), *((_newest_check.asked(viewer=viewer),) if adds_up else ()),

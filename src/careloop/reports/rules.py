@@ -19,11 +19,6 @@ OF_DISCHARGES: Final = ("discharges", "discharges_excluded", "contacted_72h", "c
 OF_READMISSIONS: Final = ("readmitted",)
 OF_SURVEYS: Final = ("surveyed", "satisfied")
 STORED: Final = (*OF_TASKS, *OF_CALLS, *OF_ALERTS, *OF_DISCHARGES, *OF_READMISSIONS, *OF_SURVEYS)
-# What the pages show of months gone by: rates of a trend, and by which way.
-OF_TREND: Final = (
-    "planned", "excluded", "followed", "effective", "online", "lost", "visited", "in_clinic", "stays", "readmitted",
-    "surveyed", "satisfied",
-)  # fmt: skip
 # Of public health programmes and of opinions; kept like the others, per programme, year, department and span of days.
 PROGRAMME: Final = (
     "managed", "standard", "in_target", "assessed", "notified", "visited", "first_in_time", "closed", "regular",

@@ -330,24 +330,27 @@ def test_the_list_behind_a_rate_of_the_running_month_is_as_long_as_its_denominat
             assert listed == value.denominator, month
 
 
-def test_of_months_gone_by_everything_that_a_trend_shows_is_counted(cast):
-    """The earlier months carry fewer measures; an indicator drawn over twelve months may use no other."""
-    drawn = [reads.definitions().indicator(code) for code in ("follow-up-rate", "effective-rate", "lost-rate")]
-    used = {name for one in drawn for name in (*one.numerator, *one.denominator, *one.minus)}
-    assert used <= {*rules.OF_TREND, *rules.BY_CLOCK}
+@pytest.mark.parametrize("fold_after", [None, 40, 80])
+def test_of_months_gone_by_everything_is_counted(cast, fold_after):
+    """Each month of a trend says what the page of that month says, folded or not or in part."""
     chaos = Chaos(cast, 31)
-    for _ in range(80):
+    for number in range(80):
+        if number == fold_after:
+            actions.fold_rollup(by=SYSTEM)
         chaos.step()
+    if fold_after == 80:
+        actions.fold_rollup(by=SYSTEM)
     december = date(2026, 12, 1)
-    twelve = reads.dashboard(
-        viewer=SYSTEM, months=rules.last_months(december, 13), begin=midnight(december),
-        end=midnight(date(2027, 1, 1)), at=NOW,
-    ).months  # fmt: skip
-    for month, measures in twelve.items():
-        alone = asked(SYSTEM, month, NOW, months=1).months[month]
-        assert {name: measures.get(name, 0) for name in rules.OF_TREND} == {
-            name: alone.get(name, 0) for name in rules.OF_TREND
-        }, month
+    for viewer in (SYSTEM, cast.viewer(cast.qian)):
+        twelve = reads.dashboard(
+            viewer=viewer, months=rules.last_months(december, 13), begin=midnight(december),
+            end=midnight(date(2027, 1, 1)), at=NOW,
+        ).months  # fmt: skip
+        for month, measures in twelve.items():
+            alone = asked(viewer, month, NOW, months=1).months[month]
+            assert {name: measures.get(name, 0) for name in rules.STORED} == {
+                name: alone.get(name, 0) for name in rules.STORED
+            }, month
 
 
 def test_an_alert_waits_until_its_limit(cast):

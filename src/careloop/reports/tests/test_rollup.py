@@ -42,8 +42,24 @@ def by_half_hour(view):
         return set(cursor.fetchall())
 
 
+def without_people(table, where="true"):
+    """Of each month and department, and of each month as a whole (None): what is not zero."""
+    names = ", ".join(f"sum({name})::bigint" for name in rules.STORED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT month, department_id, {names} FROM {table} WHERE {where} GROUP BY"
+            + (
+                " month, department_id"
+                if table == "reports_monthrollup"
+                else " GROUPING SETS ((month, department_id), (month))"
+            )
+        )
+        return {row[:2]: row[2:] for row in cursor.fetchall() if any(row[2:])}
+
+
 def assert_equal():
     assert summed("reports_rollup") == summed("reports_recount")
+    assert without_people("reports_monthrollup") == without_people("reports_rollup", "folded")
     assert by_half_hour("reports_clockslots") == by_half_hour("reports_clockrecount")
 
 
@@ -459,6 +475,41 @@ def test_a_difference_is_found_written_down_and_put_right(cast):
     assert (check.differing, RollupCheck.objects.count()) == (1, 1)
     assert_equal()
     assert actions.check_rollup(at=NOW, by=SYSTEM).differing == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "UPDATE reports_rollup SET done = done + 5",  # a folded row: a person, and so the month, has too many
+        "UPDATE reports_monthrollup SET done = done + 5",
+        "UPDATE reports_monthrollup SET done = done + 5 WHERE department_id IS NULL",
+        "DELETE FROM reports_monthrollup",
+        "DELETE FROM reports_rollup",
+        "UPDATE reports_rollup SET folded = false",
+        "INSERT INTO reports_monthrollup (month, department_id, lost) VALUES ('2020-02-01', gen_random_uuid(), 3)",
+    ],
+)
+def test_sums_without_people_that_are_wrong_are_found_at_night_and_put_right(cast, wrong):
+    task = make_task(cast)
+    actions.fold_rollup(by=SYSTEM)
+    with connection.cursor() as cursor:
+        cursor.execute(wrong)
+    assert actions.check_rollup(at=NOW, by=SYSTEM).differing >= 1
+    assert_equal()
+    assert actions.check_rollup(at=NOW, by=SYSTEM).differing == 0
+    change(Task, task.pk, status="completed", outcome="reached-patient", ended_at=NOW)
+    for _twice in range(2):
+        actions.fold_rollup(by=SYSTEM)
+        assert_equal()
+    assert not Rollup.objects.filter(folded=False).exists()
+
+
+def test_a_fold_writes_nothing_where_nothing_is_new(cast):
+    make_task(cast)
+    assert actions.fold_rollup(by=SYSTEM) > 0
+    before = set(Rollup.objects.values_list("pk", flat=True))
+    assert actions.fold_rollup(by=SYSTEM) == 0
+    assert set(Rollup.objects.values_list("pk", flat=True)) == before
 
 
 def test_the_code_lists_in_the_database_are_those_of_the_definitions(cast):
