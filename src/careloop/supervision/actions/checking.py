@@ -18,10 +18,10 @@ from careloop.patients.actions import lift_seal, reveal_contact_point
 from careloop.questionnaires import actions as questionnaires
 from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
 from careloop.supervision import access, events, rules
-from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample, drawn_before
+from careloop.supervision.actions.sampling import AlreadySubmitted, OwnRecords, draw_sample
 from careloop.supervision.models import AnswerPair, Sample, SampledRecord
 from careloop.supervision.reads import checks, content
-from careloop.supervision.reads.samples import population, wanted_again
+from careloop.supervision.reads.samples import drawn_before, population, wanted_again
 from careloop.tasks import actions as tasks
 from careloop.tasks import rules as task_rules
 from careloop.tasks.models import Task

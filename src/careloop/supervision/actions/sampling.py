@@ -20,7 +20,14 @@ from careloop.patients.actions import lift_seal, seal_records
 from careloop.supervision import access, events, rules
 from careloop.supervision.models import Sample, SampledRecord
 from careloop.supervision.reads import content
-from careloop.supervision.reads.samples import Population, Wanted, asked_json, departments_below, population
+from careloop.supervision.reads.samples import (
+    Population,
+    Wanted,
+    asked_json,
+    departments_below,
+    drawn_before,
+    population,
+)
 
 
 class OwnRecords(Refused):
@@ -190,16 +197,6 @@ def _checks(practitioner_id: UUID, department_id: UUID | None, *, at: datetime) 
     viewer = viewer_for(person, at=at)
     viewer = viewer.within(access.CHECK)
     return viewer.can(access.CHECK) and (viewer.hospital_wide or department_id in viewer.departments)
-
-
-def drawn_before(widens: Sample | None) -> set[str]:
-    """Everything that the sample to be widened, and those before it, have drawn."""
-    drawn: set[str] = set()
-    while widens is not None:
-        rows = SampledRecord.objects.unscoped("what was drawn before").filter(sample=widens)
-        drawn |= {str(pk) for pk in rows.values_list("response_id", flat=True)}
-        widens = widens.widens
-    return drawn
 
 
 def _insert(

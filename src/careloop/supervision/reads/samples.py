@@ -141,6 +141,16 @@ def _stratum(one: Found, strata: tuple[str, ...], names: dict[UUID, str]) -> str
     return " / ".join(told[name] for name in strata)[:300]
 
 
+def drawn_before(widens: Sample | None) -> set[str]:
+    """Everything that the sample to be widened, and those before it, have drawn."""
+    drawn: set[str] = set()
+    while widens is not None:
+        rows = SampledRecord.objects.unscoped("what was drawn before").filter(sample=widens)
+        drawn |= {str(pk) for pk in rows.values_list("response_id", flat=True)}
+        widens = widens.widens
+    return drawn
+
+
 def asked_json(wanted: Wanted, size: int | None, percent: float | None, blind_percent: float) -> dict[str, Any]:
     """What was asked for, so that it can be shown and, when the sample is widened, asked for again."""
     return {
