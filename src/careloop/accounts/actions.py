@@ -61,6 +61,13 @@ class OwnRights(Refused):
     message = _("Nobody may change their own rights.")
 
 
+class OwnAccount(Refused):
+    """Whoever shuts the own account cannot open it again, and perhaps nobody else can."""
+
+    code = "own-account"
+    message = _("This is your own account. Somebody else has to disable it.")
+
+
 class OtherAdministration(Refused):
     code = "other-administration"
     message = _(
@@ -323,7 +330,9 @@ def change_practitioner(
 
 @action
 def disable_practitioner(*, practitioner: Practitioner, at: datetime, by: Viewer) -> None:
-    """Close an account at once, with its sessions. People are disabled, never deleted."""
+    """Close an account at once, with its sessions. People are disabled, never deleted. Refused: one's own account."""
+    if practitioner.pk == by.practitioner_id:
+        raise OwnAccount
     practitioner.is_active = False
     practitioner.save(update_fields=["is_active", "updated_at"])
     end_sessions(practitioner=practitioner, why="disabled", at=at, by=by)

@@ -123,9 +123,10 @@ def issue_password(request: PageRequest, person_id: UUID) -> HttpResponse:
 def set_active(request: PageRequest, person_id: UUID) -> HttpResponse:
     """Disable or enable an account."""
     who = get_or_404(Practitioner.objects.all(), pk=person_id)
-    if request.POST.get("active") == "1":
+    wanted = request.POST.get("active")
+    if wanted == "1":
         actions.enable_practitioner(practitioner=who, by=request.viewer)
-    else:
+    elif wanted == "0":  # nothing sent says nothing: nobody is shut out by half a form
         actions.disable_practitioner(practitioner=who, at=timezone.now(), by=request.viewer)
     return HttpResponseRedirect(reverse("console:person", args=[person_id]))
 

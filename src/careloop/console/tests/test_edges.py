@@ -372,3 +372,25 @@ def test_a_disabled_person_can_be_enabled_and_signed_out_people_come_back(cast):
     assert cast.client(cast.wang).get("/account/").status_code == 200
     assert AuditEvent.objects.filter(name="accounts.PractitionerChanged", payload__what="enabled").count() == 1
     assert SYSTEM.everything
+
+
+@pytest.mark.parametrize("sent", [{}, {"active": ""}, {"active": "yes"}, {"active": "2"}])
+def test_half_a_form_shuts_nobody_out(cast, sent):
+    assert (
+        cast.client(cast.system_admin).post(reverse("console:set-active", args=[cast.li.pk]), sent).status_code == 302
+    )
+    assert Practitioner.objects.get(pk=cast.li.pk).is_active
+    assert not AuditEvent.objects.filter(name="accounts.PractitionerChanged").exists()
+
+
+def test_nobody_shuts_the_own_account(cast):
+    answer = cast.client(cast.system_admin).post(
+        reverse("console:set-active", args=[cast.system_admin.pk]), {"active": "0"}
+    )
+    assert answer.status_code == 409
+    assert b"own-account" in answer.content
+    assert Practitioner.objects.get(pk=cast.system_admin.pk).is_active
+    actions.disable_practitioner(
+        practitioner=cast.system_admin, at=timezone.now(), by=SYSTEM
+    )  # the server's command may
+    assert not Practitioner.objects.get(pk=cast.system_admin.pk).is_active
