@@ -484,3 +484,25 @@ def test_ids_from_the_server_are_those_the_driver_gives():
         read = kept._uuid(str(one))
         assert (read, hash(read), repr(read), read.bytes) == (one, hash(one), repr(one), one.bytes)
         assert read.is_safe is one.is_safe
+
+
+@pytest.mark.parametrize(
+    ("size", "threshold", "is_kept"), [(kept.LARGE, 3, True), (0, 3, False), (kept.LARGE, None, False)]
+)
+def test_a_large_statement_is_kept_from_the_first_time_unless_nothing_may_be(cast, size, threshold, is_kept):
+    """Behind a pooler that does not know prepared statements (`prepare=off`) the server keeps none, large or not."""
+    connection.force_debug_cursor = False
+    mark = f"kept {size} {threshold}"
+    sql = f'SELECT %(a)s::int AS "{mark}" /* {" " * size} */'
+    driver = connection.connection
+    before, driver.prepare_threshold = driver.prepare_threshold, threshold
+    try:
+        assert ask(sql, {"a": 7}) == [(7,)]
+        assert ask(sql, {"a": 8}) == [(8,)]
+        held = ask(
+            "SELECT count(*) FROM pg_prepared_statements WHERE strpos(statement, %(mark)s::text) > 0",
+            {"mark": f'"{mark}"'},
+        )
+    finally:
+        driver.prepare_threshold = before
+    assert held == [(int(is_kept),)]
