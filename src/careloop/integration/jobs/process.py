@@ -66,16 +66,18 @@ class Helper(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="hl7-helper", daemon=True)
         self._all_stored = threading.Event()
+        self._stopping = False
 
-    def finish(self) -> None:
-        """Everything is stored: end when nothing is left to take."""
+    def finish(self, *, at_once: bool) -> None:
+        """Everything is stored: end when nothing is left to take, or with the batch in hand."""
+        self._stopping = at_once
         self._all_stored.set()
-        self.join()
 
     def run(self) -> None:
         try:
-            while process_inbox(limit=BATCH).total or not self._all_stored.is_set():
-                self._all_stored.wait(_LOOKS_SECONDS)
+            while not self._stopping:
+                if not process_inbox(limit=BATCH).total and self._all_stored.wait(_LOOKS_SECONDS):
+                    break
         except Exception:
             # Its batch is taken back and waits in the inbox for the thread it helped.
             log.exception("the helper stumbled and leaves its work to the others")
@@ -85,19 +87,24 @@ class Helper(threading.Thread):
 
 @contextmanager
 def helped(helpers: int) -> Iterator[None]:
-    """Other threads apply along, until the block has ended and nothing is left. They take turns of half a millisecond:
-    with Python's five, whoever has his answer from the database would wait that long, forty times a batch.
+    """Other threads apply along, until the block has ended and nothing is left; if it breaks, until their batch is done. They
+    take turns of half a millisecond: with Python's five, whoever has his answer from the database would wait that long,
+    forty times a batch.
     """
     before, working = sys.getswitchinterval(), [Helper() for _ in range(helpers)]
     if working:
         sys.setswitchinterval(TURN_SECONDS)
     for each in working:
         each.start()
+    broke = True
     try:
         yield
+        broke = False
     finally:
         for each in working:
-            each.finish()
+            each.finish(at_once=broke)
+        for each in working:
+            each.join()
         sys.setswitchinterval(before)
 
 

@@ -326,6 +326,30 @@ def test_helpers_apply_along_and_whoever_stumbles_leaves_nothing_undone(
     assert_each_came_and_went_once(12)
 
 
+def test_an_import_that_breaks_takes_its_helpers_along(monkeypatch: Any, tmp_path: Path) -> None:
+    """What was stored before waits in the inbox, whole; nobody works on behind the error."""
+    make_cast()
+    monkeypatch.setattr(ingest_job, "_BATCH_COUNT", 4)
+    real, portions = ingest_job.receive_messages, []
+
+    def breaks(**given: Any) -> Any:
+        portions.append(1)
+        if len(portions) == 3:
+            raise OSError("the disk is gone")
+        return real(**given)
+
+    monkeypatch.setattr(ingest_job, "receive_messages", breaks)
+    turn = sys.getswitchinterval()
+    with pytest.raises(OSError, match="the disk"):
+        ingest_job.ingest([comings_and_goings(tmp_path, 6)], helpers=1)
+    assert "hl7-helper" not in {thread.name for thread in threading.enumerate()}
+    assert sys.getswitchinterval() == turn
+    assert set(inbox().values_list("state", flat=True)) <= {STATE.DONE, STATE.RECEIVED}
+    monkeypatch.undo()
+    assert ingest_job.ingest([tmp_path / "a.hl7"], helpers=1).waiting == 0
+    assert_each_came_and_went_once(6)
+
+
 def test_a_file_whose_import_is_killed_halfway_is_taken_again(tmp_path: Path) -> None:
     make_cast()
     path = comings_and_goings(tmp_path, 150)
