@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 
 from careloop.messaging.channels.contract import GatewayDown
+from careloop.messaging.channels.http_lines import LineLost, Lines, Unreachable
 from careloop.messaging.rules.requests import Outgoing
 from careloop.messaging.rules.states import REASONS, Outcome
 
@@ -16,59 +16,47 @@ _LATER = frozenset({401, 403, 404, 405, 409, 425, 429, 503})
 
 
 class SmsHttp:
-    """One gateway, one session, many requests at once."""
+    """One gateway, a few kept connections, many requests at once."""
 
     code = "sms"
 
     def __init__(self, url: str, token: str = "", *, seconds: float = 10.0, at_once: int = 32) -> None:
-        self.url = url.rstrip("/")
         self.at_once = at_once
-        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(3.0, seconds))
-        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._session: aiohttp.ClientSession | None = None
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._lines = Lines(url, headers, seconds=seconds, connect_seconds=min(3.0, seconds))
+        self._posting = self._lines.posting("/messages")
 
     async def open(self) -> None:
-        """One session for the life of the sender."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.at_once), timeout=self._timeout, headers=self._headers
-        )
+        """Connections are made when they are needed."""
 
     async def close(self) -> None:
-        """Close its connections."""
-        if self._session:
-            await self._session.close()
+        """Close the connections."""
+        self._lines.close()
 
     async def send(self, message: Outgoing) -> Outcome:
         """202 and 200 are a yes. A 5xx or silence may be a yes that got lost."""
         body = orjson.dumps({"key": message.key, "to": message.to, "text": message.text})
         try:
-            async with self._open_session.post(f"{self.url}/messages", data=body, allow_redirects=False) as response:
-                return _read(response.status, await response.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise GatewayDown(type(error).__name__) from None
+            status, answered, _keeps = await self._lines.post(self._posting, body)
+        except Unreachable as error:
+            raise GatewayDown(str(error)) from None
         except TimeoutError:
             return Outcome.uncertain("no-answer-from-gateway")
-        except aiohttp.ClientError:
+        except LineLost:
             return Outcome.uncertain("connection-lost")
+        return _read(status, answered)
 
     async def ask(self, key: str) -> Outcome | None:
         """404 means that the gateway never took it; anything unclear stays unclear."""
         try:
-            async with self._open_session.get(f"{self.url}/messages/{quote(key, safe='')}") as response:
-                status, body = response.status, await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise GatewayDown(type(error).__name__) from None
-        except (aiohttp.ClientError, TimeoutError):
+            status, answered, _keeps = await self._lines.get(f"/messages/{quote(key, safe='')}")
+        except Unreachable as error:
+            raise GatewayDown(str(error)) from None
+        except (LineLost, TimeoutError):
             return Outcome.uncertain("no-answer-from-gateway")
         if status == 404:
             return None
-        return _known(body) if status == 200 else Outcome.uncertain("no-answer-from-gateway")
-
-    @property
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("open() first")
-        return self._session
+        return _known(answered) if status == 200 else Outcome.uncertain("no-answer-from-gateway")
 
 
 def _read(status: int, body: bytes) -> Outcome:
