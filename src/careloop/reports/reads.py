@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -145,20 +145,44 @@ def asked_by_dashboard(
     )  # fmt: skip
 
 
+class Counted(NamedTuple):
+    """What came of the months and of the clock, as it came: the same rows make the same figures."""
+
+    months: tuple[date, ...]
+    rolled: tuple[tuple[Any, ...], ...]
+    by_clock: tuple[tuple[Any, ...], ...]
+
+
+def counted(
+    *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
+    departments: Sequence[UUID] | None = None, adds_up: bool = True, also: Sequence[Asked[Any]] = (),
+) -> tuple[Counted, RollupCheck | None, list[list[Any]]]:  # fmt: skip
+    """Everything the page counts and the newest check, in one journey with what else the page asks (`also`).
+
+    Without `adds_up` the page does not show whether its numbers were checked, and that is not asked.
+    """
+    asked = asked_by_dashboard(
+        viewer=viewer, months=months, begin=begin, end=end, at=at, departments=departments, adds_up=adds_up
+    )
+    rolled, by_clock, *others = together(*asked, *also)
+    checks = others.pop(0) if adds_up else []
+    return Counted(tuple(months), tuple(rolled), tuple(by_clock)), checks[0] if checks else None, others
+
+
 def dashboard(
     *, viewer: Viewer, months: Sequence[date], begin: datetime, end: datetime, at: datetime,
     departments: Sequence[UUID] | None = None, adds_up: bool = True,
 ) -> Dashboard:  # fmt: skip
-    """Everything the page counts, in one journey. Departments are told apart for the last of the months only.
-
-    Without `adds_up` the page does not show whether its numbers were checked, and that is not asked.
-    """
-    rolled, by_clock, *asked_too = together(
-        *asked_by_dashboard(
-            viewer=viewer, months=months, begin=begin, end=end, at=at, departments=departments, adds_up=adds_up
-        )
+    """The numbers of one page. Departments are told apart for the last of the months only."""
+    rows, check, _others = counted(
+        viewer=viewer, months=months, begin=begin, end=end, at=at, departments=departments, adds_up=adds_up
     )
-    checks = asked_too[0] if asked_too else []
+    return figures_of(rows, check)
+
+
+def figures_of(rows: Counted, check: RollupCheck | None = None) -> Dashboard:
+    """The rows under their names, added up."""
+    months, rolled, by_clock = rows
     last = months[-1]
     groups: Groups = {}
     sums: dict[date, dict[str, int]] = {month: {} for month in months}
@@ -178,13 +202,7 @@ def dashboard(
     first = 2 + len(rules.BY_CLOCK)
     open_ones = _added_up(_OPEN_NUMBERS, [row[first:] for row in by_clock if row[0] == last])
     due = open_ones.pop("open") - open_ones["scheduled"] - open_ones["snoozed"]
-    return Dashboard(
-        departments=groups,
-        months=sums,
-        whole=whole,
-        states={**open_ones, "due": due},
-        check=checks[0] if checks else None,
-    )
+    return Dashboard(departments=groups, months=sums, whole=whole, states={**open_ones, "due": due}, check=check)
 
 
 def _added_up(names: Sequence[str], rows: Sequence[Sequence[int]]) -> dict[str, int]:
@@ -309,12 +327,23 @@ def _places(viewer: Viewer) -> QuerySet[Organization, Any]:
     return Organization.objects.order_by("path", "pk").values_list(*_Place._fields)
 
 
-def departments(viewer: Viewer) -> tuple[Department, ...]:
-    """The departments this viewer may see numbers of; a ward counts in its department."""
-    organizations = [_Place(*row) for row in _places(viewer=viewer)]
+def asked_by_departments(viewer: Viewer) -> Asked[Any]:
+    """The question behind `departments`."""
+    return _places.asked(viewer=viewer)
+
+
+def departments(viewer: Viewer, rows: Sequence[Any] | None = None) -> tuple[Department, ...]:
+    """The departments this viewer may see numbers of; a ward counts in its department. `rows`: what was asked already."""
+    rows = _places(viewer=viewer) if rows is None else rows
+    return _gathered(tuple(rows), None if viewer.everything or viewer.hospital_wide else viewer.departments)
+
+
+@lru_cache(maxsize=200)
+def _gathered(rows: tuple[tuple[Any, ...], ...], allowed: frozenset[UUID] | None) -> tuple[Department, ...]:
+    """These places as departments; all of them, or those that are allowed."""
+    organizations = [_Place(*row) for row in rows]
     heads = {one.path: one for one in organizations if one.kind == Organization.Kind.DEPARTMENT}
-    wide = viewer.everything or viewer.hospital_wide
-    visible = [one for one in organizations if wide or one.pk in viewer.departments]
+    visible = [one for one in organizations if allowed is None or one.pk in allowed]
     gathered: dict[UUID, list[UUID]] = {}
     named = {one.pk: one for one in organizations}
     for one in visible:

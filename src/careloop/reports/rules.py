@@ -178,7 +178,10 @@ def value_of(indicator: Indicator, measures: Measures) -> Value:
 
 
 def _sum(measures: Measures, names: Iterable[str]) -> int:
-    return sum(measures.get(name, 0) for name in names)
+    total = 0
+    for name in names:
+        total += measures.get(name, 0)
+    return total
 
 
 def meets_target(indicator: Indicator, value: Value) -> bool | None:

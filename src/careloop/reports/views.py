@@ -20,7 +20,9 @@ from markupsafe import Markup
 
 from careloop.kernel import svg
 from careloop.kernel.addresses import address
+from careloop.kernel.display import moment
 from careloop.kernel.pages import PageRequest, page, render
+from careloop.kernel.prepared import Asked
 from careloop.kernel.viewer import Viewer
 from careloop.publichealth import access as programme_access
 from careloop.publichealth.reads import packs
@@ -29,6 +31,7 @@ from careloop.publichealth.rules import Indicator as ProgrammeIndicator
 from careloop.publichealth.rules import Programme
 from careloop.reports import access, actions, reads, rules
 from careloop.reports.forms import PeriodForm
+from careloop.reports.models import RollupCheck
 from careloop.tasks.reads import outcome_label
 
 CARDS = (
@@ -43,45 +46,95 @@ TEAL = "#4E9A88"  # the second series of the design: never a colour of risk
 @page(access.HOSPITAL)
 def hospital(request: PageRequest) -> HttpResponse:
     """The whole hospital: six indicators, twelve months, departments side by side."""
-    period = _period(request)
-    figures = _figures(request.viewer, period, None)
-    seen = reads.departments(request.viewer)
-    if (period.month, reads.NOBODY) in figures.found.departments:
-        seen = (*seen, reads.Department(reads.NOBODY, _("No department"), "", (reads.NOBODY,)))
-    bars = _department_bars(seen, figures, period)
-    context = _common(request.viewer, period, figures, None) | {
-        "title": _("Hospital dashboard"),
-        "bars": bars,
-        "places": _place_links(seen, period),
-        "bars_title": _("Follow-up rate by department"),
-        "overview": _overview(seen, figures, period),
-        "identities": _identities(period, figures, seen, None),
-        "chosen": None,
-    }
+    viewer, period = request.viewer, _period(request)
+    rows, check, (places,) = _asked(viewer, period, None, also=(reads.asked_by_departments(viewer),))
+    seen = reads.departments(viewer, places)
+    drawn = _board_drawn(
+        _language(), _without_moment(period), rows, seen, None, None, _check_words(check), viewer.can(access.HOSPITAL)
+    )
+    context = {"title": _("Hospital dashboard"), "period": period, "chosen": None, "drawn": drawn}
     return render(request, "reports/dashboard.html", context)
 
 
 @page(access.DEPARTMENT)
 def department(request: PageRequest) -> HttpResponse:
     """One department: the same indicators, its people side by side for those who may see them."""
-    period = _period(request)
-    seen = reads.departments(request.viewer)
+    viewer, period = request.viewer, _period(request)
+    seen = reads.departments(viewer)
     chosen = _chosen(seen, period)
     if chosen:  # every address on the page names the department, also when none was asked for
         period = replace(period, department=chosen.id)
     members = chosen.members if chosen else ()
-    figures = _figures(request.viewer, period, members)
-    people = _person_bars(request.viewer, period, members) if request.viewer.can(access.PEOPLE) else None
-    context = _common(request.viewer, period, figures, members) | {
-        "title": chosen.label(_language()) if chosen else _("Department dashboard"),
-        "bars": people,
-        "places": _place_links(seen, period),
-        "bars_title": _("Follow-up rate by person"),
-        "overview": _overview((chosen,) if chosen else (), figures, period),
-        "identities": _identities(period, figures, (chosen,) if chosen else (), members),
-        "chosen": chosen,
-    }
+    rows, check, _others = _asked(viewer, period, members)
+    people = tuple(_person_bars(viewer, period, members)) if viewer.can(access.PEOPLE) else None
+    drawn = _board_drawn(
+        _language(),
+        _without_moment(period),
+        rows,
+        seen,
+        members,
+        people,
+        _check_words(check),
+        viewer.can(access.HOSPITAL),
+    )
+    title = chosen.label(_language()) if chosen else _("Department dashboard")
+    context = {"title": title, "period": period, "chosen": chosen, "drawn": drawn}
     return render(request, "reports/dashboard.html", context)
+
+
+class Check(NamedTuple):
+    """The newest recount in words."""
+
+    at: str
+    groups: int
+    differing: int
+
+
+def _check_words(check: RollupCheck | None) -> Check | None:
+    return None if check is None else Check(moment(check.at), check.groups, check.differing)
+
+
+class Drawn(NamedTuple):
+    """What a dashboard says, as text."""
+
+    menus: Markup
+    body: Markup
+
+
+@lru_cache(maxsize=100)
+def _board_drawn(
+    language: str, period: Period, rows: reads.Counted, seen: tuple[reads.Department, ...],
+    members: tuple[UUID, ...] | None, people: tuple[Bar, ...] | None, check: Check | None, may_see_all: bool,
+) -> Drawn:  # fmt: skip
+    """Everything on the page that follows from the rows just read, drawn once for the same rows.
+
+    It is given all that it shows: the numbers, the departments this viewer sees, the words, whether the menu leads to the
+    whole hospital. It knows no viewer and no clock (`period.at` is the beginning of the running month), and reads nothing.
+    `members` None: the whole hospital.
+    """
+    figures = Figures(found=reads.figures_of(rows), months=rows.months)
+    chosen = None
+    if members is None:
+        if (period.month, reads.NOBODY) in figures.found.departments:
+            seen = (*seen, reads.Department(reads.NOBODY, _("No department"), "", (reads.NOBODY,)))
+        shown, title = seen, _("Follow-up rate by department")
+        bars: Sequence[Bar] | None = _department_bars(seen, figures, period)
+    else:
+        chosen = next((one for one in seen if one.id == period.department), None)
+        shown, title, bars = (chosen,) if chosen else (), _("Follow-up rate by person"), people
+    context = _common(period, figures, members) | {
+        "bars": bars,
+        "bars_title": title,
+        "places": _place_links(seen, period),
+        "overview": _overview(shown, figures, period),
+        "identities": _identities(period, figures, shown, members),
+        "chosen": chosen,
+        "check": check,
+        "may_see_all": may_see_all,
+        "language": language,
+    }
+    menus, body = (Markup(render_to_string(f"reports/{name}.html", context)) for name in ("_menus", "_board"))
+    return Drawn(menus, body)
 
 
 @page(programme_access.NUMBERS)
@@ -159,7 +212,7 @@ def _lost(request: PageRequest) -> dict[str, Any]:
     if period.department is None and not (viewer.hospital_wide or viewer.everything) and len(seen) == 1:
         period = replace(period, department=seen[0].id)
     members = _members(request, period)
-    figures = _figures(viewer, period, members, adds_up=False)
+    figures = _figures(viewer, period, members)
     now, before = figures.of_month(period.month), figures.of_month(rules.add_months(period.month, -1))
     why = reads.reasons_lost(viewer=viewer, begin=period.begin, end=period.end, departments=members)
     here = [one for one in seen if period.department in (None, one.id)]
@@ -302,6 +355,12 @@ def _period(request: PageRequest) -> Period:
     return Period(given.get("month") or this_month, given.get("department"), given.get("person"), at)
 
 
+def _without_moment(period: Period) -> Period:
+    """Of the moment only its month: what the same month shows with the same numbers is the same at any minute."""
+    local = timezone.localtime(period.at).date()
+    return replace(period, at=_local_midnight(rules.month_of(local)))
+
+
 def _address(name: str, period: Period, **changed: object) -> str:
     values: dict[str, object] = {
         "month": _text_of(period.month),
@@ -361,16 +420,27 @@ class Figures:
         return found[0] if len(found) == 1 else rules.add(found)
 
 
-def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None, *, adds_up: bool = True) -> Figures:
-    months = rules.last_months(period.month, 13)
-    found = reads.dashboard(
-        viewer=viewer, months=months, begin=period.begin, end=period.end, at=period.at, departments=members,
-        adds_up=adds_up,
+def _asked(
+    viewer: Viewer,
+    period: Period,
+    members: Sequence[UUID] | None,
+    *,
+    adds_up: bool = True,
+    also: Sequence[Asked[Any]] = (),
+) -> tuple[reads.Counted, RollupCheck | None, list[list[Any]]]:
+    return reads.counted(
+        viewer=viewer, months=rules.last_months(period.month, 13), begin=period.begin, end=period.end, at=period.at,
+        departments=members, adds_up=adds_up, also=also,
     )  # fmt: skip
-    return Figures(found=found, months=months)
 
 
-def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[UUID] | None) -> dict[str, Any]:
+def _figures(viewer: Viewer, period: Period, members: Sequence[UUID] | None) -> Figures:
+    """For a page that does not say whether its numbers were checked."""
+    rows, _check, _others = _asked(viewer, period, members, adds_up=False)
+    return Figures(found=reads.figures_of(rows), months=rows.months)
+
+
+def _common(period: Period, figures: Figures, members: Sequence[UUID] | None) -> dict[str, Any]:
     now, before = figures.of_month(period.month), figures.of_month(rules.add_months(period.month, -1))
     return {
         "period": period,
@@ -386,9 +456,7 @@ def _common(viewer: Viewer, period: Period, figures: Figures, members: Sequence[
             (_text_of(month), _here(members, period, month=_text_of(month)), month == period.month)
             for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
         ],
-        "check": figures.found.check,
         "definitions": reads.definitions(),
-        "people_allowed": viewer.can(access.PEOPLE),
         "target": int(reads.definitions().indicators[0].target),
     }
 

@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from careloop.accounts.models import Organization
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.patients.models import Encounter
-from careloop.reports import actions, reads, rules
+from careloop.reports import actions, reads, rules, views
 from careloop.reports.tests.test_rollup import SYSTEM, Chaos, attempt, change, make_task
 from careloop.tasks.models import Task
 
@@ -220,3 +221,75 @@ def test_the_department_board_opens_on_one_and_every_address_names_it(cast):
     assert found
     assert all(re.search(r"department=[0-9a-f-]{36}", address) for address in found)
     assert str(cast.hospital.pk) not in found[0]
+
+
+# --- drawn once for the same rows ---
+
+
+def drawn():
+    return views._board_drawn.cache_info()
+
+
+@pytest.fixture
+def nothing_drawn():
+    views._board_drawn.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_drawn")
+def test_a_page_is_drawn_once_for_the_same_rows_and_anew_for_every_change(cast):
+    client = cast.client(cast.he)
+    task = make_task(cast, due_at=now() - timedelta(minutes=5))
+    steps = (
+        ("0.0", lambda: None),
+        ("100.0", lambda: change(Task, task.pk, status="completed", outcome="reached-patient", ended_at=now(), attempts=1)),
+        ("50.0", lambda: make_task(cast, due_at=now() - timedelta(minutes=4))),
+        ("50.0", lambda: actions.fold_rollup(by=SYSTEM)),  # the same numbers, however many rows they stand in
+        ("–", lambda: [change(Task, one.pk, kind="alert") for one in Task.objects.unscoped("all of them")]),
+    )  # fmt: skip
+    for number, (rate, step) in enumerate(steps, 1):
+        step()
+        for _twice in range(2):
+            assert value(html(client.get("/reports/")), "follow-up-rate") == rate, number
+    assert (drawn().misses, drawn().hits) == (4, 6)
+
+
+@pytest.mark.usefixtures("nothing_drawn")
+def test_what_was_drawn_for_one_viewer_or_language_is_not_shown_to_another(cast):
+    """Each sees what a drawing of one's own shows, whoever asked before."""
+    followed_up(cast)
+    followed_up(cast, reached=1, missed=0, department=cast.orthopaedics, owner=cast.li)
+    actions.check_rollup(at=now(), by=SYSTEM)
+    asked = [
+        (person, path, language)
+        for person, path in (
+            (cast.he, "/reports/"), (cast.sun, "/reports/"), (cast.he, "/reports/department/"), (cast.qian, "/reports/department/"),
+            (cast.wang, "/reports/department/"), (cast.he, f"/reports/department/?department={cast.orthopaedics.pk}"),
+            (cast.he, "/reports/?month=2026-01"), (cast.he, f"/reports/?person={cast.wang.pk}"),
+        )
+        for language in ("zh-hans", "en")
+    ]  # fmt: skip
+    clients = {person.pk: cast.client(person) for person, _path, _language in asked}
+
+    def body(person, path, language):
+        clients[person.pk].cookies["django_language"] = language
+        answer = clients[person.pk].get(path, headers={"accept-language": language})
+        return answer.status_code, answer.content.decode().partition('<div class="pbody">')[2]
+
+    alone = []
+    for one in asked:
+        views._board_drawn.cache_clear()
+        alone.append(body(*one))
+    views._board_drawn.cache_clear()
+    assert [body(*one) for one in asked] == alone
+    assert [body(*one) for one in reversed(asked)] == alone[::-1]
+    assert len(set(alone)) >= 7
+
+
+def test_what_is_drawn_knows_the_month_that_runs_and_no_minute(cast):
+    zone = timezone.get_default_timezone()
+    last_minute = datetime(2026, 11, 30, 23, 59, 59, tzinfo=zone)
+    november = [views.Period(date(2026, 11, 1), None, None, last_minute - timedelta(days=days)) for days in (0, 3, 29)]
+    assert len({views._without_moment(one) for one in november}) == 1
+    after = views._without_moment(views.Period(date(2026, 11, 1), None, None, last_minute + timedelta(seconds=1)))
+    assert after != views._without_moment(november[0])
+    assert (after.at.date(), after.at.tzinfo) == (date(2026, 12, 1), november[0].begin.tzinfo)
