@@ -133,8 +133,10 @@ def _board_drawn(
         "may_see_all": may_see_all,
         "language": language,
     }
-    menus, body = (Markup(render_to_string(f"reports/{name}.html", context)) for name in ("_menus", "_board"))
-    return Drawn(menus, body)
+    return Drawn(
+        menus=Markup(render_to_string("reports/_menus.html", context)),
+        body=Markup(render_to_string("reports/_board.html", context)),
+    )
 
 
 @page(programme_access.NUMBERS)
