@@ -56,8 +56,6 @@ class Site:
     def __init__(self, folder):
         self.folder = folder
         self.cluster = postgres.cluster(folder / "data", fsync=True)
-        postgres.start(self.cluster)
-        postgres.ensure_database(self.cluster)
         self.variables = {
             "CARELOOP_DATA_DIR": str(folder / "data"),
             "CARELOOP_DATABASE_URL": self.cluster.url(),
@@ -68,7 +66,11 @@ class Site:
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
         }
         self.processes = []
-        assert self.start("migrate").wait(120) == 0, self.log()
+
+    def open(self):
+        postgres.start(self.cluster)
+        postgres.ensure_database(self.cluster)
+        assert self.start("migrate").wait(SECONDS) == 0, self.log()
 
     def start(self, *arguments, script="", **variables):
         what = ["-c", script] if script else ["-m", "careloop"]
@@ -108,8 +110,11 @@ class Site:
 @pytest.fixture(scope="module")
 def hospital(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("kill"))
-    yield site
-    site.close()
+    try:
+        site.open()
+        yield site
+    finally:
+        site.close()
 
 
 class Gateway:
