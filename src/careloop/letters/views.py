@@ -48,6 +48,7 @@ from careloop.tasks.models import Task
 
 PDF, XLSX = "application/pdf", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PREVIEW_PPI = 70
+ENDED_LAST = Case(When(status=Task.Status.REQUESTED, then=0), default=1)
 
 
 # ---- handing out --------------------------------------------------------------------------------------------------
@@ -279,8 +280,7 @@ def make(request: PageRequest) -> HttpResponse:
     if form.cleaned_data["chosen"]:
         # Rows that ended since the list was loaded stay: they are told with their reason, not left out without a word.
         ticked = Task.objects.visible_to(request.viewer).filter(pk__in=form.cleaned_data["chosen"])
-        ended_last = Case(When(status=Task.Status.REQUESTED, then=0), default=1)
-        tasks = ticked.order_by(ended_last, "due_at", "pk")
+        tasks = ticked.order_by(ENDED_LAST, "due_at", "pk")
     found = list(tasks.values_list("pk", "patient_id")[: MOST_LETTERS + 1])
     if len(found) > MOST_LETTERS:
         raise Selection(_("At most %(most)d letters at once. Narrow the list.") % {"most": MOST_LETTERS})
@@ -331,7 +331,8 @@ def patient_papers(request: PageRequest, patient_id: UUID) -> HttpResponse:
     patient = _patient(request, patient_id)
     seen(patient_id=patient.pk, what="letters.patient", by=request.viewer)
     tasks = Task.objects.visible_to(request.viewer).filter(patient=patient, kind__in=["follow-up", "revisit"])
-    latest = list(tasks.order_by("-due_at", "-pk")[:30])
+    # The open ones first: an old one that is still to be done is offered, however many came after it.
+    latest = sorted(tasks.order_by(ENDED_LAST, "-due_at", "-pk")[:30], key=lambda task: task.due_at, reverse=True)
     context = {
         "patient": patient,
         "open_tasks": [task for task in reversed(latest) if task.status == Task.Status.REQUESTED],

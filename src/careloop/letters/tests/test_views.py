@@ -215,6 +215,16 @@ def test_one_letter_from_the_patients_page(home: Cast):
     assert Letter.objects.unscoped("test").count() == 1
 
 
+def test_an_old_follow_up_that_is_still_open_is_offered_however_many_came_after_it(home: Cast):
+    long_ago, now = timezone.now() - timedelta(days=400), timezone.now()
+    old = make_task(home, available_at=long_ago, due_at=long_ago)
+    for day in range(31):
+        make_task(home, available_at=long_ago, due_at=now - timedelta(days=day), status="completed", ended_at=now)
+    page = home.client(home.wang).get(reverse("letters:patient", args=[home.zhang.pk])).content.decode()
+    assert f'<option value="{old.pk}">' in page
+    assert reverse("letters:task-record", args=[old.pk]) in page
+
+
 def test_a_refusal_says_why_on_the_page(home: Cast):
     change(home.zhang, address="")
     values = {"template": str(shipped().pk), "key": str(uuid4()), "task": ""}
