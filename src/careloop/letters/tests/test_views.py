@@ -219,7 +219,14 @@ def test_an_old_follow_up_that_is_still_open_is_offered_however_many_came_after_
     long_ago, now = timezone.now() - timedelta(days=400), timezone.now()
     old = make_task(home, available_at=long_ago, due_at=long_ago)
     for day in range(31):
-        make_task(home, available_at=long_ago, due_at=now - timedelta(days=day), status="completed", ended_at=now)
+        make_task(
+            home,
+            available_at=long_ago,
+            due_at=now - timedelta(days=day),
+            status="completed",
+            outcome="reached-patient",
+            ended_at=now,
+        )
     page = home.client(home.wang).get(reverse("letters:patient", args=[home.zhang.pk])).content.decode()
     assert f'<option value="{old.pk}">' in page
     assert reverse("letters:task-record", args=[old.pk]) in page
