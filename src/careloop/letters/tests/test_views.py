@@ -216,6 +216,7 @@ def test_one_letter_from_the_patients_page(home: Cast):
 
 
 def test_an_old_follow_up_that_is_still_open_is_offered_however_many_came_after_it(home: Cast):
+    shipped()
     long_ago, now = timezone.now() - timedelta(days=400), timezone.now()
     old = make_task(home, available_at=long_ago, due_at=long_ago)
     for day in range(31):
