@@ -58,9 +58,9 @@ CARRIED: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "patients/{patient_id}/results/": (("observation_by_time",),),
     "patients/access-reviews/": (("grant_unreviewed",),),
-    "reports/": (("rollup_fresh",), ("clock_rollup_month",)),
-    "reports/department/": (("rollup_fresh",), ("clock_rollup_month",)),
-    "reports/lost/": (("rollup_fresh",), ("clock_rollup_month",)),
+    "reports/": (("rollup_fresh",), ("clock_rollup_month",), ("task_listed",)),
+    "reports/department/": (("rollup_fresh",), ("clock_rollup_month",), ("task_listed",)),
+    "reports/lost/": (("rollup_fresh",), ("clock_rollup_month",), ("task_listed",)),
     "integration/health/": (("inbox_by_day",),),
     "console/audit/": (("audit_auditevent_pkey",),),
 }  # fmt: skip

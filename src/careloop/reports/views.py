@@ -101,7 +101,7 @@ class Drawn(NamedTuple):
     body: Markup
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=16)  # some 200 kB each, and a drawing is over as soon as a number changes
 def _board_drawn(
     language: str, period: Period, rows: reads.Counted, seen: tuple[reads.Department, ...],
     members: tuple[UUID, ...] | None, people: tuple[Bar, ...] | None, check: Check | None, may_see_all: bool,
@@ -572,7 +572,7 @@ def _trend(figures: Figures) -> Markup:
 Rates = tuple[float | None, ...]
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=100)
 def _trend_drawn(language: str, months: tuple[date, ...], *series: Rates) -> Markup:
     """The figure of two rates. It says nothing but these numbers, so the same numbers are drawn once."""
     labels = [_month(month) for month in months]
@@ -590,7 +590,7 @@ def _trend_of_one(code: str, figures: Figures) -> Markup:
     return _one_drawn(_language(), code, months, tuple(_rate(code, figures.of_month(month)) for month in months))
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=100)
 def _one_drawn(language: str, code: str, months: tuple[date, ...], rates: Rates) -> Markup:
     """The figure of one rate over the year; the same numbers are drawn once."""
     indicator = reads.definitions().indicator(code)
@@ -668,7 +668,7 @@ def _modes(figures: Figures) -> Markup:
     return _modes_drawn(_language(), months, *(tuple(_by_way(figures.of_month(month)).values()) for month in months))
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=100)
 def _modes_drawn(language: str, months: tuple[date, ...], *numbers: tuple[int, ...]) -> Markup:
     """How the effective follow-ups came about: on the phone, online, at home, in the clinic. Shares make 100 %.
 
@@ -775,7 +775,7 @@ def _look(indicator: rules.Indicator, value: rules.Value) -> str:
     return "lo" if rules.meets_target(indicator, value) is False else ""
 
 
-@lru_cache(maxsize=200)
+@lru_cache(maxsize=16)
 def _overview_drawn(language: str, places: tuple[Place, ...]) -> Markup:
     """Departments side by side. It says nothing but these words and numbers, so the same ones are drawn once."""
     names = [indicator.name(language) for code in OVERVIEW if (indicator := reads.definitions().indicator(code))]

@@ -6,6 +6,8 @@ is always the sums and the rows that are not folded. Writers do what they did: e
 
 What depends on the clock was planned anew for every page (the server guesses more rows of the running half hour than there
 are, so a plan for all values seemed dear to it). It is a function now, whose plan is made once a session and goes by index.
+What is shown within the half hour is found by when it is shown, whatever its due month: without OFFSET 0 a plan for all values
+reads everything that is due in the month instead.
 """
 
 from django.db import migrations, models
@@ -81,8 +83,10 @@ UNION ALL
 SELECT {MONTH.format("due_at")}, department_id, 1, 0, 0, 0, 0, 0, 0, 0, 0 FROM tasks_task
 WHERE due_at > p_now AND due_at < p_now_end AND {OPEN}
 UNION ALL
-SELECT p_last, department_id, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM tasks_task
-WHERE available_at > p_now AND available_at < p_now_end AND due_at >= p_begin AND due_at < p_end AND {OPEN}
+SELECT p_last, department_id, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM (
+    SELECT department_id, due_at FROM tasks_task
+    WHERE available_at > p_now AND available_at < p_now_end AND {OPEN} OFFSET 0
+) shown_soon WHERE due_at >= p_begin AND due_at < p_end
 UNION ALL
 SELECT p_last, department_id, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM tasks_task
 WHERE (snoozed_until IS NOT NULL OR promised_at IS NOT NULL) AND greatest(snoozed_until, promised_at) > p_now
