@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from careloop.patients.models import Patient
 from careloop.plans.models import PlanDefinition
 from careloop.tasks.tests.factories import make_task
 from tests.cast import NOW, SYSTEM, Cast
+from tests.refusals import refusals_of, words_in_both
 
 AT = timezone.now()
 
@@ -341,17 +341,12 @@ def test_every_page_of_the_room_in_both_languages(cast: Cast, language: str) -> 
         assert any("\u4e00" <= letter <= "\u9fff" for letter in heading) is (language == "zh-hans"), (name, heading)
 
 
-REFUSALS = [one for one in vars(actions).values() if isinstance(one, type) and issubclass(one, Refused) and one.message]
+REFUSALS = refusals_of(actions)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.code)
 def test_every_refusal_speaks_both_languages(refusal: type[Refused]) -> None:
-    told = {}
-    for language in ("zh-hans", "en"):
-        with override(language):
-            told[language] = str(refusal.message)
-    assert any("\u4e00" <= letter <= "\u9fff" for letter in told["zh-hans"])
-    assert not any("\u4e00" <= letter <= "\u9fff" for letter in told["en"])
+    assert words_in_both(refusal)
 
 
 def test_the_days_of_the_way_by_diagnosis_are_never_nought() -> None:

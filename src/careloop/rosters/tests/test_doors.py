@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
-from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,19 +22,14 @@ from careloop.rosters.tests.factories import DAY, away, member, owners, team
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_patient, make_task
 from tests.cast import NOW, SYSTEM, Cast, _person
+from tests.refusals import refusals_of, words_in_both
 
-REFUSALS = [one for one in vars(actions).values() if isinstance(one, type) and issubclass(one, Refused)]
+REFUSALS = refusals_of(actions)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.code)
 def test_every_refusal_speaks_both_languages_and_says_what_to_do(refusal: type[Refused]) -> None:
-    told = {}
-    for language in ("zh-hans", "en"):
-        with override(language):
-            told[language] = str(refusal.message)
-    assert any("\u4e00" <= letter <= "\u9fff" for letter in told["zh-hans"])
-    assert not any("\u4e00" <= letter <= "\u9fff" for letter in told["en"])
-    assert len(told["en"].split()) >= 6
+    assert len(words_in_both(refusal).split()) >= 6
 
 
 @pytest.mark.django_db

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from django.utils.translation import override
 
 from careloop.accounts.models import Practitioner
 from careloop.audit.models import AuditEvent
@@ -20,6 +19,7 @@ from careloop.supervision.models import Finding, RecordReview, Sample, SampledRe
 from careloop.supervision.reads import content
 from careloop.supervision.tests.factories import ask_again, draw, record_of, rows, wanted
 from tests.cast import NOW, Cast, _person
+from tests.refusals import refusals_of, words_in_both
 
 pytestmark = pytest.mark.django_db
 
@@ -235,17 +235,12 @@ def test_a_sample_widens_again_and_again_until_nothing_is_left_and_never_draws_a
 
 # ---- words, doors ---------------------------------------------------------------------------------------------------
 
-REFUSALS = [found for found in vars(actions).values() if isinstance(found, type) and issubclass(found, Refused)]
+REFUSALS = refusals_of(actions)
 
 
 @pytest.mark.parametrize("refusal", [one for one in REFUSALS if one.message], ids=lambda one: one.code)
 def test_every_refusal_speaks_both_languages(refusal: type[Refused]) -> None:
-    told = {}
-    for language in ("zh-hans", "en"):
-        with override(language):
-            told[language] = str(refusal.message)
-    assert any("\u4e00" <= letter <= "\u9fff" for letter in told["zh-hans"])
-    assert not any("\u4e00" <= letter <= "\u9fff" for letter in told["en"])
+    assert words_in_both(refusal)
 
 
 def test_another_department_finds_nothing_behind_any_address_of_a_check(cast: Cast) -> None:
