@@ -5,8 +5,10 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -275,18 +277,38 @@ def test_tables_that_cannot_be_made_are_said_with_the_reason(tmp_path) -> None:
         pytest.fail("nothing runs")
 
 
-def test_packages_are_installed_once_and_again_when_the_lock_changes(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "lock.txt"
-    lock.write_text("one")
+@pytest.fixture
+def installs(tmp_path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands by which packages would be installed; each leaves the program that a whole environment has."""
     runs: list[list[str]] = []
-    monkeypatch.setattr(gnuhealth, "LOCK", lock)
-    monkeypatch.setattr(gnuhealth, "_run", lambda command, _complaint: runs.append(list(command)))
+
+    def run(command: Sequence[str], _complaint: str) -> None:
+        runs.append(list(command))
+        programs = Path(command[0]).parent
+        programs.mkdir(exist_ok=True)
+        (programs / "trytond-admin").touch()
+
+    monkeypatch.setattr(gnuhealth, "LOCK", tmp_path / "lock.txt")
+    monkeypatch.setattr(gnuhealth, "_run", run)
     monkeypatch.setattr(gnuhealth.venv, "create", lambda folder, **_: folder.mkdir(exist_ok=True))
-    for text, installs in (("one", 1), ("one", 1), ("two", 2)):
-        lock.write_text(text)
+    return runs
+
+
+def test_packages_are_installed_once_and_again_when_the_lock_changes(tmp_path, installs: list[list[str]]) -> None:
+    for text, times in (("one", 1), ("one", 1), ("two", 2)):
+        gnuhealth.LOCK.write_text(text)
         assert gnuhealth.installed(tmp_path / "peer") == tmp_path / "peer" / "bin"
-        assert len(runs) == installs
-    assert {"--require-hashes", "--no-deps"} <= set(runs[0])
+        assert len(installs) == times
+    assert {"--require-hashes", "--no-deps"} <= set(installs[0])
+
+
+def test_an_environment_without_its_program_is_made_again(tmp_path, installs: list[list[str]]) -> None:
+    gnuhealth.LOCK.write_text("one")
+    programs = gnuhealth.installed(tmp_path / "peer")
+    (programs / "trytond-admin").unlink()
+    gnuhealth.installed(tmp_path / "peer")
+    assert len(installs) == 2
+    assert (programs / "trytond-admin").exists()
 
 
 def test_the_lock_pins_the_version_we_name_and_no_registry() -> None:

@@ -114,6 +114,7 @@ LIMITS: dict[str, int] = {
     "reports/lost/card/": 6,
     "reports/programmes/": 3,
     "reports/reasons/": 2,
+    "reports/satisfaction/": 6,
     "questionnaires/": 5,
     "questionnaires/import/": 2,
     "questionnaires/responses/<uuid:response_id>/": 6,

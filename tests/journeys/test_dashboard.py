@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from careloop.accounts.models import Practitioner
 from careloop.reports.tests.test_rollup import Chaos
+from careloop.reports.tests.test_survey_questions import Surveys
 from careloop.reports.tests.test_views import followed_up
 from tests.browser import axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
@@ -92,3 +93,25 @@ def test_the_duty_page(cast: Cast, browser: Browser) -> None:
         assert axe_violations(tab) == []
         assert overflow(tab) <= 0
         tab.screenshot(path=SHOTS / "alerts-duties.png")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (375, 812)])
+def test_satisfaction_question_by_question(browser: Browser, width: int, height: int) -> None:
+    SHOTS.mkdir(exist_ok=True)
+    cast = make_cast()
+    survey = Surveys(cast)
+    for department, overall, food, words in (
+        (cast.cardiology, "5", "2", "护士很耐心"), (cast.cardiology, "4", "3", "停车要等一个小时"), (cast.orthopaedics, "2", "5", "等太久"),
+    ):  # fmt: skip
+        survey("inpatient", department, overall=overall, food=food, doctors="5", parking="na", comment=words)
+    survey("outpatient", overall="4", waiting="1", doctors="4")
+    with site() as url, page(browser, width, height) as tab:
+        enter(tab, url, cast.qian)
+        tab.goto(f"{url}/reports/department/?month=2026-09")
+        tab.locator("[data-satisfaction-link]").click()
+        expect(tab.locator("[data-comment]")).to_have_count(2)  # of the own department
+        tab.locator("[data-question=food] a").first.click()
+        expect(tab.locator("[data-question=food] a[aria-current]").first).to_be_visible()
+        tab.screenshot(path=SHOTS / f"satisfaction-{width}.png", full_page=True)
+        assert overflow(tab) <= 0
+        assert axe_violations(tab) == []

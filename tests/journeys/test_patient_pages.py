@@ -18,7 +18,7 @@ from tests.cast import make_cast
 
 pytestmark = pytest.mark.journey
 SHOTS = Path(__file__).resolve().parents[2] / "test-results"
-PAGES = ["/", "/plan/", "/medicines/", "/measure/blood-pressure/", "/measure/weight/"]
+PAGES = ["/", "/plan/", "/medicines/", "/measure/blood-pressure/", "/measure/weight/", "/measure/glucose/"]
 
 
 @pytest.fixture
@@ -76,6 +76,14 @@ def test_every_page_is_made_for_old_eyes_and_hands(people, browser):
         tab.click("button[form=measure]")
         assert tab.locator("[data-level=urgent]").is_visible()
         check_page(tab, "measure-urgent")
+        tab.goto(url)
+        tab.click("summary")
+        check_page(tab, "home-more")
+        tab.click("[data-measure=glucose]")
+        tab.fill("#f-glucose", "3.2")
+        tab.click("button[form=measure]")
+        assert tab.locator("[data-level=urgent-low]").is_visible()
+        check_page(tab, "measure-low")
 
 
 def test_large_print_on_the_smallest_telephone_does_not_overflow(people, browser):

@@ -1,4 +1,4 @@
-"""Facts about looking: reading is an act too."""
+"""Facts about looking: reading is an act too, and so is taking a whole copy."""
 
 from dataclasses import dataclass
 
@@ -25,3 +25,17 @@ class AccessDenied(Event):
     """Somebody asked for what is not theirs (`what` is the route)."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseCopied(Event):
+    """The whole database was written into a file (`digest` is the file's SHA-256)."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseRestored(Event):
+    """This database was made from the file with this SHA-256; what stands before this row happened before the copy."""
+
+    digest: str

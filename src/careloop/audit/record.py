@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from careloop.audit.events import AccessDenied, ListSeen, RecordSeen
+from careloop.audit.events import AccessDenied, DatabaseCopied, DatabaseRestored, ListSeen, RecordSeen
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import action, ledger, look, write_at_end
 from careloop.kernel.events import Event
@@ -114,6 +114,18 @@ def denied(*, what: str, by: Viewer) -> None:
     record(AccessDenied(what=what), by=by)
 
 
+@action
+def copied(*, digest: str, by: Viewer) -> None:
+    """All of it was written into a file."""
+    record(DatabaseCopied(digest=digest), by=by)
+
+
+@action
+def restored(*, digest: str, by: Viewer) -> None:
+    """All of it came out of a file."""
+    record(DatabaseRestored(digest=digest), by=by)
+
+
 # One statement whatever the number of facts, so it is prepared once; their order is the order of their ids.
 _FACTS = (
     "INSERT INTO audit_auditevent (at, actor, name, patient_id, outcome, ip, request_id, payload)"
@@ -124,7 +136,7 @@ _FACTS = (
 
 def _row(event: Event, by: Viewer) -> dict[str, Any]:
     outcome = AuditEvent.Outcome.DENIED if isinstance(event, AccessDenied) else AuditEvent.Outcome.SUCCESS
-    payload = event.payload()
+    payload = event.told()
     patient = payload.pop("patient_id")
     return {
         "actor": by.actor, "name": event.name(), "patient": patient, "outcome": outcome.value, "ip": by.ip,

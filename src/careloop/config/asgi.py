@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 import django
 
@@ -17,7 +17,7 @@ django.setup()
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import close_old_connections, connections
+from django.db import close_old_connections
 from django.http import parse_cookie
 from django.utils import timezone
 
@@ -25,6 +25,8 @@ from careloop.accounts.reads import live_viewer, open_keys
 from careloop.alerts import access, reads
 from careloop.config.bridge import Receive, Scope, Send, WsgiBridge
 from careloop.config.live import Audience, LiveApp, notifications_of
+from careloop.config.warm import warm_up
+from careloop.kernel.listening import parameters
 from careloop.kernel.memory import settle
 
 LIVE_PATH: Final = "/live/"
@@ -73,12 +75,6 @@ async def _ended(cookies: frozenset[str]) -> frozenset[str]:
     return await asyncio.get_running_loop().run_in_executor(_lookups, ended, cookies)
 
 
-def _listen_parameters() -> dict[str, Any]:
-    """Django's own way to connect, without what only its cursors need."""
-    parameters = connections["default"].get_connection_params()
-    return {key: value for key, value in parameters.items() if key not in {"cursor_factory", "context"}}
-
-
 class Door:
     """One process: pages and live events."""
 
@@ -86,7 +82,7 @@ class Door:
         self.pages = WsgiBridge(WSGIHandler(), threads=settings.ENV.web_threads)
         self.live = LiveApp(
             authenticate=_authenticate,
-            notifications=notifications_of(_listen_parameters),
+            notifications=notifications_of(parameters),
             missed=_missed,
             ended=_ended,
         )
@@ -106,6 +102,7 @@ class Door:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                warm_up(settings.ENV.surface)
                 settle()
                 if self._has_live:
                     self.live.start()

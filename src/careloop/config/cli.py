@@ -49,10 +49,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "a new one-time password for USERNAME; the only way for security and audit administrators",
         "careloop.config.commands:one_time_password",
     ),
+    "backup": ("the whole database into FILE, which must not exist yet", "careloop.config.backup:backup"),
+    "restore": ("FILE of `backup` into an empty database; nothing is overwritten", "careloop.config.backup:restore"),
     "db": ("embedded database: start | stop | status | destroy | psql-url", "careloop.config.commands:db"),
 }
 # Started as the role that owns the tables; everything else runs as the application's own role.
-AS_OWNER = frozenset({"migrate", "manage"})
+AS_OWNER = frozenset({"migrate", "manage", "backup", "restore"})
 # These look after the database themselves, before Django.
 BARE = frozenset({"db", "demo"})
 # These tell their options themselves when asked with --help; for the others the line above is all there is to say.

@@ -11,7 +11,8 @@ from careloop.kernel import postgres
 from careloop.kernel.assets import DIST
 
 DATABASE_VERBS = ("start", "stop", "status", "destroy", "psql-url")
-
+HEAPS = "2"
+"""Heaps of the C library in a server process. It makes one for each thread otherwise, and each keeps what one page once took."""
 
 # Django's own `migrate` with one of these changes no table.
 ONLY_LOOKS = frozenset({"--plan", "--check", "--prune", "-h", "--help"})
@@ -110,6 +111,7 @@ def portal(arguments: list[str]) -> int:
 def _serve(surface: str, target: str, port: int) -> int:
     settings = env.load()
     os.environ["CARELOOP_SURFACE"] = surface
+    os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
     DIST.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "granian", "--interface", "asgi", "--host", settings.web_host, "--port", str(port),

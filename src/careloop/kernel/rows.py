@@ -125,10 +125,14 @@ class _Table:
             held[name] = timezone.now()
         try:
             told = {column: held[name] for name, column in self.plain}
-            told |= {column: _date(held[name]) for name, column in self.dates}
-            told |= {column: _instant(held[name]) for name, column in self.instants}
-            told |= {column: _decimal(held[name]) for name, column in self.decimals}
-            told |= {column: None if held[name] is None else pack(held[name]) for name, column, pack in self.packed}
+            for name, column in self.dates:
+                told[column] = _date(held[name])
+            for name, column in self.instants:
+                told[column] = _instant(held[name])
+            for name, column in self.decimals:
+                told[column] = _decimal(held[name])
+            for name, column, pack in self.packed:
+                told[column] = None if held[name] is None else pack(held[name])
         except KeyError as missing:
             raise NotAsJson(str(missing)) from missing
         return told

@@ -180,6 +180,8 @@ class Measurement:
     """Something a patient measures at home."""
 
     code: str
+    on_home: bool
+    """Whether it has a card of its own on the home page; the others stand in one row of links."""
     fields: tuple[Field, ...]
     limits: tuple[Limit, ...]
     vectors: tuple[Mapping[str, Any], ...]
@@ -207,6 +209,11 @@ def parse_measurements(text: str) -> Mapping[str, Measurement]:
         if unknown:
             raise ValueError(f"{measurement.code}: limits about unknown fields {sorted(unknown)}")
     return parsed
+
+
+def is_urgent(level: str) -> bool:
+    """Whether somebody calls: much too high, or much too low where that needs other words."""
+    return level.startswith("urgent")
 
 
 def number_in(field: Field, text: str) -> Decimal | None:
@@ -238,7 +245,7 @@ def level_of(
     earlier: Sequence[Earlier] = (),
     at: datetime,
 ) -> str:
-    """urgent | above-target | low | ok: the first limit that one of its triggers crosses."""
+    """urgent | urgent-low | above-target | low | ok: the first limit that one of its triggers crosses."""
     for limit in measurement.limits:
         if any(_crossed(trigger, values.get(trigger.field), earlier, at) for trigger in limit.triggers):
             return limit.level
@@ -262,6 +269,7 @@ def _crossed(trigger: Trigger, value: Decimal | None, earlier: Sequence[Earlier]
 def _measurement(item: Mapping[str, Any]) -> Measurement:
     return Measurement(
         code=item["code"],
+        on_home=item["on_home"],
         fields=tuple(_field(field) for field in item["fields"]),
         limits=tuple(_limit(limit) for limit in item["limits"]),
         vectors=tuple(item["vectors"]),

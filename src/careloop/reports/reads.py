@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,9 @@ from careloop.alerts.models import Alert
 from careloop.kernel.prepared import Asked, ask, prepared, question, together
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter
-from careloop.questionnaires.models import QuestionnaireResponse
+from careloop.questionnaires.models import Questionnaire, QuestionnaireResponse
+from careloop.questionnaires.reads import form_of
+from careloop.questionnaires.rules import Form, Item, Words
 from careloop.reports import rules
 from careloop.reports.models import FirstContact, RollupCheck
 from careloop.tasks.models import ContactAttempt, Task
@@ -265,6 +268,155 @@ def reasons_lost(
 def _newest_check(viewer: Viewer) -> QuerySet[RollupCheck]:
     """The newest nightly comparison of the roll-up with a recount."""
     return RollupCheck.objects.order_by("-at", "-id")[:1]
+
+
+# --- surveys, question by question -----------------------------------------------------------------------------
+
+# The same answers as the measure `surveyed` (migration 0007), found by the index of the few surveys among all responses.
+_SURVEYS_HERE = """FROM questionnaires_questionnaireresponse r LEFT JOIN tasks_task t ON t.id = r.task_id
+WHERE r.status = 'completed' AND r.scores ? 'satisfaction' AND r.scores -> 'satisfaction' ->> 'value' IS NOT NULL
+    AND r.authored_at >= %(begin)s AND r.authored_at < %(end)s
+    AND (%(all)s OR coalesce(t.department_id, %(nobody)s) = ANY(%(departments)s))"""
+_SURVEY_FORMS = f"SELECT r.questionnaire_id, count(*) {_SURVEYS_HERE} GROUP BY r.questionnaire_id"
+_SURVEY_ANSWERS = f"""
+SELECT s.questionnaire_id, s.department_id, q.link_id, s.answers -> q.link_id ->> 'value' AS code, count(*)
+FROM (SELECT r.questionnaire_id, coalesce(t.department_id, %(nobody)s) AS department_id, r.answers {_SURVEYS_HERE}) s
+CROSS JOIN unnest(%(questions)s::text[]) AS q (link_id) WHERE s.answers ? q.link_id GROUP BY 1, 2, 3, 4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A form about satisfaction with its questions, over all versions that were answered in the period."""
+
+    url: str
+    title: Words
+    answered: int
+    questions: tuple[rules.Choice, ...]
+    labels: Mapping[str, Words]
+    answers: Mapping[str, Mapping[str, Words]]
+    counts: Mapping[str, Mapping[UUID, Mapping[str, int]]]
+    """question → department → answer → how often"""
+
+    def share(self, question: rules.Choice, departments: Iterable[UUID] | None = None) -> rules.Share:
+        """What was answered, in all departments or in these."""
+        told = self.counts.get(question.code, {})
+        here = told.values() if departments is None else [told[one] for one in departments if one in told]
+        return rules.share_of(question, here)
+
+
+def surveys(
+    *, viewer: Viewer, begin: datetime, end: datetime, departments: Sequence[UUID] | None = None
+) -> list[Survey]:
+    """The answers of a period to each question of the forms about satisfaction; the form answered most comes first."""
+    parameters = _parameters(viewer, departments) | {"begin": begin, "end": end}
+    answered = {form: int(number) for form, number in _rows(_SURVEY_FORMS, parameters)}
+    forms = [form for form in Questionnaire.objects.filter(pk__in=answered) if _about_satisfaction(form_of(form))]
+    asked = {form.pk: _choices(form_of(form)) for form in forms}
+    names = sorted({choice.code for choices in asked.values() for choice in choices})
+    rows = _rows(_SURVEY_ANSWERS, parameters | {"questions": names}) if names else []
+    grouped: dict[str, list[Questionnaire]] = {}
+    for form in sorted(forms, key=lambda one: (one.valid_from, one.version), reverse=True):
+        grouped.setdefault(form.url, []).append(form)
+    found = [_survey(versions, answered, asked, rows) for versions in grouped.values()]
+    return sorted(found, key=lambda one: (-one.answered, one.url))
+
+
+def _survey(
+    versions: Sequence[Questionnaire], answered: Mapping[UUID, int], asked: Mapping[UUID, Sequence[rules.Choice]],
+    rows: Iterable[tuple[Any, ...]],
+) -> Survey:  # fmt: skip
+    """The newest version's words; a question that only an older one asked stands behind them."""
+    mine = {form.pk for form in versions}
+    counts: dict[str, dict[UUID, dict[str, int]]] = {}
+    for form_id, department, link_id, code, number in rows:
+        if form_id in mine and code is not None:
+            told = counts.setdefault(link_id, {}).setdefault(department, {})
+            told[code] = told.get(code, 0) + int(number)
+    questions = {choice.code: choice for form in reversed(versions) for choice in asked[form.pk]}
+    newest = [choice.code for choice in asked[versions[0].pk]]
+    order = [*newest, *(code for code in questions if code not in newest)]
+    items = {item.link_id: item for form in reversed(versions) for item in form_of(form).walk()}
+    return Survey(
+        url=versions[0].url,
+        title=form_of(versions[0]).title,
+        answered=sum(answered[form] for form in mine),
+        questions=tuple(questions[code] for code in order),
+        labels={code: items[code].staff for code in order},
+        answers={code: {option.code: option.staff for option in items[code].options} for code in order},
+        counts=counts,
+    )
+
+
+def _about_satisfaction(form: Form) -> bool:
+    return any(score["code"] == "satisfaction" for score in form.scores)
+
+
+def _choices(form: Form) -> tuple[rules.Choice, ...]:
+    """The single choices with points, judged as the form judges its own score: from which points on somebody is satisfied."""
+    score = next(score for score in form.scores if score["code"] == "satisfaction")
+    good = [
+        (Decimal(str(band["from"])), Decimal(str(band["to"]))) for band in score["bands"] if band["code"] == "satisfied"
+    ]
+    return tuple(
+        rules.Choice(
+            code=item.link_id,
+            points={option.code: option.weight for option in item.options if option.weight is not None},
+            good=good,
+            is_whole=item.link_id in score["items"],
+        )
+        for item in form.walk()
+        if item.type == "choice" and not item.repeats and len(item.weights()) > 1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody wrote, or gave as a picture or recording, beside the choices. Says no name."""
+
+    response_id: UUID
+    patient_id: UUID
+    when: datetime
+    department: str
+    form: Words
+    texts: tuple[str, ...]
+    files: int
+
+
+def survey_comments(
+    *, viewer: Viewer, begin: datetime, end: datetime, departments: Sequence[UUID] | None, limit: int
+) -> list[Comment]:
+    """The newest remarks of a period, of patients this viewer may see."""
+    parameters = _parameters(viewer, departments) | {"begin": begin, "end": end}
+    forms = Questionnaire.objects.filter(pk__in=[form for form, _number in _rows(_SURVEY_FORMS, parameters)])
+    open_items = {form.pk: [i for i in form_of(form).walk() if i.type in OPEN_ENDED] for form in forms}
+    names = sorted({item.link_id for items in open_items.values() for item in items})
+    tasks = Task.objects.unscoped("whose department the answer counts for").filter(pk=OuterRef("task_id"))
+    rows = (
+        QuestionnaireResponse.objects.visible_to(viewer)
+        .filter(questionnaire_id__in=open_items, status="completed", authored_at__gte=begin, authored_at__lt=end)
+        .filter(scores__has_key="satisfaction", answers__has_any_keys=names)
+        .annotate(asked_by=Subquery(tasks.values("department__name")[:1]))
+        .annotate(asked_in=Subquery(tasks.values("department_id")[:1]))
+        .select_related("questionnaire")
+        .order_by("-authored_at", "-pk")
+    )
+    if departments is not None:
+        rows = rows.filter(asked_in__in=list(departments))
+    return [_comment(row, open_items[row.questionnaire_id]) for row in rows[:limit]] if names else []
+
+
+OPEN_ENDED = frozenset({"string", "text", "attachment"})
+
+
+def _comment(row: Any, items: Sequence[Item]) -> Comment:
+    given = [(item, row.values[item.link_id]) for item in items if row.values.get(item.link_id)]
+    texts = [str(value) for item, value in given if item.type != "attachment"]
+    files = [value if isinstance(value, list) else [value] for item, value in given if item.type == "attachment"]
+    return Comment(
+        row.pk, row.patient_id, row.authored_at, row.asked_by or "", form_of(row.questionnaire).title, tuple(texts),
+        sum(map(len, files)),
+    )  # fmt: skip
 
 
 # --- public health ---------------------------------------------------------------------------------------------

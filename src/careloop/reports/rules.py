@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final, Literal
 
 # Counted per month, department and person, and kept in the roll-up by database triggers.
@@ -287,3 +288,49 @@ def parse_month(text: str) -> date | None:
     if not (year.isdigit() and month.isdigit() and len(year) == 4 and 1 <= int(month) <= 12):
         return None
     return date(int(year), int(month), 1)
+
+
+# --- surveys ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with one answer of several, and which of them say that somebody is satisfied."""
+
+    code: str
+    points: Mapping[str, Decimal]
+    """Points of each answer that has any; "did not use it" has none and counts nowhere."""
+    good: Sequence[tuple[Decimal, Decimal]]
+    """From how many points to how many somebody is satisfied."""
+    is_whole: bool
+    """Whether it is the question on the whole, from which the indicator is made."""
+
+    def is_good(self, answer: str) -> bool:
+        """Whether this answer says satisfied."""
+        points = self.points.get(answer)
+        return points is not None and any(low <= points <= high for low, high in self.good)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many are satisfied with one thing."""
+
+    answers: Mapping[str, int]
+    good: int
+    n: int
+
+    @property
+    def percent(self) -> float | None:
+        """Nobody answered: no share."""
+        return round(self.good * 100 / self.n, 1) if self.n else None
+
+
+def share_of(question: Choice, told: Iterable[Mapping[str, int]]) -> Share:
+    """Answers added up; those without points and those the question does not know are shown nowhere and count nowhere."""
+    answers: dict[str, int] = dict.fromkeys(question.points, 0)
+    for counts in told:
+        for code, number in counts.items():
+            if code in answers:
+                answers[code] += number
+    good = sum(number for code, number in answers.items() if question.is_good(code))
+    return Share(answers=answers, good=good, n=sum(answers.values()))

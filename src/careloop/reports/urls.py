@@ -10,6 +10,7 @@ urlpatterns = [
     path("department/", views.department, name="department"),
     path("lost/", views.lost, name="lost"),
     path("lost/card/", views.lost_card, name="lost-card"),
+    path("satisfaction/", views.satisfaction, name="satisfaction"),
     path("programmes/", views.programmes, name="programmes"),
     path("reasons/", views.reasons, name="reasons"),
     path("lists/<slug:code>/<slug:side>/", views.patients, name="patients"),

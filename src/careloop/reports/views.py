@@ -18,6 +18,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from markupsafe import Markup
 
+from careloop.audit.record import list_seen
 from careloop.kernel import svg
 from careloop.kernel.addresses import address
 from careloop.kernel.display import moment
@@ -29,6 +30,8 @@ from careloop.publichealth.reads import packs
 from careloop.publichealth.reads import pages as programme_pages
 from careloop.publichealth.rules import Indicator as ProgrammeIndicator
 from careloop.publichealth.rules import Programme
+from careloop.questionnaires import access as questionnaires
+from careloop.questionnaires.reads.wording import said
 from careloop.reports import access, actions, reads, rules
 from careloop.reports.forms import PeriodForm
 from careloop.reports.models import RollupCheck
@@ -319,6 +322,77 @@ def patients(request: PageRequest, code: str, side: str) -> HttpResponse:
     return render(request, "reports/patients.html", context)
 
 
+@page(access.DEPARTMENT)
+def satisfaction(request: PageRequest) -> HttpResponse:
+    """What patients are satisfied with and what not: each question of the surveys, departments in the order of one of them.
+
+    What was written beside the choices is for those who may see what stands behind numbers; that they looked is recorded.
+    """
+    viewer, period = request.viewer, _period(request)
+    seen = reads.departments(viewer)
+    members = _members(request, period)
+    chosen = next((one for one in seen if one.id == period.department), None)
+    form = PeriodForm(request.GET)
+    form.is_valid()
+    asked = form.cleaned_data.get("question", "")
+    found = reads.surveys(viewer=viewer, begin=period.begin, end=period.end, departments=members)
+    context = {
+        "period": period, "chosen": chosen, "departments": seen, "named": viewer.can(access.PEOPLE),
+        "surveys": [_survey_shown(survey, asked, (chosen,) if chosen else seen, period) for survey in found],
+        "comments": _comments(viewer, period, members) if viewer.can(access.PEOPLE) else (),
+        "of_month": lambda month: _address("reports:satisfaction", replace(period, month=month)),
+        "of_department": lambda department: _address("reports:satisfaction", period, department=department),
+        "month_list": rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12)[::-1],
+        "few": FEW,
+    }  # fmt: skip
+    return render(request, "reports/satisfaction.html", context)
+
+
+COMMENTS = 50
+
+
+def _comments(viewer: Viewer, period: Period, members: Sequence[UUID] | None) -> list[dict[str, Any]]:
+    rows = reads.survey_comments(viewer=viewer, begin=period.begin, end=period.end, departments=members, limit=COMMENTS)
+    list_seen(what="reports:satisfaction", ids=[row.patient_id for row in rows], by=viewer)
+    may_open = viewer.can(questionnaires.VIEW)
+    return [
+        {
+            "id": row.response_id, "when": row.when, "department": row.department, "form": said(row.form), "texts": row.texts,
+            "files": row.files, "href": address("questionnaires:response", row.response_id) if may_open else "",
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _survey_shown(survey: reads.Survey, asked: str, seen: Sequence[reads.Department], period: Period) -> dict[str, Any]:
+    """Questions, the worst first; departments by the question asked for, else by the one on the whole."""
+    whole = next((one for one in survey.questions if one.is_whole), survey.questions[0])
+    by = next((one for one in survey.questions if one.code == asked), whole)
+    lines = [_question_line(survey, one, period) for one in survey.questions]
+    places = [(one.label(_language()), survey.share(by, one.members)) for one in seen]
+    nowhere = survey.share(by, [reads.NOBODY])
+    if nowhere.n:
+        places.append((_("No department"), nowhere))
+    return {
+        "url": survey.url, "title": said(survey.title), "answered": survey.answered, "by": by.code,
+        "by_label": said(survey.labels[by.code]),
+        "questions": sorted(lines, key=lambda one: (one["share"].percent is None, one["share"].percent, one["label"])),
+        "places": sorted(
+            ((label, share) for label, share in places if share.n), key=lambda one: (one[1].percent or 0.0, one[0])
+        ),
+    }  # fmt: skip
+
+
+def _question_line(survey: reads.Survey, question: rules.Choice, period: Period) -> dict[str, Any]:
+    share = survey.share(question)
+    best_first = sorted(share.answers, key=lambda code: -question.points[code])
+    return {
+        "code": question.code, "label": said(survey.labels[question.code]), "share": share, "is_whole": question.is_whole,
+        "answers": [(code, said(survey.answers[question.code][code]), share.answers[code], question.is_good(code)) for code in best_first],
+        "href": f"{_address('reports:satisfaction', period)}&{urlencode({'question': question.code})}",
+    }  # fmt: skip
+
+
 # --- the period ------------------------------------------------------------------------------------------------
 
 
@@ -454,6 +528,7 @@ def _common(period: Period, figures: Figures, members: Sequence[UUID] | None) ->
         "funnel": _funnel(now),
         "reasons_url": _address("reports:reasons", period),
         "lost_url": _address("reports:lost", period),
+        "satisfaction_url": _address("reports:satisfaction", period),
         "month_links": [
             (_text_of(month), _here(members, period, month=_text_of(month)), month == period.month)
             for month in reversed(rules.last_months(rules.month_of(timezone.localtime(period.at).date()), 12))
@@ -683,7 +758,7 @@ def _modes_drawn(language: str, months: tuple[date, ...], *numbers: tuple[int, .
     shares = {way: [_share(one[way], sum(one.values())) for one in counts] for way, _colour in shown}
     bars = [
         {
-            "name": words[way], "type": "bar", "stack": "all", "data": shares[way], "barWidth": "46%",
+            "name": words[way], "type": "bar", "stack": "all", "data": shares[way], "barWidth": "62%",
             "label": {"show": True, "formatter": "{c}%", "fontSize": 12}, **({"color": colour} if colour else {}),
         }
         for way, colour in shown

@@ -17,8 +17,10 @@ WORRYING = ("critical", "high", "watch")
 
 @periodic("*/15 * * * *")
 def refresh_priorities(timestamp: int) -> None:
-    """Days go by, promises fall due, hours of good reach come and go: weigh the open list every quarter of an hour."""
-    actions.refresh_priorities(at=datetime.fromtimestamp(timestamp, UTC), by=Viewer.system("tasks.refresh_priorities"))
+    """Days go by, promises fall due, hours of good reach come and go: every quarter of an hour, weigh what that moves."""
+    at, by = datetime.fromtimestamp(timestamp, UTC), Viewer.system("tasks.refresh_priorities")
+    while actions.weigh_portion(at=at, by=by):
+        pass
 
 
 @job()

@@ -6,9 +6,11 @@ import importlib
 import re
 import threading
 from dataclasses import dataclass, fields
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, get_type_hints
 from uuid import UUID
 
+import orjson
 import pytest
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -20,6 +22,7 @@ from careloop.audit.record import denied, list_seen, one_visit, record, record_a
 from careloop.kernel.actions import NothingRecorded, WriteOutsideAction, action, seeding, wrote
 from careloop.kernel.events import Event
 from careloop.kernel.postgres import APP
+from careloop.kernel.rows import as_json
 from careloop.kernel.viewer import NOBODY, Viewer
 from tests.cast import SYSTEM, Cast, make_cast
 
@@ -29,6 +32,31 @@ REACTIONS = import_string(settings.REACTIONS)
 
 class Boom(Exception):
     """Something else went wrong."""
+
+
+@pytest.mark.parametrize("event", sorted(REACTIONS, key=lambda event: event.name()), ids=lambda event: event.name())
+def test_the_trail_says_of_ids_what_jobs_are_told(event: type[Event]) -> None:
+    """The trail's writer takes ids as they are; jobs take them as text. Both read the same."""
+    kinds = get_type_hints(event)
+    one, two = UUID(int=7), UUID(int=8)
+    for ids in ((one, two), (), (one, "x")):
+        values = {
+            name: ids if "tuple" in str(kind) else one if "UUID" in str(kind) else at(kind)
+            for name, kind in kinds.items()
+        }
+        fact = event(**values)
+        assert orjson.loads(as_json(fact.told())) == orjson.loads(as_json(fact.payload()))
+
+
+def at(kind: Any) -> Any:
+    """Something of this kind that a fact may carry."""
+    return (
+        datetime(2026, 11, 23, 1, 2, 3, 4, UTC)
+        if "datetime" in str(kind)
+        else date(2026, 11, 23)
+        if "date" in str(kind)
+        else 1
+    )
 
 
 def jobs() -> int:

@@ -49,6 +49,8 @@ CONCEPT_WORDS: Mapping[str, str | Promise] = {
     "egfr": gettext_lazy("eGFR (mL/min/1.73 m²)"),
     "haemoglobin": gettext_lazy("Haemoglobin (g/L)"),
     "inr": "INR",
+    "respiratory-rate": gettext_lazy("Respiration (/min)"),
+    "albumin-creatinine": gettext_lazy("Albumin to creatinine in urine"),
 }
 SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<", "=": "="}
 FAULT_WORDS: Mapping[str, str | Promise] = {

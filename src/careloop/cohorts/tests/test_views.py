@@ -19,6 +19,7 @@ from careloop.batches import jobs as batches_jobs
 from careloop.batches.models import Batch
 from careloop.cohorts.models import Cohort, ListExport, Selection, Topic
 from careloop.cohorts.tests import factories as make
+from careloop.kernel.actions import seeding
 from careloop.tasks.models import Task
 from careloop.tasks.tests.factories import make_task
 from tests.cast import Cast
@@ -324,8 +325,6 @@ def test_a_group_of_nobody_and_of_everybody_cannot_be_started_from_the_page(cast
     assert 'data-code="cohort-empty"' in page
     assert re.search(r'id="start"[^>]* disabled', page)
     everybody = make.cohort(cast.wang)
-    from careloop.kernel.actions import seeding
-
     with seeding():
         Cohort.objects.filter(pk=everybody.pk).update(definition={"groups": []})
     assert 'data-code="cohort-unlimited"' in text(go(client, "start-topic", everybody.pk))
@@ -573,10 +572,11 @@ def test_only_so_many_steps_are_kept():
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_the_builder_shows_blocks_inside_blocks_and_the_way_back(cast: Cast, language: str):
+    with seeding():
+        cast.wang.language = language
+        cast.wang.save()
     client = cast.client(cast.wang)
-    page = client.post(
-        reverse("cohorts:build"), NESTED | {"do": "add:0.1.1:age"}, headers={"accept-language": language}
-    )
+    page = client.post(reverse("cohorts:build"), NESTED | {"do": "add:0.1.1:age"})
     html = page.content.decode()
     assert page.status_code == 200
     for place in ("0", "0.1", "0.1.1"):

@@ -63,7 +63,7 @@ def take_in(
         charset=decoded.charset,
         flags=tuple(_flags(message, decoded.charset, guessed=decoded.guessed)),
         sha256=fingerprint(raw),
-        keys=order_keys(message, site=site) if message.has_header else (),
+        keys=order_keys(message, site=site, header=header) if message.has_header else (),
         refusal=_refusal(message, header, facilities, oversize=oversize or len(raw) > MAX_MESSAGE_BYTES),
     )
 

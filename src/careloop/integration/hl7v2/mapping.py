@@ -106,12 +106,12 @@ def source_of(header: Header, site: Site) -> str:
     return f"hl7:{header.sender or site.facility}"[:120]
 
 
-def order_keys(message: Message, *, site: Site) -> tuple[str, ...]:
+def order_keys(message: Message, *, site: Site, header: Header | None = None) -> tuple[str, ...]:
     """Messages that share a key are applied in the order they came. The first key is the patient's own.
 
-    A merge names several patients and waits for all of them. No key: nothing to wait for.
+    A merge names several patients and waits for all of them. No key: nothing to wait for. `header`: where it is read already.
     """
-    header = header_of(message)
+    header = header or header_of(message)
     if header.message_type == "MFN":
         return (f"master:{source_of(header, site)}",)
     facility = header.sending_facility or site.facility

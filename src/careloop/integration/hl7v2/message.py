@@ -95,16 +95,11 @@ class Field:
 
     def get(self, component: int = 0, subcomponent: int = 0) -> str:
         """The text of a part, escapes undone; `""` when it is absent or deleted."""
-        if not self.raw:
-            return ""
-        text = self._part(component, subcomponent)
-        if not text or text == DELETE_MARK:
-            return ""
-        return unescape(text, self._delimiters) if self._delimiters.escape in text else text
+        return _text(self.raw, self._delimiters, component, subcomponent) if self.raw else ""
 
     def value(self, component: int = 0, subcomponent: int = 0) -> str | State:
         """The text of a part, or which kind of nothing it is."""
-        text = self._part(component, subcomponent)
+        text = _part(self.raw, self._delimiters, component, subcomponent)
         if not text:
             return State.ABSENT
         return State.DELETE if text == DELETE_MARK else unescape(text, self._delimiters)
@@ -112,14 +107,6 @@ class Field:
     def first(self, component: int) -> str:
         """The first subcomponent: the code or name itself in `EVERYMAN&&&&Aniston` and `ROOM1&2.16.840&ISO`."""
         return self.get(component, 1)
-
-    def _part(self, component: int, subcomponent: int) -> str:
-        text = self.raw
-        if component:
-            text = _nth(text, self._delimiters.component, component)
-        if subcomponent:
-            text = _nth(text, self._delimiters.subcomponent, subcomponent)
-        return text
 
 
 class Segment:
@@ -166,6 +153,8 @@ class Segment:
         raw = self.raw_field(field)
         if not raw:
             return ""  # most of what is asked for was never sent
+        if repetition == 1 and self._delimiters.repetition not in raw:
+            return _text(raw, self._delimiters, component, subcomponent)
         return self.field(field, repetition).get(component, subcomponent)
 
     def value(self, field: int, component: int = 0, subcomponent: int = 0, repetition: int = 1) -> str | State:
@@ -311,6 +300,19 @@ def _hex(word: str) -> str | None:
 def _without_nul(text: str) -> str:
     """No database keeps NUL in a text, and one such field must not stop the messages of everybody else."""
     return text.replace("\x00", "\ufffd")
+
+
+def _text(raw: str, delimiters: Delimiters, component: int, subcomponent: int) -> str:
+    text = _part(raw, delimiters, component, subcomponent)
+    if not text or text == DELETE_MARK:
+        return ""
+    return unescape(text, delimiters) if delimiters.escape in text else text
+
+
+def _part(text: str, delimiters: Delimiters, component: int, subcomponent: int) -> str:
+    if component:
+        text = _nth(text, delimiters.component, component)
+    return _nth(text, delimiters.subcomponent, subcomponent) if subcomponent else text
 
 
 def _nth(text: str, separator: str, n: int) -> str:

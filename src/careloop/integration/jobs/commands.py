@@ -12,17 +12,18 @@ from django.conf import settings
 
 from careloop.integration.jobs.gateway import serve, work
 from careloop.integration.jobs.ingest import HELPERS, Report, ingest
+from careloop.integration.jobs.process import LOOK_SECONDS
 from careloop.kernel.memory import settle
 
 
 def hl7(arguments: list[str]) -> int:
-    """careloop hl7 listen [--host H] [--port P] [--no-process] | process | ingest PATH… [--json] [--no-process]"""
+    """careloop hl7 listen [--host H] [--port P] [--no-process] | process [--look S] | ingest PATH… [--json] [--no-process]"""
     options = _parser().parse_args(arguments)
     if options.what == "listen":
         asyncio.run(serve(options.host, options.port, process=not options.no_process))
         return 0
     if options.what == "process":
-        work()
+        work(options.look)
         return 0
     missing = [str(path) for path in options.paths if not path.exists()]
     if missing:
@@ -40,7 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     listen = commands.add_parser("listen", help="receive messages over MLLP, answer and apply them")
     listen.add_argument("--host", default=settings.ENV.hl7_host)
     listen.add_argument("--port", type=int, default=settings.ENV.hl7_port)
-    commands.add_parser("process", help="only apply stored messages; several of these may run side by side")
+    applying = commands.add_parser("process", help="only apply stored messages; several of these may run side by side")
+    applying.add_argument(
+        "--look",
+        type=float,
+        default=LOOK_SECONDS,
+        metavar="SECONDS",
+        help="look by itself this often, besides being told",
+    )
     files = commands.add_parser("ingest", help="read messages from files and folders")
     files.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     files.add_argument("--json", action="store_true", help="print the counts as JSON")

@@ -21,7 +21,7 @@ from careloop.integration.hl7v2.answer import Code, acknowledge
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import Intake, bare, take_in
 from careloop.integration.hl7v2.server import Arrived, Gateway, Limits, read_peers
-from careloop.integration.jobs.process import TURN_SECONDS, Processor
+from careloop.integration.jobs.process import TURN_SECONDS, Listener, Processor, announce
 from careloop.integration.models import InboxMessage
 from careloop.kernel.memory import settle
 from careloop.kernel.models import uuid7
@@ -119,13 +119,16 @@ def tls() -> ssl.SSLContext | None:
     return context
 
 
-def work() -> None:
-    """Only apply what others have stored, until told to stop. Any number of these share the inbox."""
+def work(look: float) -> None:
+    """Only apply what others have stored, until told to stop; woken by them, and looking every `look` seconds. Any number of
+    these share the inbox.
+    """
     stopping = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopping.set())
-    processor = Processor()
+    processor = Processor(look)
     processor.start()
+    Listener(processor.wake).start()
     settle()
     print("HL7 processing works through the inbox", flush=True)
     stopping.wait()
@@ -145,6 +148,8 @@ async def serve(host: str, port: int, *, process: bool = True) -> None:
         answers = store(arrived)
         if processor is not None:
             processor.wake()
+        else:
+            announce()
         return answers
 
     gateway = Gateway(store_and_wake, limits())

@@ -15,13 +15,13 @@ from careloop.integration import reads
 from careloop.integration.actions import Incoming, receive_messages
 from careloop.integration.hl7v2.framing import split_file
 from careloop.integration.hl7v2.intake import take_in
-from careloop.integration.jobs.process import helped, process_inbox
+from careloop.integration.jobs.process import announce, helped, process_inbox
 from careloop.integration.models import InboxMessage
 from careloop.kernel.viewer import Viewer
 
 SUFFIXES = frozenset({".hl7", ".txt", ".dat", ".msg", ".out", ""})
 HELPERS = 1
-"""Beside the thread that reads: one applies while the database answers the other."""
+"""Beside the process that reads: each keeps a core busy, with the part of the database that works for it."""
 _BATCH_COUNT = 200
 _BATCH_BYTES = 16 * 1024 * 1024
 
@@ -53,7 +53,7 @@ class Report:
 def ingest(paths: Sequence[Path], *, process: bool = True, helpers: int = 0) -> Report:
     """Store every message of these files and folders, in order of file name, then apply them.
 
-    `helpers`: threads that apply what is stored while the rest is read, and along with this one. A file we cannot open
+    `helpers`: processes that apply what is stored while the rest is read, and along with this one. A file we cannot open
     raises OSError before anything of it is stored.
     """
     by = Viewer.system("integration.ingest")
@@ -63,10 +63,12 @@ def ingest(paths: Sequence[Path], *, process: bool = True, helpers: int = 0) -> 
             receipts = receive_messages(incoming=batch, at=timezone.now(), by=by)
             received += len(receipts)
             new += [receipt.message_id for receipt in receipts if receipt.is_new]
+            if not process:
+                announce()
         if process:
             process_inbox()
     if process and helpers:
-        process_inbox()  # messages of patients whom a helper held, or whose helper stumbled
+        process_inbox()  # messages of patients whom a helper held, or whose helper stumbled or was killed
     outcome = reads.outcome_of(new)
     return Report(
         received=received,

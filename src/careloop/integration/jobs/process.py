@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-import sys
+import multiprocessing
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from multiprocessing.connection import Connection
 from typing import Any
 
-from django.db import close_old_connections, connection
+import psycopg
+from django.db import close_old_connections, connection, connections
 from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from careloop.integration.actions import Processed, process_batch
 from careloop.kernel.jobs import at_once, job, periodic
+from careloop.kernel.listening import parameters
 from careloop.kernel.viewer import Viewer
 
 log = logging.getLogger(__name__)
@@ -28,8 +32,13 @@ TURN_SECONDS = 0.0005
 acknowledgement waited so long for its turn.
 """
 
-_FALLBACK_SECONDS = 1.0
-_LOOKS_SECONDS = 0.02
+LOOK_SECONDS = 1.0
+"""How long a processor that is told nothing waits until it looks by itself."""
+_CHANNEL = "careloop_inbox"
+_SILENCE_SECONDS = 15.0
+_HELPER_LOOKS_SECONDS = 0.02
+_COPIES = multiprocessing.get_context("fork")
+_ALL_STORED = b"."
 
 
 def process_inbox(limit: int | None = None, *, at: datetime | None = None) -> Processed:
@@ -58,44 +67,71 @@ def process_replayed(*, event: dict[str, Any]) -> None:
     process_inbox(limit=5_000)
 
 
-class Helper(threading.Thread):
-    """Applies what is stored already while another thread reads, stores or applies: one works while the database answers
-    the other. They share the inbox as any two processes do: by locked rows, one message a patient at a time.
+class Helper:
+    """A process that applies what is stored already while this one reads, stores or applies, so that both use a core each.
+    They share the inbox as any two processes do: by locked rows, one message a patient at a time.
+
+    It is a copy of this process, so it needs no start of its own; it has a connection of its own. When this process is gone
+    without a word, it ends with the batch in hand.
     """
 
     def __init__(self) -> None:
-        super().__init__(name="hl7-helper", daemon=True)
-        self._all_stored = threading.Event()
-        self._stopping = False
+        told, self._tell = _COPIES.Pipe(duplex=False)
+        self._process = _COPIES.Process(target=_help, args=(told, self._tell), name="hl7-helper", daemon=True)
+        self._process.start()
+        told.close()
 
     def finish(self, *, at_once: bool) -> None:
-        """Everything is stored: end when nothing is left to take, or with the batch in hand."""
-        self._stopping = at_once
-        self._all_stored.set()
+        """Everything is stored: end when nothing is left to take; or end with the batch in hand."""
+        with suppress(OSError):  # it is gone already
+            if not at_once:
+                self._tell.send_bytes(_ALL_STORED)
+        self._tell.close()
 
-    def run(self) -> None:
-        try:
-            while not self._stopping:
-                if not process_inbox(limit=BATCH).total and self._all_stored.wait(_LOOKS_SECONDS):
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._process.join()
+
+
+def _help(told: Connection, tell: Connection) -> None:
+    """All that a helper does, in its own process."""
+    tell.close()  # else it would never hear that the other end is gone
+    try:
+        all_stored = False
+        while True:
+            if not all_stored and told.poll():
+                if not _is_all_stored(told):
                     break
-        except Exception:
-            # Its batch is taken back and waits in the inbox for the thread it helped.
-            log.exception("the helper stumbled and leaves its work to the others")
-        finally:
-            connection.close()
+                all_stored = True
+            if process_inbox(limit=BATCH).total:
+                continue
+            if all_stored:
+                break
+            told.poll(_HELPER_LOOKS_SECONDS)
+    except Exception:
+        # Its batch is taken back and waits in the inbox for the process it helped.
+        log.exception("the helper stumbled and leaves its work to the others")
+    finally:
+        connection.close()
+
+
+def _is_all_stored(told: Connection) -> bool:
+    """False: whoever reads has broken off."""
+    try:
+        return told.recv_bytes() == _ALL_STORED
+    except EOFError:
+        return False
 
 
 @contextmanager
 def helped(helpers: int) -> Iterator[None]:
-    """Other threads apply along, until the block has ended and nothing is left; if it breaks, until their batch is done. They
-    take turns of half a millisecond: with Python's five, whoever has his answer from the database would wait that long,
-    forty times a batch.
+    """So many processes apply along, until the block has ended and nothing is left; if it breaks, until their batch is done.
+    None inside a transaction: nobody else would see what it stores.
     """
-    before, working = sys.getswitchinterval(), [Helper() for _ in range(helpers)]
-    if working:
-        sys.setswitchinterval(TURN_SECONDS)
-    for each in working:
-        each.start()
+    working: list[Helper] = []
+    if helpers and not connection.in_atomic_block:
+        connections.close_all()  # a connection belongs to one process
+        working += [Helper() for _ in range(helpers)]
     broke = True
     try:
         yield
@@ -105,14 +141,52 @@ def helped(helpers: int) -> Iterator[None]:
             each.finish(at_once=broke)
         for each in working:
             each.join()
-        sys.setswitchinterval(before)
+
+
+def announce() -> None:
+    """Tell the processes that only apply that something was stored; after its commit, and without holding up whoever
+    stored it. Where nobody hears it, or the database is just gone, the processors look by themselves.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [_CHANNEL])
+    except (DatabaseError, InterfaceError):
+        log.warning("nobody was told of what was stored; it waits for the next look")
+
+
+class Listener(threading.Thread):
+    """Hears what others announce, on a connection of its own, and wakes a processor. Comes back when the database does, and
+    wakes then, too: what was stored meanwhile was announced to nobody.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__(name="hl7-listen", daemon=True)
+        self._wake = wake
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._hear()
+            except psycopg.Error:
+                log.warning("the database is away; processing looks by itself meanwhile")
+                time.sleep(LOOK_SECONDS)
+
+    def _hear(self) -> None:
+        with psycopg.connect(**parameters(), autocommit=True, application_name="careloop hl7 process") as listening:
+            listening.execute(f"LISTEN {_CHANNEL}")
+            self._wake()
+            while True:
+                for _notice in listening.notifies(timeout=_SILENCE_SECONDS):
+                    self._wake()
+                listening.execute("SELECT 1")  # a quarter of a minute of silence: is anybody still there?
 
 
 class Processor(threading.Thread):
-    """The processing half of the gateway: works when told, and looks by itself once a second."""
+    """Applies when told, and looks by itself every `look` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, look: float = LOOK_SECONDS) -> None:
         super().__init__(name="hl7-process", daemon=True)
+        self._look = look
         self._wake = threading.Event()
         self._stopping = False
 
@@ -128,7 +202,7 @@ class Processor(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping:
-            self._wake.wait(_FALLBACK_SECONDS)
+            self._wake.wait(self._look)
             self._wake.clear()
             try:
                 # Fewer than a whole batch: process_inbox has looked again and found nothing.
@@ -137,10 +211,10 @@ class Processor(threading.Thread):
             except (DatabaseError, InterfaceError):
                 # The transaction is gone, the messages are not: they wait in the inbox.
                 log.warning("the database is away; processing waits")
-                self._wake.wait(_FALLBACK_SECONDS)
+                self._wake.wait(LOOK_SECONDS)
             except Exception:
                 log.exception("processing stumbled and goes on")
-                self._wake.wait(_FALLBACK_SECONDS)
+                self._wake.wait(LOOK_SECONDS)
             finally:
                 close_old_connections()
         close_old_connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -9,13 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from careloop.audit.models import AuditEvent
 from careloop.integration.actions import process as process_actions
@@ -253,6 +254,55 @@ def test_processes_that_only_apply() -> None:
     assert Encounter.objects.unscoped("test").filter(visit_number__startswith="V60", status="finished").count() == 10
 
 
+NEVER = "1000000"
+"""Seconds between two looks: whoever applies something has been told."""
+
+
+def listeners() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'careloop hl7 process'")
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+def test_a_process_that_only_applies_is_told_of_each_message_also_after_it_lost_its_ear(tmp_path: Path) -> None:
+    make_cast()
+    receive(adt("A01", number="6100", visit="V6100"))  # before anybody listened
+    with command("process", "--look", NEVER) as (process, _), gateway("--no-process") as (_gateway, port):
+        with Sender(port) as sender:
+            for n in range(4):
+                wait_until(lambda n=n: inbox().filter(state=STATE.DONE).count() == n + 1)
+                if n == 2:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [listeners()])
+                assert sender.send(adt("A01", number=str(6101 + n), visit=f"V{6101 + n}", control=f"T{n}"))[0] == "AA"
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 5)
+        assert len(listeners()) == 1
+        ingest_job.ingest([comings_and_goings(tmp_path, 2)], process=False)
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 9)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+def test_who_is_told_nothing_looks_by_himself() -> None:
+    make_cast()
+    processor = process_job.Processor(look=0.01)
+    processor.start()
+    try:
+        receive(adt("A01"))
+        wait_until(lambda: inbox().filter(state=STATE.DONE).count() == 1)
+    finally:
+        processor.stop()
+
+
+def test_nobody_stumbles_over_telling_nobody(monkeypatch: Any) -> None:
+    def away() -> Any:
+        raise OperationalError("the database is just gone")
+
+    with monkeypatch.context() as gone:
+        gone.setattr(process_job.connection, "cursor", away)
+        process_job.announce()
+
+
 def test_two_processors_share_the_work() -> None:
     """Rows one has locked are skipped by the other; order within a patient holds."""
     make_cast()
@@ -301,31 +351,63 @@ def assert_each_came_and_went_once(count: int) -> None:
         assert (came.name, went.name) == ("patients.EncounterStarted", "patients.EncounterFinished")
 
 
-@pytest.mark.parametrize("stumbles", [False, True])
+def is_helper() -> bool:
+    return multiprocessing.current_process().name == "hl7-helper"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer Pythons warn of a fork beside threads
+@pytest.mark.parametrize("end", [None, "stumbles", "is-killed"])
 def test_helpers_apply_along_and_whoever_stumbles_leaves_nothing_undone(
-    monkeypatch: Any, tmp_path: Path, stumbles: bool
+    monkeypatch: Any, tmp_path: Path, end: str | None
 ) -> None:
     make_cast()
+    path = comings_and_goings(tmp_path, 12)
     monkeypatch.setattr(process_job, "BATCH", 3)
     monkeypatch.setattr(ingest_job, "_BATCH_COUNT", 4)
-    finish, stumbled = process_actions._finish, []
+    finish = process_actions._finish
 
     def breaks(*given: Any) -> None:
-        if threading.current_thread().name == "hl7-helper":
-            stumbled.append(1)
-            raise RuntimeError("power cut before the commit")
         finish(*given)
+        if is_helper():
+            (
+                tmp_path / f"{os.getpid()}.stumbled"
+            ).touch()  # once each: then it is gone, and its batch waits for the others
+            if end == "is-killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError("power cut before the commit")
 
-    if stumbles:
+    if end:
         monkeypatch.setattr(process_actions, "_finish", breaks)
-    turn = sys.getswitchinterval()
-    report = ingest_job.ingest([comings_and_goings(tmp_path, 12)], helpers=2)
-    assert sys.getswitchinterval() == turn
+        monkeypatch.setattr(ingest_job, "process_inbox", waiting_for(tmp_path, 2))
+    report = ingest_job.ingest([path], helpers=2)
     assert (report.stored, report.applied, report.waiting, report.dead) == (24, 24, 0, {})
-    assert len(stumbled) <= 2  # each helper once: then it is gone, and its batch waits for the others
+    assert len(list(tmp_path.glob("*.stumbled"))) == (2 if end else 0)
+    assert not multiprocessing.active_children()
     assert_each_came_and_went_once(12)
 
 
+def waiting_for(folder: Path, helpers: int) -> Callable[[], None]:
+    """Applies when so many helpers have stumbled: whoever is quicker otherwise, the work would be done before they came."""
+
+    def process() -> None:
+        wait_until(lambda: len(list(folder.glob("*.stumbled"))) == helpers)
+        process_job.process_inbox()
+
+    return process
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_helper_alone_applies_what_another_process_stores(monkeypatch: Any, tmp_path: Path) -> None:
+    """It has a connection of its own, sees each commit, and goes when it is told that nothing comes any more."""
+    make_cast()
+    monkeypatch.setattr(ingest_job, "_BATCH_COUNT", 4)
+    monkeypatch.setattr(ingest_job, "process_inbox", lambda: None)
+    report = ingest_job.ingest([comings_and_goings(tmp_path, 12)], helpers=1)
+    assert (report.stored, report.applied, report.waiting) == (24, 24, 0)
+    assert_each_came_and_went_once(12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_import_that_breaks_takes_its_helpers_along(monkeypatch: Any, tmp_path: Path) -> None:
     """What was stored before waits in the inbox, whole; nobody works on behind the error."""
     make_cast()
@@ -339,17 +421,16 @@ def test_an_import_that_breaks_takes_its_helpers_along(monkeypatch: Any, tmp_pat
         return real(**given)
 
     monkeypatch.setattr(ingest_job, "receive_messages", breaks)
-    turn = sys.getswitchinterval()
     with pytest.raises(OSError, match="the disk"):
         ingest_job.ingest([comings_and_goings(tmp_path, 6)], helpers=1)
-    assert "hl7-helper" not in {thread.name for thread in threading.enumerate()}
-    assert sys.getswitchinterval() == turn
+    assert not multiprocessing.active_children()
     assert set(inbox().values_list("state", flat=True)) <= {STATE.DONE, STATE.RECEIVED}
     monkeypatch.undo()
     assert ingest_job.ingest([tmp_path / "a.hl7"], helpers=1).waiting == 0
     assert_each_came_and_went_once(6)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_file_whose_import_is_killed_halfway_is_taken_again(tmp_path: Path) -> None:
     make_cast()
     path = comings_and_goings(tmp_path, 150)
@@ -358,7 +439,7 @@ def test_a_file_whose_import_is_killed_halfway_is_taken_again(tmp_path: Path) ->
         wait_until(lambda: inbox().exists() or process.poll() is not None)
     finally:
         process.kill()
-        process.communicate()
+        process.communicate()  # its helper writes there too: until that has heard and is gone
     report = ingest_job.ingest([path], helpers=1)
     assert (report.received, report.waiting, report.dead) == (300, 0, {})
     assert_each_came_and_went_once(150)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -193,6 +193,18 @@ class TestFuzz:
             for n in range(8):
                 for field in segment.all(n):
                     assert isinstance(field.value(1, 1), str | State)
+
+    @given(st.text(alphabet='|^~\\&"TA1.\r', max_size=60), st.sampled_from(["MSH", "PID"]))
+    def test_a_part_is_the_part_of_its_field(self, text: str, name: str) -> None:
+        """The short way to a field that does not repeat says what the long one says."""
+        m = Message("MSH|^~\\&|" + text + f"\r{name}|" + text)
+        for segment in m.segments:
+            for n, component, subcomponent, repetition in product(range(5), range(4), range(3), (1, 2)):
+                told = segment.field(n, repetition)
+                part = segment.get(n, component, subcomponent, repetition)
+                assert part == told.get(component, subcomponent)
+                value = told.value(component, subcomponent)
+                assert part == ("" if isinstance(value, State) else value)
 
     @given(
         st.lists(

@@ -56,6 +56,27 @@ def _reactions_run_elsewhere(db: None) -> None:
 
 
 class TestKeeping:
+    def test_any_bytes_in_the_order_they_came(self, cast: Cast) -> None:
+        """Text travels as one value, bytes beside it: quotes, braces, every byte there is, and none of them moves a row."""
+        every = bytes(range(256))
+        odd = [
+            f'MSH|^~\\&|H"{{}},\\\\|{name}|||1||ADT^A01|{name}|P|2.4\r'.encode() + every[n:] + every[:n]
+            for n, name in enumerate(['a"b', "{NULL}", "NULL", "\\", "", "随访", "a,b"])
+        ]
+        site = reads.site()
+        incoming = [Incoming(take_in(raw, site=site), InboxMessage.Channel.FILE, 'x"y,{z}') for raw in odd]
+        told = receive_messages(incoming=incoming, at=AT, by=SYSTEM)
+        kept = list(inbox())
+        assert [row.pk for row in kept] == [receipt.message_id for receipt in told]
+        assert [bytes(row.raw) for row in kept] == odd
+        assert [bytes(row.sha256) for row in kept] == [each.intake.sha256 for each in incoming]
+        assert [row.control_id for row in kept] == [each.intake.header.control_id for each in incoming]
+        assert [row.sender for row in kept] == [each.intake.header.sender for each in incoming]
+        assert {(row.peer, row.received_at, row.created_at, row.updated_at) for row in kept} == {
+            ('x"y,{z}', AT, AT, AT)
+        }
+        assert not any(receipt.is_new for receipt in receive_messages(incoming=incoming, at=AT, by=SYSTEM))
+
     def test_bytes_header_and_key(self, cast: Cast) -> None:
         raw = adt("A01", name="王韡").encode("gb18030")
         receive(raw)

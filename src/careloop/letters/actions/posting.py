@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from careloop.accounts.models import Organization
 from careloop.audit.record import record
 from careloop.kernel.actions import action
 from careloop.kernel.errors import Refused
@@ -17,7 +18,7 @@ from careloop.letters.events import LetterAnswered, LetterPosted, LetterReturned
 from careloop.letters.models import ANSWERABLE, Letter
 from careloop.messaging.actions import note_letter_end, note_letter_posted
 from careloop.patients.actions import set_consent
-from careloop.patients.models import CareRelationship
+from careloop.patients.models import CareRelationship, Encounter
 from careloop.tasks.actions import close_tasks, record_attempt, request_tasks
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
@@ -115,9 +116,7 @@ def return_letter(*, letter_id: UUID, reason: str, at: datetime, by: Viewer) -> 
     letter.return_reason = Letter.Return(reason)
     _end(letter, State.RETURNED, at, by)
     note_letter_end(key=_key(letter), arrived=False, at=at, by=by)
-    department_id = letter.department_id or _caring_department(letter)
-    if department_id is not None:
-        request_tasks(requests=[_address_check(letter, department_id, at)], by=by)
+    request_tasks(requests=[_address_check(letter, _who_searches(letter), at)], by=by)
     record(LetterReturned(patient_id=letter.patient_id, letter_id=letter.pk, reason=letter.return_reason), by=by)
     return letter
 
@@ -151,9 +150,29 @@ def _address_check(letter: Letter, department_id: UUID, at: datetime) -> TaskReq
     )  # fmt: skip
 
 
+def _who_searches(letter: Letter) -> UUID:
+    """Whose work the search for the address is: who follows up, who cares for the patient, where the latest stay was, or
+    else the follow-up centre, so that nobody vanishes.
+    """
+    return letter.department_id or _caring_department(letter) or _treating_department(letter) or _centre()
+
+
 def _caring_department(letter: Letter) -> UUID | None:
     caring = CareRelationship.objects.unscoped("of the letter's own patient").filter(patient_id=letter.patient_id)
     return caring.order_by("-since", "pk").values_list("department_id", flat=True).first()
+
+
+def _treating_department(letter: Letter) -> UUID | None:
+    stays = Encounter.objects.unscoped("of the letter's own patient").filter(patient_id=letter.patient_id)
+    known = stays.filter(department__isnull=False).order_by(F("admitted_at").desc(nulls_last=True), "pk")
+    return known.values_list("department_id", flat=True).first()
+
+
+def _centre() -> UUID:
+    """The follow-up centre; a hospital without one searches itself."""
+    kinds = (Organization.Kind.CENTRE, Organization.Kind.HOSPITAL)
+    units = Organization.objects.filter(is_active=True, kind__in=kinds)
+    return min(units, key=lambda unit: (unit.kind != Organization.Kind.CENTRE, unit.path)).pk
 
 
 def _check_key(letter: Letter) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from careloop.accounts.models import Organization
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
 from careloop.letters import actions
@@ -16,7 +18,7 @@ from careloop.letters.models import Letter
 from careloop.letters.rules.codes import read_code, shown
 from careloop.letters.tests.factories import ADDRESS, a_letter, a_task, at_home, change, shipped, site
 from careloop.messaging.models import Communication
-from careloop.patients.models import AccessLink, ContactPoint
+from careloop.patients.models import AccessLink, CareRelationship, ContactPoint, Encounter
 from careloop.tasks.models import ContactAttempt, Task
 from tests.cast import NOW, SYSTEM, Cast
 
@@ -225,6 +227,30 @@ def test_a_returned_letter_makes_somebody_look_for_the_address(home: Cast):
     assert (check.focus_id, check.step_code, check.department_id) == (letter.pk, "address-check", home.cardiology.pk)
     with pytest.raises(actions.LetterNotOpen):
         actions.return_letter(letter_id=letter.pk, reason="moved", at=NOW, by=home.as_wang)
+
+
+@pytest.mark.parametrize("known", ["caring", "stay", "nothing", "no-centre"])
+def test_somebody_searches_the_address_also_of_a_patient_without_a_department(home: Cast, known: str):
+    letter = a_letter(home)
+    with seeding():
+        Letter.objects.unscoped("test").filter(pk=letter.pk).update(department=None)
+        if known != "caring":
+            CareRelationship.objects.unscoped("test").filter(patient=home.zhang).delete()
+            Encounter.objects.unscoped("test").filter(patient=home.zhang).update(department=None)
+        if known == "stay":
+            for day, place in ((9, home.centre), (5, home.orthopaedics), (2, None)):
+                Encounter.objects.create(
+                    patient=home.zhang, system="test", visit_number=f"V{day}", status="in-progress", department=place,
+                    admitted_at=NOW - timedelta(days=day),
+                )  # fmt: skip
+        if known == "no-centre":
+            Organization.objects.filter(pk=home.centre.pk).update(is_active=False)
+    actions.return_letter(letter_id=letter.pk, reason="moved", at=NOW, by=replace(home.as_wang, hospital_wide=True))
+    expected = {
+        "caring": home.cardiology, "stay": home.orthopaedics, "nothing": home.centre, "no-centre": home.hospital,
+    }[known]  # fmt: skip
+    check = Task.objects.unscoped("test").get(kind="contact-check", focus_id=letter.pk)
+    assert check.department_id == expected.pk
 
 
 def test_nobody_writes_again_to_an_address_that_brought_a_letter_back(home: Cast):

@@ -56,7 +56,7 @@ UNITS: Final[dict[str, str]] = {
     "fl": "fL", "pg": "pg", "s": "s", "秒": "s", "sec": "s", "min": "min", "分钟": "min", "h": "h", "mm/h": "mm/h",
     "mm/hr": "mm/h", "ml": "mL", "毫升": "mL", "l": "L", "l/min": "L/min", "ml/min": "mL/min",
     "ml/min/1.73m2": "mL/min/{1.73_m2}", "ml/min/1.73m^2": "mL/min/{1.73_m2}", "mg/24h": "mg/(24.h)",
-    "mg/g": "mg/g", "μmol": "umol", "mosm/kg": "mosm/kg", "步": "{steps}", "分": "{score}",
+    "mg/g": "mg/g", "mg/mmol": "mg/mmol", "μmol": "umol", "mosm/kg": "mosm/kg", "步": "{steps}", "分": "{score}",
 }  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def interpretation(flag: str) -> str:
 Concept = Literal[
     "", "systolic", "diastolic", "heart-rate", "weight", "height", "temperature", "spo2", "glucose", "hba1c",
     "ldl-c", "ejection-fraction", "nt-probnp", "creatinine", "egfr", "haemoglobin", "inr",
+    "respiratory-rate", "albumin-creatinine",
 ]  # fmt: skip
 
 LOINC_CONCEPTS: Final[dict[str, Concept]] = {
@@ -90,6 +91,8 @@ LOINC_CONCEPTS: Final[dict[str, Concept]] = {
     "2089-1": "ldl-c",
     "10230-1": "ejection-fraction", "8806-2": "ejection-fraction", "33762-6": "nt-probnp", "14682-9": "creatinine",
     "2160-0": "creatinine", "33914-3": "egfr", "62238-1": "egfr", "718-7": "haemoglobin", "6301-6": "inr",
+    "9279-1": "respiratory-rate", "9318-7": "albumin-creatinine", "14959-1": "albumin-creatinine",
+    "30000-4": "albumin-creatinine", "32294-1": "albumin-creatinine",
 }  # fmt: skip
 CONCEPT_NAMES: Final[tuple[tuple[str, Concept], ...]] = (
     (r"^(收缩压|高压|sbp|systolic( blood pressure)?|bp sys.*)$", "systolic"),
@@ -98,6 +101,11 @@ CONCEPT_NAMES: Final[tuple[tuple[str, Concept], ...]] = (
     (r"^(体重|weight|body weight)$", "weight"),
     (r"^(身高|height|body height)$", "height"),
     (r"^(体温|temperature|body temperature)$", "temperature"),
+    (r"^(呼吸|呼吸频率|rr|resp|respiratory rate)$", "respiratory-rate"),
+    (
+        r"^((尿)?(微量)?白蛋白[/与]?(尿)?肌酐(比|比值)?|u?acr|albumin/creatinine( ratio)?)$",
+        "albumin-creatinine",
+    ),
     (r"^(血氧|血氧饱和度|spo2)$", "spo2"),
     (r"^(空腹血糖|血糖|葡萄糖|glu|glucose|fbg|fpg)$", "glucose"),
     (r"^(糖化血红蛋白|hba1c|糖化血红蛋白a1c)$", "hba1c"),

@@ -266,6 +266,30 @@ def test_units_flags_and_concepts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("concept", "loinc", "names"),
+    [
+        ("temperature", "8310-5", ["体温", "Body temperature"]),
+        ("spo2", "59408-5", ["血氧饱和度", "SpO2"]),
+        ("heart-rate", "8867-4", ["心率", "脉搏"]),
+        ("respiratory-rate", "9279-1", ["呼吸", "呼吸频率", "RR", "Respiratory rate"]),
+        ("weight", "29463-7", ["体重"]),
+        (
+            "albumin-creatinine", "9318-7",
+            ["尿白蛋白/肌酐比", "尿白蛋白/肌酐比值", "尿微量白蛋白/肌酐", "尿微量白蛋白/尿肌酐比值", "白蛋白肌酐比", "UACR", "ACR"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_ward_or_a_patient_measures_is_known_by_code_and_by_name(concept, loinc, names) -> None:
+    assert concept_of(system="LN", code=loinc, text="x") == concept
+    assert {concept_of(system="local", code="77", text=name) for name in names} == {concept}
+
+
+@pytest.mark.parametrize("name", ["肌酐", "尿肌酐", "白蛋白", "尿微量白蛋白", "呼吸道合胞病毒"])
+def test_a_name_that_only_sounds_like_it_is_not_the_ratio(name) -> None:
+    assert concept_of(system="local", code="77", text=name) not in {"albumin-creatinine", "respiratory-rate"}
+
+
+@pytest.mark.parametrize(
     ("text", "terms"),
     [
         ("周国强", [("name", "周国强")]), ("ZGQ", [("initials", "zgq")]), ("6721", [("last4", "6721")]),

@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 from uuid import UUID
@@ -101,17 +102,25 @@ class _Asked:
     messages_from: datetime | None = None
 
 
-_Dated = tuple[Step, Occurrence, tuple[datetime, datetime, datetime]]
-"""A step, its occurrence, and when that opens, is due and closes."""
-_Begun = dict[Hashable, Sequence[_Dated]]
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """The next occurrence of a step, and what a task for it says whoever the patient is."""
+
+    step: Step
+    number: int
+    told: dict[str, Any]
+    messages_from: datetime | None
+
+
+_Begun = dict[Hashable, Sequence[_Due]]
 """First occurrences of plans that have just begun: those of one version and one day have the same dates."""
 
 
 def _missing(plan: CarePlan, history: History, begun: _Begun, *, text: str, at: datetime) -> Iterator[_Asked]:
     changes, common = plan.personal(), _common(plan, text)
-    for dated in _next(plan, history, changes, begun):
-        if dated[0].code not in history.open_steps:
-            yield _step_asked(plan, history, dated, changes, common, at=at)
+    for due in _next(plan, history, changes, begun, at=at):
+        if due.step.code not in history.open_steps:
+            yield _step_asked(plan, history, due, changes, common)
     for visit in changes.added:
         code = VISIT + visit.id
         if code not in history.open_steps and not history.past.get(code):
@@ -127,58 +136,49 @@ def _common(plan: CarePlan, text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _next(plan: CarePlan, history: History, changes: Changes, begun: _Begun) -> Sequence[_Dated]:
+def _next(plan: CarePlan, history: History, changes: Changes, begun: _Begun, *, at: datetime) -> Sequence[_Due]:
     progress = history.progress(plan)
     if history.past or plan.changes:
-        return _dated(plan, progress, changes, but=history.open_steps)
+        return _dated(plan, progress, changes, but=history.open_steps, at=at)
     key = (plan.definition.content_hash, plan.anchors(), progress.not_before)
     if key not in begun:
-        begun[key] = _dated(plan, progress, changes)
+        begun[key] = _dated(plan, progress, changes, at=at)
     return begun[key]
 
 
-def _dated(plan: CarePlan, progress: Progress, changes: Changes, *, but: Collection[str] = ()) -> list[_Dated]:
+def _dated(
+    plan: CarePlan, progress: Progress, changes: Changes, *, but: Collection[str] = (), at: datetime
+) -> list[_Due]:
     wanted = (step for step in plan.definition.plan().steps if step.code not in but)
     answers = ((step, next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)) for step in wanted)
-    return [(step, answer, _instants(answer)) for step, answer in answers if isinstance(answer, Occurrence)]
+    return [_due(step, answer, at=at) for step, answer in answers if isinstance(answer, Occurrence)]
 
 
 def _instants(occurrence: Occurrence) -> tuple[datetime, datetime, datetime]:
     return instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
 
 
-def _step_asked(
-    plan: CarePlan,
-    history: History,
-    dated: _Dated,
-    changes: Changes,
-    common: dict[str, Any],
-    *,
-    at: datetime,
-) -> _Asked:
-    step, occurrence, (opens, due, closes) = dated
+def _due(step: Step, occurrence: Occurrence, *, at: datetime) -> _Due:
+    opens, due, closes = _instants(occurrence)
     hours = hours_before_phone(step.ladder)
     if hours is None:
         due = closes  # messages do it all: a person sees it only when they failed to the very end
     starts = max(opens.replace(hour=MESSAGES_BEGIN.hour, minute=MESSAGES_BEGIN.minute) if hours != 0 else opens, at)
-    owner_id, role = _owner(plan, history, OwnerRule(changes.owner or step.owner))
-    request = TaskRequest(
-        **common,
-        key=_key(plan, history, step.code, occurrence.number),
-        kind=_KINDS[step.activity],
-        channel=channel_of_person(step.ladder).value,
-        owner_id=owner_id,
-        owner_role=role,
-        step_code=step.code,
-        occurrence=occurrence.number,
-        questionnaire_url=step.questionnaire or "",
-        step_title=step.title.zh,
-        step_title_en=step.title.en,
-        available_at=due if hours is None else min(_phone_from(hours, starts, due), due),
-        due_at=due,
-        window_ends_at=closes,
-    )
-    return _Asked(request, None if hours == 0 else starts)
+    told = {
+        "kind": _KINDS[step.activity], "channel": channel_of_person(step.ladder).value, "step_code": step.code,
+        "occurrence": occurrence.number, "questionnaire_url": step.questionnaire or "", "step_title": step.title.zh,
+        "step_title_en": step.title.en,
+        "available_at": due if hours is None else min(_phone_from(hours, starts, due), due), "due_at": due,
+        "window_ends_at": closes,
+    }  # fmt: skip
+    return _Due(step, occurrence.number, told, None if hours == 0 else starts)
+
+
+def _step_asked(plan: CarePlan, history: History, due: _Due, changes: Changes, common: dict[str, Any]) -> _Asked:
+    owner_id, role = _owner(plan, history, OwnerRule(changes.owner or due.step.owner))
+    key = _key(plan, history, due.step.code, due.number)
+    request = TaskRequest(**common, **due.told, key=key, owner_id=owner_id, owner_role=role)
+    return _Asked(request, due.messages_from)
 
 
 def _phone_from(hours: int, starts: datetime, due: datetime) -> datetime:
@@ -214,20 +214,24 @@ def _key(plan: CarePlan, history: History, code: str, number: int) -> str:
     bits of what makes it this task. In full it was 53, in each of eight rows and once more in their index.
     """
     again = history.reopened.get((code, number), 0)
-    told = blake2b(f"{plan.pk}:{code}:{number}:{again}".encode(), digest_size=9).digest()
+    told = blake2b(f"{_as_text(plan.pk)}:{code}:{number}:{again}".encode(), digest_size=9).digest()
     return urlsafe_b64encode(plan.pk.bytes[:6] + told).decode()
+
+
+@lru_cache(maxsize=64)
+def _as_text(plan_id: UUID) -> str:
+    """Asked for each step of a plan in turn."""
+    return str(plan_id)
 
 
 def _owner(plan: CarePlan, history: History, rule: OwnerRule) -> tuple[UUID | None, str]:
     if plan.owner_id:
         return plan.owner_id, rule.value
-    person = {
-        OwnerRule.ATTENDING_DOCTOR: plan.encounter.attending_id,
-        OwnerRule.WARD_NURSE: plan.encounter.nurse_id,
-        OwnerRule.SAME_NURSE: history.last_person,
-        OwnerRule.FOLLOW_UP_CENTRE: None,
-    }[rule]
-    return person, rule.value
+    if rule is OwnerRule.ATTENDING_DOCTOR:
+        return plan.encounter.attending_id, rule.value
+    if rule is OwnerRule.WARD_NURSE:
+        return plan.encounter.nurse_id, rule.value
+    return history.last_person if rule is OwnerRule.SAME_NURSE else None, rule.value
 
 
 def _start_ladders(asked: Sequence[_Asked], *, by: Viewer) -> None:

@@ -130,7 +130,13 @@ def _judge(
     at: datetime,
 ) -> None:
     today = facts.local_day(at)
-    choice = choose(facts.contents(definitions.values()), stay.facts(today=today), today=today, latest_days=LATEST_DAYS)
+    choice = choose(
+        facts.contents(definitions.values()),
+        stay.facts(today=today),
+        today=today,
+        latest_days=LATEST_DAYS,
+        briefly=True,
+    )
     if choice.outcome is Outcome.NOT_FINISHED:
         return  # the discharge itself will come; A13 has its own action
     mine = [p for p in known if p.encounter_id == stay.encounter.pk and p.cycle == _cycle(stay)]

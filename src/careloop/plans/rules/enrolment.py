@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -100,26 +100,40 @@ def exclusion(facts: DischargeFacts, *, today: date, latest_days: int) -> Outcom
     return next((outcome for holds, outcome in checks if holds), None)
 
 
-def choose(plans: Sequence[PlanContent], facts: DischargeFacts, *, today: date, latest_days: int = 365) -> Choice:
-    """Pick the plans for one discharge: an exclusion beats all, then a person's word, then the most specific of each group."""
+def choose(
+    plans: Sequence[PlanContent], facts: DischargeFacts, *, today: date, latest_days: int = 365, briefly: bool = False
+) -> Choice:
+    """Pick the plans for one discharge: an exclusion beats all, then a person's word, then the most specific of each group.
+
+    `briefly`: where plans are taken, those that do not fit name their first reason against only.
+    """
     excluded = exclusion(facts, today=today, latest_days=latest_days)
     if excluded is not None:
         return Choice(excluded, (), ())
+    if briefly and not facts.is_declined:
+        brief = {plan.url: match(plan, facts, in_full=False) for plan in plans}
+        if any(verdict.fits for verdict in brief.values()):
+            return _chosen(plans, brief)
     matches = {plan.url: match(plan, facts) for plan in plans}
     if facts.is_declined:  # what the rules would have done is told all the same
         return Choice(Outcome.DECLINED, (), tuple(matches.values()))
+    return _chosen(plans, matches)
+
+
+def _chosen(plans: Sequence[PlanContent], matches: dict[str, Match]) -> Choice:
     taken = _best_of_each_group([plan for plan in plans if matches[plan.url].fits], matches)
     taken = _without_needless_routine(taken, matches)
     ordered = tuple(sorted(taken, key=lambda plan: _rank(plan, matches[plan.url])))
     return Choice(Outcome.ENROLLED if taken else Outcome.NO_PLAN, ordered, tuple(matches.values()))
 
 
-def match(plan: PlanContent, facts: DischargeFacts) -> Match:
-    """Does this one plan fit, and why? All failing conditions are named, not only the first."""
-    rule = plan.enrolment
-    verdicts = [*_code_verdicts(rule, facts), *_other_verdicts(rule, facts)]
-    if facts.discharged_on is not None and not _in_force(plan, facts.discharged_on):
-        verdicts.append(_no("not-in-force", day=facts.discharged_on.isoformat()))
+def match(plan: PlanContent, facts: DischargeFacts, *, in_full: bool = True) -> Match:
+    """Does this one plan fit, and why? All failing conditions are named, not only the first (unless not `in_full`)."""
+    verdicts: list[_Verdict] = []
+    for verdict in _verdicts(plan, facts):
+        if not in_full and not verdict.fits:
+            return Match(plan.url, False, (verdict.reason,))
+        verdicts.append(verdict)
     wrong = tuple(verdict.reason for verdict in verdicts if not verdict.fits)
     if wrong:
         return Match(plan.url, False, wrong)
@@ -142,19 +156,24 @@ def _no(why: str, /, **values: str) -> _Verdict:
     return _Verdict(False, Reason(why, values))
 
 
-def _code_verdicts(rule: EnrolmentRule, facts: DischargeFacts) -> list[_Verdict]:
+def _verdicts(plan: PlanContent, facts: DischargeFacts) -> Iterator[_Verdict]:
+    """Each condition in turn: who needs no more than the first that fails asks for no more."""
+    yield from _code_verdicts(plan.enrolment, facts)
+    yield from _other_verdicts(plan.enrolment, facts)
+    if facts.discharged_on is not None and not _in_force(plan, facts.discharged_on):
+        yield _no("not-in-force", day=facts.discharged_on.isoformat())
+
+
+def _code_verdicts(rule: EnrolmentRule, facts: DischargeFacts) -> Iterator[_Verdict]:
     counted = [d.code for d in facts.diagnoses if d.is_main or not rule.diagnoses.main_only]
     diagnosis = _wanted("diagnosis", rule.diagnoses, counted)
     procedure = _wanted("procedure", rule.procedures, list(facts.procedures))
     wanted = [verdict for verdict in (diagnosis, procedure) if verdict is not None]
     if rule.either_code and any(verdict.fits for verdict in wanted):
         wanted = [verdict for verdict in wanted if verdict.fits]
-    all_codes = [d.code for d in facts.diagnoses]
-    return [
-        *wanted,
-        *_unwanted("diagnosis", rule.diagnoses.unwanted, all_codes),
-        *_unwanted("procedure", rule.procedures.unwanted, list(facts.procedures)),
-    ]
+    yield from wanted
+    yield from _unwanted("diagnosis", rule.diagnoses.unwanted, [d.code for d in facts.diagnoses])
+    yield from _unwanted("procedure", rule.procedures.unwanted, facts.procedures)
 
 
 def _wanted(what: str, rule: CodeRule, codes: Sequence[str]) -> _Verdict | None:
@@ -173,25 +192,26 @@ def _wanted(what: str, rule: CodeRule, codes: Sequence[str]) -> _Verdict | None:
 
 
 def _unwanted(what: str, patterns: Sequence[CodePattern], codes: Sequence[str]) -> list[_Verdict]:
+    if not patterns or not codes:
+        return []
     hits = [(pattern.text, code) for pattern in patterns for code in codes if pattern.matches(code)]
     return [_no(f"{what}-excluded", code=code, pattern=text) for text, code in hits[:1]]
 
 
-def _other_verdicts(rule: EnrolmentRule, facts: DischargeFacts) -> list[_Verdict]:
-    verdicts = [
-        *_name("department", rule.departments, facts.departments),
-        *_name("disposition", rule.dispositions, frozenset({facts.disposition} - {""})),
-        *_age(rule, facts.age),
-    ]
+def _other_verdicts(rule: EnrolmentRule, facts: DischargeFacts) -> Iterator[_Verdict]:
+    yield from _name("department", rule.departments, facts.departments)
+    yield from _name("disposition", rule.dispositions, frozenset({facts.disposition} - {""}))
+    yield from _age(rule, facts.age)
     if rule.encounter_classes:
         fits = facts.encounter_class in rule.encounter_classes
-        verdicts.append(_yes("class-fits", 1) if fits else _no("class-differs", given=facts.encounter_class))
+        yield _yes("class-fits", 1) if fits else _no("class-differs", given=facts.encounter_class)
     if rule.sex is not None:
-        verdicts.append(_yes("sex-fits", 5) if facts.sex == rule.sex else _no("sex-differs"))
-    return verdicts
+        yield _yes("sex-fits", 5) if facts.sex == rule.sex else _no("sex-differs")
 
 
 def _name(what: str, rule: NameRule, given: frozenset[str]) -> list[_Verdict]:
+    if not rule.wanted and not rule.unwanted:
+        return []
     shown = ", ".join(sorted(given))
     if hit := sorted(rule.unwanted & given):
         return [_no(f"{what}-excluded", given=hit[0])]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BEGINNING = "https://careloop.org/PlanDefinition/"
+_ENTRY = {"url", "fits", "reasons"}
 SHORT = "~"  # stands for BEGINNING; no address begins with it
 
 
@@ -20,22 +21,44 @@ def pack(entries: Sequence[Mapping[str, Any]]) -> Any:
     """
     brief: dict[str, str] = {}
     told: list[list[Any]] = []
-    try:
-        for entry in entries:
-            url = _shortened(entry["url"])
-            if entry == {
-                "url": entry["url"],
-                "fits": False,
-                "reasons": [{"code": (code := entry["reasons"][0]["code"])}],
-            }:
-                brief[code] = f"{brief[code]} {url}" if code in brief else url
-            else:
-                told.append([url, entry["fits"], *(part for reason in entry["reasons"] for part in _parts(reason))])
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return entries
-    packed = {"not": brief, "told": told}
-    each_once = len({entry["url"] for entry in entries}) == len(entries)
-    return packed if entries and each_once and unpack(packed) == entries else entries
+    last: str | None = None
+    for entry in entries:
+        if not _comes_back(entry) or (
+            last is not None and entry["url"] <= last
+        ):  # it comes back in this order, each once
+            return entries
+        last, url, reasons = entry["url"], _shortened(entry["url"]), entry["reasons"]
+        if not entry["fits"] and len(reasons) == 1 and len(reasons[0]) == 1:
+            if " " in url:
+                return entries
+            code = reasons[0]["code"]
+            brief[code] = f"{brief[code]} {url}" if code in brief else url
+        else:
+            told.append([url, entry["fits"], *(part for reason in reasons for part in _parts(reason))])
+    return {"not": brief, "told": told} if entries else entries
+
+
+def _comes_back(entry: Any) -> bool:
+    """Whether an entry has the shape that packing knows, and no text that would be taken for a shortened one."""
+    if type(entry) is not dict or entry.keys() != _ENTRY or type(entry["fits"]) is not bool:
+        return False
+    url, reasons = entry["url"], entry["reasons"]
+    if type(url) is not str or url.startswith(SHORT) or type(reasons) is not list or not reasons:
+        return False
+    return all(_reason_comes_back(reason) for reason in reasons)
+
+
+def _reason_comes_back(reason: Any) -> bool:
+    if type(reason) is not dict or type(reason.get("code")) is not str:
+        return False
+    if len(reason) == 1:
+        return True
+    values = reason.get("values")
+    return (
+        len(reason) == 2
+        and type(values) is dict
+        and not any(type(each) is str and each.startswith(SHORT) for each in values.values())
+    )
 
 
 def unpack(stored: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def a_plan(name: str = "example", *steps: dict[str, Any], **more: Any) -> PlanCo
 
 def shipped(name: str) -> PlanContent:
     return parse_plan(json.loads((CONTENT / f"{name}.json").read_text()))
+
+
+@cache
+def every_shipped() -> tuple[PlanContent, ...]:
+    """All plans that are shipped, in the order of their addresses."""
+    plans = [parse_plan(json.loads(path.read_text())) for path in PLAN_FILES]
+    return tuple(sorted(plans, key=lambda plan: plan.url))
 
 
 def forms_in_force(*urls: str) -> None:

@@ -3,11 +3,14 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from careloop.plans.actions.enrolment import _explained
 from careloop.plans.rules.codes import normalise_code, parse_code_pattern
 from careloop.plans.rules.content import PlanContent, parse_plan
 from careloop.plans.rules.enrolment import Diagnosis, DischargeFacts, Match, Outcome, choose, match
-from careloop.plans.tests.factories import DISCHARGED, a_plan, raw_plan, shipped
+from careloop.plans.tests.factories import DISCHARGED, a_plan, every_shipped, raw_plan, shipped
 
 MI = DischargeFacts(
     discharged_on=DISCHARGED,
@@ -179,3 +182,43 @@ def test_nothing_fits_is_an_answer_too() -> None:
 def test_the_choice_does_not_depend_on_the_order_of_the_plans() -> None:
     plans = [shipped(name) for name in ("chd-half-yearly", "pci-12-months", "diabetes-national", "routine-discharge")]
     assert choose(plans, MI, today=TODAY).taken == choose(plans[::-1], MI, today=TODAY).taken
+
+
+LISTS = st.lists(
+    st.sampled_from(["I21.001", "E11.900", "C50.9", "J44.1", "K80.2", "O80.0", "Z51.1", "XX", "36.06", "51.23"]),
+    max_size=4,
+)
+DISCHARGES = st.builds(
+    DischargeFacts,
+    discharged_on=st.dates(date(2024, 12, 1), date(2026, 11, 14)),
+    diagnoses=LISTS.map(lambda found: tuple(Diagnosis(code, is_main=not n) for n, code in enumerate(found))),
+    procedures=LISTS.map(tuple),
+    departments=st.frozensets(st.sampled_from(["CARD", "ICU", "ORTH", "PSY", "H"]), max_size=3),
+    encounter_class=st.sampled_from(["IMP", "SS", "AMB", "EMER", ""]),
+    disposition=st.sampled_from(["home", "community", "died", "against-advice", "other-hospital", ""]),
+    sex=st.sampled_from(["male", "female", "unknown"]),
+    age=st.none() | st.integers(0, 110),
+    is_declined=st.booleans(),
+)
+
+
+@settings(max_examples=60)
+@given(DISCHARGES)
+def test_a_brief_choice_takes_the_same_plans_and_stores_the_same_explanation(facts: DischargeFacts) -> None:
+    plans = every_shipped()
+    full, brief = (choose(plans, facts, today=TODAY, latest_days=900, briefly=briefly) for briefly in (False, True))
+    assert (brief.outcome, brief.taken) == (full.outcome, full.taken)
+    enrolled = full.outcome is Outcome.ENROLLED
+    assert [_explained(each, briefly=enrolled) for each in brief.matches] == [
+        _explained(each, briefly=enrolled) for each in full.matches
+    ]
+    if not enrolled:
+        assert brief == full  # whoever has no plan is told every reason
+
+
+def test_a_plan_that_cannot_fit_is_asked_for_its_first_reason_only() -> None:
+    plan = rule(diagnoses={"any": ["J44"]}, encounter_classes=["AMB"], sex="female")
+    assert codes(match(plan, MI)) == ["diagnosis-differs", "class-differs", "sex-differs"]
+    assert codes(match(plan, MI, in_full=False)) == ["diagnosis-differs"]
+    fitting = rule(diagnoses={"any": ["I21"]}, encounter_classes=["IMP"])
+    assert match(fitting, MI, in_full=False) == match(fitting, MI)

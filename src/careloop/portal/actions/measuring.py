@@ -43,7 +43,7 @@ def enter_measurement(
         return level  # the same form again
     told = _observations(measurement, values, key, at)
     store_observations(patient=patient, encounter=None, observations=told, source=SOURCE, at=at, by=by)
-    if level == "urgent":
+    if rules.is_urgent(level):
         _ask_for_a_call(patient, measurement, told, key, at, by)
     record(MeasurementEntered(measurement=measurement.code, level=level, key=key, patient_id=patient.pk), by=by)
     return level

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -290,21 +290,32 @@ class Reading:
 
 
 def readings(viewer: Viewer, measurement: rules.Measurement, *, count: int = 14) -> list[Reading]:
-    """The newest readings from any source (home, ward, device), oldest first."""
-    names = {field.concept: field.name for field in measurement.fields}
-    rows = (
-        Observation.objects.visible_to(viewer)
-        .filter(concept__in=names, value_number__isnull=False)
-        .exclude(status=Observation.Status.ENTERED_IN_ERROR)
-        .order_by("-effective_at", "-id")
-        .values_list("effective_at", "concept", "value_number")[: count * len(names)]
-    )
+    """The newest readings from any source (home, ward, device), oldest first.
+
+    A heartbeat that a ward sends by itself is no reading of blood pressure: what the measurement needs makes the moments,
+    what may stay empty is looked up for them (not for the newest one alone, which is shown without it).
+    """
+    needed = {field.concept: field.name for field in measurement.fields if field.required}
+    others = {field.concept: field.name for field in measurement.fields if not field.required}
+    rows = _values(viewer, needed).order_by("-effective_at", "-id")[: count * len(needed)]
     moments: dict[datetime, dict[str, Decimal]] = {}
     for when, concept, value in rows:
-        if value is not None:
-            moments.setdefault(when, {})[names[concept]] = value
+        moments.setdefault(when, {})[needed[concept]] = value
     newest = sorted(moments)[-count:]
+    if others and count > 1:
+        for when, concept, value in _values(viewer, others).filter(effective_at__in=newest):
+            moments[when][others[concept]] = value
     return [Reading(when, moments[when]) for when in newest]
+
+
+def _values(viewer: Viewer, concepts: Iterable[str]) -> QuerySet[Observation, Any]:
+    """When, what and how much, of the numbers that stand."""
+    return (
+        Observation.objects.visible_to(viewer)
+        .filter(concept__in=list(concepts), value_number__isnull=False)
+        .exclude(status=Observation.Status.ENTERED_IN_ERROR)
+        .values_list("effective_at", "concept", "value_number")
+    )
 
 
 def earlier_values(found: Sequence[Reading]) -> list[rules.Earlier]:

@@ -1,4 +1,4 @@
-"""Blood pressure and weight from home: stored once, judged, drawn; nonsense is refused and nothing typed is lost."""
+"""Blood pressure, weight, blood sugar, temperature and oxygen from home: stored once, judged, drawn; nonsense is refused and nothing typed is lost."""
 
 from __future__ import annotations
 
@@ -115,6 +115,90 @@ def test_a_quick_gain_of_weight_is_urgent(zhang, cast):
     text = zhang.client.post("/measure/weight/", {"weight": "63.4", "once": uuid4()}).content.decode()
     assert 'data-level="urgent"' in text
     assert Task.objects.visible_to(SYSTEM).filter(step_code="urgent-weight").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("code", "field", "typed", "level", "unit", "loinc"),
+    [
+        ("glucose", "glucose", "3.9", "urgent-low", "mmol/L", "15074-8"),
+        ("glucose", "glucose", "１６.７", "urgent", "mmol/L", "15074-8"),
+        ("glucose", "glucose", "7.1", "ok", "mmol/L", "15074-8"),
+        ("temperature", "temperature", "39.1", "urgent", "Cel", "8310-5"),
+        ("temperature", "temperature", "38", "above-target", "Cel", "8310-5"),
+        ("oxygen", "spo2", "89", "urgent", "%", "59408-5"),
+        ("oxygen", "spo2", "93", "low", "%", "59408-5"),
+    ],
+)
+def test_what_else_is_measured_at_home(zhang, cast, code, field, typed, level, unit, loinc):
+    """Stored under its own concept, judged, and a call asked for when it is urgent in either direction."""
+    zhang.enter()
+    text = zhang.client.post(f"/measure/{code}/", {field: typed, "once": uuid4()}).content.decode()
+    urgent = level.startswith("urgent")
+    assert f'data-level="{level}"' in text
+    assert ('href="tel:120"' in text) is urgent
+    row = Observation.objects.visible_to(SYSTEM).get(patient=cast.zhang)
+    assert (row.concept, row.unit, row.code, row.source) == (field, unit, loinc, "patient")
+    asked = list(Task.objects.visible_to(SYSTEM).values_list("step_code", flat=True))
+    assert asked == ([f"urgent-{code}"] if urgent else [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("code", "field", "typed", "problem"),
+    [
+        ("glucose", "glucose", "0", "out-of-range"), ("glucose", "glucose", "40.1", "out-of-range"),
+        ("glucose", "glucose", "", "missing"), ("temperature", "temperature", "33.9", "out-of-range"),
+        ("temperature", "temperature", "高", "not-a-number"), ("oxygen", "spo2", "101", "out-of-range"),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_have_is_refused_for_these_too(zhang, code, field, typed, problem):
+    zhang.enter()
+    answer = zhang.client.post(f"/measure/{code}/", {field: typed})
+    assert answer.status_code == 422
+    assert f'data-code="{problem}"' in answer.content.decode()
+    assert not Observation.objects.visible_to(SYSTEM).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_the_home_page_leads_to_every_measurement(zhang, language):
+    zhang.enter()
+    zhang.client.cookies["django_language"] = language
+    home = zhang.client.get("/").content.decode()
+    for code, measurement in reads.measurements().items():
+        assert f'data-measure="{code}"' in home
+        page = zhang.client.get(f"/measure/{code}/")
+        assert page.status_code == 200
+        assert all(f'name="{field.name}"' in page.content.decode() for field in measurement.fields)
+        assert f'lang="{language[:2]}' in page.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_heartbeat_alone_is_no_blood_pressure_and_has_a_picture_of_its_own(zhang, cast):
+    zhang.enter()
+    with seeding():
+        for day, upper, pulse in (
+            (9, 150, 71),
+            (8, 146, 75),
+            (3, None, 66),
+            (2, None, 68),
+            (1, None, 64),
+            (0, None, 70),
+        ):
+            for concept, value in (("systolic", upper), ("heart-rate", pulse)):
+                if value:
+                    Observation.objects.create(
+                        patient=cast.zhang, key=f"ward|{day}{concept}", code="x", concept=concept, value_number=value,
+                        effective_at=datetime.now(UTC).replace(microsecond=0) - timedelta(days=day), source="HIS",
+                    )  # fmt: skip
+    pressure = reads.measurements()["blood-pressure"]
+    viewer = Viewer.patient(cast.zhang.pk)
+    assert [one.values for one in reads.readings(viewer, pressure)] == [
+        {"systolic": 150, "pulse": 71}, {"systolic": 146, "pulse": 75},
+    ]  # fmt: skip
+    assert [one.values for one in reads.readings(viewer, pressure, count=1)] == [{"systolic": 146}]
+    assert zhang.client.get(BLOOD_PRESSURE).content.decode().count('<svg class="trend"') == 2
 
 
 @pytest.mark.django_db

@@ -168,6 +168,6 @@ def test_every_possible_pressure_has_exactly_one_level(upper, lower):
 
 
 def test_a_limit_about_an_unknown_field_is_refused():
-    broken = '{"measurements": [{"code": "x", "fields": [], "vectors": [], "limits": [{"level": "urgent", "source": "s", "verified": true, "any": [{"field": "y", "at_least": 1}]}]}]}'
+    broken = '{"measurements": [{"code": "x", "on_home": true, "fields": [], "vectors": [], "limits": [{"level": "urgent", "source": "s", "verified": true, "any": [{"field": "y", "at_least": 1}]}]}]}'
     with pytest.raises(ValueError, match="unknown fields"):
         rules.parse_measurements(broken)

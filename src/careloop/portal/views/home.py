@@ -18,6 +18,8 @@ from careloop.portal.views.showing import PatientRequest, show
 from careloop.tasks.models import Task
 
 HOME = "/"
+# How a single number is written: its decimals and its unit as people say it.
+SHOWN = (("weight", 1, "kg"), ("glucose", 1, "mmol/L"), ("temperature", 1, "℃"), ("spo2", 0, "%"))
 ICONS = {"blood-pressure": "pulse", "weight": "scale"}
 
 
@@ -32,7 +34,12 @@ def home(request: PatientRequest) -> HttpResponse:
         "name": patient.name,
         "tasks": reads.questionnaires_to_answer(viewer, at=at),
         "reminders": reminders_sent(language=get_language() or "zh-hans", viewer=viewer, at=at),
-        "measures": [_measure_card(request, one) for one in reads.measurements().values()],
+        "measures": [_measure_card(request, one) for one in reads.measurements().values() if one.on_home],
+        "more_measures": [
+            {"code": one.code, "name": measured_words()[one.code]}
+            for one in reads.measurements().values()
+            if not one.on_home
+        ],
         "next_date": day_words(coming[0].due_at) if coming else "",
         "medicine_count": len(reads.medicines(viewer)),
     }
@@ -88,12 +95,21 @@ def day_words(moment: datetime | None) -> str:
     return _("%(month)s/%(day)s") % {"month": local.month, "day": local.day}
 
 
+def measured_words() -> dict[str, str]:
+    """What can be measured at home, in one or two words."""
+    return {
+        "blood-pressure": _("Blood pressure"),
+        "weight": _("Weight"),
+        "glucose": _("Blood sugar"),
+        "temperature": _("Temperature"),
+        "oxygen": _("Oxygen in the blood"),
+    }
+
+
 def value_words(reading: reads.Reading) -> str:
-    """148 / 92, or 61.2 kg."""
+    """148 / 92, 61.2 kg, 7.1 mmol/L, 38.2 ℃ or 96 %."""
     values = reading.values
     if "systolic" in values:
         lower = values.get("diastolic")
         return f"{number(float(values['systolic']))} / {number(float(lower)) if lower is not None else '–'}"
-    if "weight" in values:
-        return f"{number(float(values['weight']), 1)} kg"
-    return " ".join(number(float(value)) for value in values.values())
+    return " ".join(f"{number(float(values[name]), digits)} {unit}" for name, digits, unit in SHOWN if name in values)

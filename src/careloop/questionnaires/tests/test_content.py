@@ -34,6 +34,7 @@ def test_the_forms_asked_for_are_there():
         "oncology-post-op",
         "hypertension-national",
         "inpatient-satisfaction",
+        "outpatient-satisfaction",
         "diabetes-national",
         "severe-mental-disorder-national",
         "tuberculosis-first-visit-national",
@@ -46,6 +47,7 @@ def test_the_forms_asked_for_are_there():
         "barthel",
         "nrs-pain",
         "mmrc",
+        "karnofsky",
         "clinical-manifestations",
     }
 
@@ -70,6 +72,28 @@ def test_vector(path, vector):
         if found is None:
             assert rules.missing_for_class(form, vector["answers"], **given) == tuple(vector["missing"])
     assert rules.faults(form, vector["answers"], complete=False) == ()
+
+
+def test_the_general_condition_has_more_than_ten_steps_ready():
+    """J06: from normal over active with slight symptoms to in need of admission; nobody is asked whether they are dead."""
+    general = load(CONTENT / "karnofsky.json").item("general")
+    assert [option.code for option in general.options] == [*map(str, range(100, 0, -10)), "unclear"]
+    assert [option.weight for option in general.options] == [*range(100, 0, -10), None]
+
+
+def test_both_surveys_ask_what_satisfaction_is_made_of():
+    """By single choices, the whole and each part; what somebody did not use, or who met no nurse, can be said."""
+    parts = {"doctors", "nurses", "service", "price", "environment", "food", "traffic", "parking"}
+    asked = {}
+    for setting in ("inpatient", "outpatient"):
+        form = load(CONTENT / f"{setting}-satisfaction.json")
+        asked[setting] = {item.link_id: item for item in form.walk() if item.options}
+        assert asked[setting].keys() >= parts | {"overall"}
+        assert not any(item.repeats for item in asked[setting].values())
+        assert all(f"{setting}-satisfaction" in text for text in (form.url, form.name))
+    assert asked["outpatient"].keys() - asked["inpatient"].keys() == {"waiting"}
+    unused = {one: {i for i, item in items.items() if item.options[-1].code == "na"} for one, items in asked.items()}
+    assert unused["outpatient"] - unused["inpatient"] == {"nurses"}
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)

@@ -28,7 +28,7 @@ from careloop.tasks.actions.losing import LOST_REASONS, LadderNotExhausted, Loss
 from careloop.tasks.actions.opening import note_message, open_early
 from careloop.tasks.actions.reopening import NotClosedLikeThis, reopen_task, restore_tasks
 from careloop.tasks.actions.requesting import request_tasks
-from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities
+from careloop.tasks.actions.weighing import carry_risk, flag_self_report, refresh_priorities, weigh_portion
 from careloop.tasks.rules import TaskRequest
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "publish_ladder",
     "record_attempt",
     "refresh_priorities",
+    "weigh_portion",
     "release_claims",
     "remove_filter",
     "reopen_task",

@@ -105,7 +105,7 @@ def complete_task(
     _write(
         held, at, channel=how,
         status=Task.Status.COMPLETED, outcome=outcome, ended_at=at, ended_by=by.practitioner_id, snoozed_until=None,
-        claimed_by=None, claimed_until=None,
+        claimed_by=None, claimed_until=None, weigh_again_at=None,
     )  # fmt: skip
     record(TaskCompleted(task_id=task.pk, patient_id=task.patient_id, outcome=outcome), by=by)
 
@@ -120,7 +120,8 @@ def close_tasks(*, task_ids: Sequence[UUID], reason: str, at: datetime, by: View
     closing = list(open_ones.select_for_update(of=("self",), no_key=True).only("pk", "patient_id").order_by("pk"))
     Task.objects.unscoped("the rows just locked for this viewer").filter(pk__in=[one.pk for one in closing]).update(
         status=Task.Status.CANCELLED, closed_reason=reason, outcome=outcome, ended_at=at,
-        ended_by=by.practitioner_id, snoozed_until=None, claimed_by=None, claimed_until=None, updated_at=at,
+        ended_by=by.practitioner_id, snoozed_until=None, claimed_by=None, claimed_until=None, weigh_again_at=None,
+        updated_at=at,
     )  # fmt: skip
     record_all([TaskClosed(task_id=one.pk, patient_id=one.patient_id, reason=reason) for one in closing], by=by)
     return len(closing)

@@ -81,27 +81,31 @@ def _together(requests: Sequence[TaskRequest]) -> list[dict[str, Any]]:
     """What several in a row have in common, and under it what each has of its own."""
     found = list[dict[str, Any]]()
     for common, several in groupby(requests, key=_common_of):
-        found.append(_cut(dict(zip(_COMMON, common, strict=True))) | {"tasks": [_own(asked) for asked in several]})
+        found.append(
+            _cut(dict(zip(_COMMON, common, strict=True)), _COMMON_WIDTHS)
+            | {"tasks": [_own(asked) for asked in several]}
+        )
     return found
 
 
-def _cut(row: dict[str, Any]) -> dict[str, Any]:
+def _cut(row: dict[str, Any], widths: dict[str, int]) -> dict[str, Any]:
     """No words longer than their columns."""
-    return row | {name: row[name][:width] for name, width in _WIDTHS.items() if name in row}
+    for name, width in widths.items():
+        row[name] = row[name][:width]
+    return row
 
 
 def _own(asked: TaskRequest) -> dict[str, Any]:
     terms = rules.explain(_facts(asked), at=timezone.localtime(asked.available_at, timezone.get_default_timezone()))
-    return _cut(dict(zip(_ASKED, _asked_of(asked), strict=True))) | {
-        "id": uuid7(),
-        "priority": rules.score(terms),
-        "priority_reasons": rules.pack_reasons([t.as_json() for t in terms]),
-    }
+    row = _cut(dict(zip(_ASKED, _asked_of(asked), strict=True)), _OWN_WIDTHS)
+    row["id"], row["priority"], row["priority_reasons"] = uuid7(), rules.score(terms), rules.pack_terms(terms)
+    return row
 
 
 _ASKED = [name for name in _OWN if name not in ("id", "priority", "priority_reasons")]
 _common_of, _asked_of = attrgetter(*_COMMON), attrgetter(*_ASKED)
-_WIDTHS = {"plan_title": 120, "step_title": 120, "plan_title_en": 120, "step_title_en": 120, "diagnosis_text": 200}
+_COMMON_WIDTHS = {"plan_title": 120, "plan_title_en": 120, "diagnosis_text": 200}
+_OWN_WIDTHS = {"step_title": 120, "step_title_en": 120}
 
 
 def _facts(asked: TaskRequest) -> rules.PriorityFacts:

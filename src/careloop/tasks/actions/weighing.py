@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from careloop.audit.record import record
 from careloop.kernel.actions import action, wrote
 from careloop.kernel.prepared import prepared
 from careloop.kernel.viewer import Viewer
 from careloop.tasks import reads, rules
+from careloop.tasks.actions.finishing import _person
 from careloop.tasks.events import PrioritiesRefreshed, RiskCarried, SelfReportFlagged
 from careloop.tasks.models import QUEUE_KINDS, Task
 
@@ -24,38 +27,77 @@ PORTION = 1_000
 guesses a hundred rows of an UPDATE: a guess that is wrong by a thousand costs minutes.
 """
 _UPDATE = """
-UPDATE tasks_task SET priority = weighed.priority, priority_reasons = weighed.reasons::jsonb
-FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS weighed (id, priority, reasons)
-WHERE tasks_task.id = weighed.id AND tasks_task.status = 'requested'
-  AND tasks_task.priority_reasons IS DISTINCT FROM weighed.reasons::jsonb
+UPDATE tasks_task SET priority = weighed.priority, priority_reasons = weighed.reasons::jsonb, weigh_again_at = weighed.again_at
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::timestamptz[]) AS weighed (id, priority, reasons, again_at)
+WHERE tasks_task.id = weighed.id
 """
 
 
 @action
 def refresh_priorities(*, at: datetime, by: Viewer, task_ids: Sequence[UUID] | None = None) -> int:
-    """Weigh the open tasks whose window is open (or only these). Gives back how many moved."""
-    ids = sorted(set(task_ids)) if task_ids is not None else reads.waiting_ids(at=at)
-    changed = sum(_weigh(ids[start : start + PORTION], at) for start in range(0, len(ids), PORTION))
-    wrote("Task", changed)
-    if changed:
-        record(PrioritiesRefreshed(changed=changed, version=rules.shipped_weights().version), by=by)
-    return changed
+    """Weigh these, as far as they and their windows are open and nobody is at them; or all whose weight is another by now.
+    Gives back how many moved.
+
+    All in one transaction: for many there is `weigh_portion`.
+    """
+    ids, moved = sorted(set(task_ids or ())), 0
+    for start in range(0, len(ids), PORTION):
+        moved += _weigh(reads.held(ids[start : start + PORTION]), at, by)
+    while task_ids is None and (portion := reads.to_weigh(at=at, most=PORTION)):
+        moved += _weigh(portion, at, by)
+    return moved
 
 
-def _weigh(task_ids: Sequence[UUID], at: datetime) -> int:
-    weighed = [(fact.task_id, rules.explain(fact.facts, at=fact.local(at))) for fact in reads.facts(task_ids, at=at)]
-    return _store(weighed) if weighed else 0
+@action
+def weigh_portion(*, at: datetime, by: Viewer) -> bool:
+    """Weigh up to PORTION tasks whose weight is another by now. Are there perhaps more?"""
+    ids = reads.to_weigh(at=at, most=PORTION)
+    _weigh(ids, at, by)
+    return len(ids) == PORTION
 
 
-def _store(weighed: Sequence[tuple[UUID, tuple[rules.Term, ...]]]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """What a task is worth now, why as it is stored, and until when."""
+
+    task_id: UUID
+    priority: int
+    reasons: list[Any]
+    again_at: datetime
+    has_moved: bool
+    is_news: bool
+
+
+def _weigh(held: Sequence[UUID], at: datetime, by: Viewer) -> int:
+    """Weigh these, which this transaction holds: what they depend on is read after they are held."""
+    local = timezone.localtime(at)
+    weighed = [_weighed(task, local) for task in reads.facts(held, at=at)] if held else []
+    _store([each for each in weighed if each.is_news])
+    moved = sum(each.has_moved for each in weighed)
+    wrote("Task", moved)
+    if moved:
+        record(PrioritiesRefreshed(changed=moved, version=rules.shipped_weights().version), by=by)
+    return moved
+
+
+def _weighed(task: reads.WeighedTask, local: datetime) -> _Weighed:
+    terms, again_at = rules.explain(task.facts, at=local), rules.changes_at(task.facts, at=local)
+    reasons = rules.pack_terms(terms)
+    moved = reasons != task.reasons
+    return _Weighed(
+        task.task_id, rules.score(terms), reasons, again_at, moved, is_news=moved or again_at != task.weigh_again_at
+    )
+
+
+def _store(weighed: Sequence[_Weighed]) -> None:
+    if not weighed:
+        return
     columns: list[Any] = [
-        [task_id for task_id, _terms in weighed],
-        [rules.score(terms) for _id, terms in weighed],
-        [json.dumps(rules.pack_reasons([term.as_json() for term in terms])) for _id, terms in weighed],
-    ]
+        [each.task_id for each in weighed], [each.priority for each in weighed],
+        [json.dumps(each.reasons) for each in weighed], [each.again_at for each in weighed],
+    ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_UPDATE, columns)
-        return int(cursor.rowcount)
 
 
 @action
@@ -64,9 +106,10 @@ def flag_self_report(*, patient_id: UUID, severity: str, at: datetime, by: Viewe
     open_calls = Task.objects.visible_to(by).open().filter(patient_id=patient_id, kind__in=QUEUE_KINDS)
     ids = tuple(open_calls.exclude(self_report=severity).order_by("pk").values_list("pk", flat=True))
     if ids:
+        _person(viewer=by, patient_id=patient_id)  # before the rows of tasks, as whoever calls this patient does
         Task.objects.visible_to(by).filter(pk__in=ids).update(self_report=severity, updated_at=at)
         record(SelfReportFlagged(task_ids=ids, severity=severity, patient_id=patient_id), by=by)
-        refresh_priorities(at=at, by=by, task_ids=ids)
+        _weigh(ids, at, by)
     return len(ids)
 
 
@@ -77,7 +120,7 @@ def carry_risk(*, patient_id: UUID, risk: str, at: datetime, by: Viewer) -> int:
     if ids:
         Task.objects.visible_to(by).filter(pk__in=ids).update(risk=risk, updated_at=at)
         record(RiskCarried(task_ids=ids, risk=risk, patient_id=patient_id), by=by)
-        refresh_priorities(at=at, by=by, task_ids=ids)
+        _weigh(ids, at, by)
     return len(ids)
 
 

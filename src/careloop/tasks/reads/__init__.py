@@ -5,11 +5,12 @@ from careloop.tasks.reads.facts import (
     WeighedTask,
     ended_task,
     facts,
+    held,
     number,
     numbers_of,
     still_open,
+    to_weigh,
     tries_of,
-    waiting_ids,
 )
 from careloop.tasks.reads.ladder import ladder_in_force, reach_of, shipped_content, version_in_force, versions
 from careloop.tasks.reads.queue import free_for, held_by_others, in_hand, next_for, rest_of_patient, same_call, waiting
@@ -61,6 +62,7 @@ __all__ = [
     "facts",
     "fault_text",
     "free_for",
+    "held",
     "held_by_others",
     "in_hand",
     "ladder_in_force",
@@ -78,8 +80,8 @@ __all__ = [
     "state_counts",
     "step_label",
     "still_open",
+    "to_weigh",
     "tries_of",
-    "waiting_ids",
     "unreachable",
     "unreachable_tasks",
     "version_in_force",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +37,7 @@ def _ended(viewer: Viewer, task_id: UUID) -> QuerySet[Task]:
 
 
 _FACTS = """
-SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t.message_state,
+SELECT t.id, t.weigh_again_at, t.priority_reasons, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t.message_state,
     COALESCE(t.discharged_at, e.discharged_at) AS discharged_at,
     EXISTS (
         SELECT 1 FROM tasks_contactattempt a
@@ -46,7 +47,7 @@ SELECT t.id, t.due_at, t.promised_at, t.window_ends_at, t.risk, t.self_report, t
     (
         SELECT c.best_hour FROM patients_contactpoint c
         WHERE c.patient_id = t.patient_id AND c.active AND c.best_hour IS NOT NULL
-        ORDER BY c.last_result_at DESC NULLS LAST LIMIT 1
+        ORDER BY c.last_result_at DESC NULLS LAST, c.id LIMIT 1
     ) AS best_hour,
     (
         SELECT count(*) FROM tasks_contactattempt a
@@ -57,9 +58,19 @@ LEFT JOIN patients_encounter e ON e.id = t.encounter_id
 WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s AND t.id = ANY(%(ids)s::uuid[])
 ORDER BY t.id
 """
-_WAITING = """
-SELECT t.id FROM tasks_task t WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.available_at <= %(at)s
-ORDER BY t.id
+# Held before anything about them is read: what changes a weight afterwards finds the row as it was weighed. Nobody waits for a
+# row while holding others: a call holds one task of a patient and then wants the rest.
+_HELD = """
+SELECT t.id FROM tasks_task t WHERE t.status = 'requested' AND t.kind = ANY(%(kinds)s) AND t.id = ANY(%(ids)s::uuid[])
+ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
+"""
+# By the index task_weigh_again, whose words these are. Never weighed since something changed: as soon as the window is open.
+_TO_WEIGH = f"""
+SELECT t.id FROM tasks_task t
+WHERE t.status = 'requested' AND t.kind IN ({", ".join(f"'{kind}'" for kind in QUEUE_KINDS)})
+  AND COALESCE(t.weigh_again_at, t.available_at) <= %(at)s AND t.available_at <= %(at)s
+ORDER BY COALESCE(t.weigh_again_at, t.available_at) LIMIT %(most)s
+FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
@@ -69,16 +80,27 @@ class WeighedTask:
 
     task_id: UUID
     facts: rules.PriorityFacts
-
-    def local(self, at: datetime) -> datetime:
-        """The moment in the hospital's own time zone, as the rules want it."""
-        return timezone.localtime(at)
+    weigh_again_at: datetime | None
+    reasons: list[Any]  # as they are stored
 
 
-def waiting_ids(*, at: datetime) -> list[UUID]:
-    """All open tasks whose window is open, by their ids alone: there may be hundreds of thousands. For the system."""
+def to_weigh(*, at: datetime, most: int) -> list[UUID]:
+    """Up to `most` open tasks whose weight is another by now, held until the end of the transaction. Those that somebody
+    else holds are left for the next time. For the system.
+    """
+    return _ids(_TO_WEIGH, {"at": at, "most": most})
+
+
+def held(task_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these that are open, stand on a list and are held by nobody else, held until the end of the transaction; the
+    others are left for the next quarter of an hour. For the system.
+    """
+    return _ids(_HELD, {"kinds": list(QUEUE_KINDS), "ids": list(task_ids)})
+
+
+def _ids(statement: str, values: dict[str, Any]) -> list[UUID]:
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"kinds": list(QUEUE_KINDS), "at": at})
+        cursor.execute(statement, values)
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -95,9 +117,12 @@ def facts(task_ids: Sequence[UUID], *, at: datetime) -> list[WeighedTask]:
 
 
 def _weighed(row: tuple[Any, ...]) -> WeighedTask:
-    task_id, due_at, promised_at, ends_at, risk, report, message_state, discharged_at, contacted, hour, tries = row
+    task_id, again_at, reasons, due_at, promised_at, ends_at, risk, report, message_state, *rest = row
+    discharged_at, contacted, hour, tries = rest
     return WeighedTask(
         task_id=task_id,
+        weigh_again_at=again_at,
+        reasons=json.loads(reasons) if isinstance(reasons, str) else reasons,
         facts=rules.PriorityFacts(
             due_at=due_at,
             promised_at=promised_at,

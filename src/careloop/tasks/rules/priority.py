@@ -9,8 +9,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime, time, timedelta
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,16 @@ def pack_reasons(reasons: Sequence[Mapping[str, Any]]) -> list[Any]:
     come back from its words as it is stays as it is.
     """
     return [words if _from_words(words := _in_words(reason)) == reason else reason for reason in reasons]
+
+
+def pack_terms(terms: Sequence[Term]) -> list[Any]:
+    """The same of the terms of one task. Most tasks have one of a few dozen sets of them: each is put into words once."""
+    return list(_packed(tuple((term.code, term.points, tuple(term.params.items())) for term in terms)))
+
+
+@lru_cache(maxsize=4096)
+def _packed(told: tuple[tuple[str, int, tuple[tuple[str, int | str], ...]], ...]) -> list[Any]:
+    return pack_reasons([Term(code, points, dict(params)).as_json() for code, points, params in told])
 
 
 def unpack_reasons(stored: Sequence[Any]) -> list[Any]:
@@ -179,3 +189,55 @@ def _reachability(facts: PriorityFacts, at: datetime, weights: Weights) -> Itera
 def days_overdue(*, due_at: datetime, at: datetime) -> int:
     """Whole calendar days after the due day in the zone of `at`. Due today is not overdue."""
     return (at.date() - due_at.astimezone(at.tzinfo).date()).days
+
+
+def changes_at(facts: PriorityFacts, *, at: datetime, weights: Weights | None = None) -> datetime:
+    """Until when `explain` tells of these facts what it tells `at`, by the clock alone: never later than the day ends.
+
+    `at` in the hospital's own time zone. With the day what is overdue is overdue by one more, what was tried today counts
+    anew, and points that came with a new version are in force for every task.
+    """
+    weights = weights or shipped_weights()
+    day_ends = datetime.combine(at.date() + timedelta(days=1), time(), at.tzinfo)
+    return min([
+        day_ends, *_promise_changes(facts, at, weights), *_window_changes(facts, at, weights),
+        *_first_contact_changes(facts, at, weights), *_best_hour_changes(facts, at),
+    ])  # fmt: skip
+
+
+_INSTANT = timedelta.resolution
+_HOUR = timedelta(hours=1)
+
+
+def _promise_changes(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[datetime]:
+    """A promise is told from so many minutes before, and each minute anew. A whole minute left is still that minute."""
+    if facts.promised_at is None:
+        return
+    minutes = int((facts.promised_at - at).total_seconds() // 60)
+    soon = weights.limits["promise-soon-minutes"]
+    yield facts.promised_at - timedelta(minutes=min(minutes, soon + 1)) + _INSTANT
+
+
+def _window_changes(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[datetime]:
+    ends, told = facts.window_ends_at, timedelta(hours=weights.limits["window-ends-hours"])
+    if ends is None or ends < at:
+        return
+    if at < ends - told:
+        yield ends - told
+    else:
+        yield ends - (ends - at) // _HOUR * _HOUR + _INSTANT
+
+
+def _first_contact_changes(facts: PriorityFacts, at: datetime, weights: Weights) -> Iterator[datetime]:
+    if facts.discharged_at is None or facts.contacted_since_discharge:
+        return
+    next_hour = int((at - facts.discharged_at).total_seconds() // 3600) + 1
+    if next_hour <= weights.limits["first-contact-hours"] + 1:
+        yield facts.discharged_at + next_hour * _HOUR
+
+
+def _best_hour_changes(facts: PriorityFacts, at: datetime) -> Iterator[datetime]:
+    if facts.best_hour == at.hour:
+        yield at.replace(minute=0, second=0, microsecond=0) + _HOUR
+    elif facts.best_hour is not None and facts.best_hour > at.hour:
+        yield datetime.combine(at.date(), time(facts.best_hour), at.tzinfo)

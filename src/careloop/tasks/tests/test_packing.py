@@ -54,6 +54,9 @@ def test_every_reason_the_rules_give_is_packed(facts: rules.PriorityFacts) -> No
     packed = rules.pack_reasons(told)
     assert all(isinstance(one, str) for one in packed)
     assert rules.unpack_reasons(packed) == told
+    again = rules.pack_terms(rules.explain(facts, at=AT))
+    again.append("somebody's own")  # what is given out is nobody else's
+    assert rules.pack_terms(rules.explain(facts, at=AT)) == packed
 
 
 def stored(task: Task) -> str:

@@ -74,6 +74,9 @@ MEASURED: dict[str, str | Promise] = {
     "spo2": gettext_lazy("Oxygen saturation"),
     "nt-probnp": gettext_lazy("NT-proBNP"),
     "creatinine": gettext_lazy("Creatinine"),
+    "temperature": gettext_lazy("Temperature"),
+    "respiratory-rate": gettext_lazy("Respiration"),
+    "albumin-creatinine": gettext_lazy("Albumin to creatinine in urine"),
 }
 MEASUREMENTS = Words(MEASURED)
 UNIT_WORDS = Words(
@@ -127,7 +130,6 @@ CONCEPTS = Words(
         "systolic": gettext_lazy("Systolic"),
         "diastolic": gettext_lazy("Diastolic"),
         "height": gettext_lazy("Height"),
-        "temperature": gettext_lazy("Temperature"),
         "egfr": gettext_lazy("eGFR"),
         "haemoglobin": gettext_lazy("Haemoglobin"),
         "inr": gettext_lazy("INR"),

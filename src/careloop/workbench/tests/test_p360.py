@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 
-from careloop.accounts.models import Role
+from careloop.accounts.models import Role, RoleAssignment
 from careloop.alerts.models import Alert
 from careloop.audit.models import AuditEvent
 from careloop.kernel.actions import seeding
@@ -26,7 +26,7 @@ from careloop.patients.models import (
 )
 from careloop.patients.rules import AllergyData, MedicationData, ObservationData, ProcedureData, VisitData
 from careloop.workbench.views.p360 import TABS
-from tests.cast import SYSTEM, Cast
+from tests.cast import LONG_AGO, SYSTEM, Cast
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 pytestmark = pytest.mark.django_db
@@ -203,6 +203,31 @@ def test_the_overview_asks_the_database_a_bounded_number_of_times(
     client.get(address(furnished))
     with django_assert_max_num_queries(4):  # who looks, the record, everything the page and its frame show, audit
         html(client.get(address(furnished)))
+
+
+def test_whoever_holds_different_roles_sees_the_same_page_for_a_few_questions_more(
+    furnished: Cast, django_assert_max_num_queries: Any
+) -> None:
+    """What they may see of the record is known only once it is known who cares for the patient."""
+    plain = re.findall(r'data-(?:vital|entry)="[^"]*"', html(furnished.client(furnished.wang).get(address(furnished))))
+    with seeding():
+        reader = Role.objects.get(code="researcher")
+        RoleAssignment.objects.create(
+            practitioner=furnished.wang, role=reader, organization=furnished.orthopaedics, valid_from=LONG_AGO
+        )
+    client = furnished.client(furnished.wang)
+    client.get(address(furnished))
+    with django_assert_max_num_queries(5):  # who looks, the record, who cares for it, everything the page shows, audit
+        page = html(client.get(address(furnished)))
+    assert re.findall(r'data-(?:vital|entry)="[^"]*"', page) == plain
+    assert plain
+
+
+def test_a_record_that_stays_closed_tells_nothing_of_what_lies_behind_it(furnished: Cast) -> None:
+    page = html(furnished.client(furnished.li).get(address(furnished)), 404)
+    assert not re.search(r"data-(?:vital|entry)=|36\.0600|V2026110347", page)
+    assert AuditEvent.objects.filter(name="audit.AccessDenied", actor__endswith=str(furnished.li.pk)).exists()
+    assert not AuditEvent.objects.filter(name="audit.RecordSeen", actor__endswith=str(furnished.li.pk)).exists()
 
 
 def test_the_trend_marks_the_latest_operations_however_many_there_were(furnished: Cast) -> None:
