@@ -6,13 +6,12 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import measuring, report, results
+from bench import ending, measuring, report, results
 from bench import world as w
 from bench.place import ROOT, Place, machine, place, postmaster, tables
 
@@ -26,6 +25,7 @@ OUTBOX_RUNS = (
 
 def main() -> int:
     given = _options()
+    ending.in_order()
     name = f"careloop_bench_{given.size}"
     started = time.perf_counter()
     with place(name, keep=given.keep) as here:
@@ -98,8 +98,8 @@ def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -
 def _outbox(name: str, what: str, options: tuple[str, ...]) -> dict[str, object]:
     """W6 on a server of its own: each key reaches the gateway exactly once, or the line is void."""
     command = [sys.executable, "-m", "bench.outbox", *options]
-    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONPATH": "src"})
-    found = json.loads(done.stdout.decode().strip().splitlines()[-1])
+    told = ending.answer_of(command, cwd=ROOT, environment={**os.environ, "PYTHONPATH": "src"})
+    found = json.loads(told.strip().splitlines()[-1])
     row = report.outbox_row(name, what, found)
     print("  " + report.line(row), flush=True)
     return row
@@ -110,8 +110,8 @@ def _live() -> dict[str, object]:
     command = [sys.executable, "bench/live_clients.py"]
     # On a database of its own, so nothing of this run's place may reach it.
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("CARELOOP_", "DJANGO_"))}
-    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, env={**plain, "PYTHONPATH": "src"})
-    found: dict[str, object] = json.loads(done.stdout.decode().strip().splitlines()[-1])
+    told = ending.answer_of(command, cwd=ROOT, environment={**plain, "PYTHONPATH": "src"})
+    found: dict[str, object] = json.loads(told.strip().splitlines()[-1])
     print("  " + report.live_line(found), flush=True)
     return found
 

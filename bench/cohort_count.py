@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from bench import ending
 from bench.place import Place, place, tables
 
 DATABASE = "careloop_bench_cohort"
@@ -38,6 +39,7 @@ def main() -> int:
     options.add_argument("--departments", type=int, default=40)
     options.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
     chosen = options.parse_args()
+    ending.in_order()
     with place(DATABASE, keep=chosen.keep, durable=False) as here:
         tables()
         import django

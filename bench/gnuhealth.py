@@ -43,7 +43,8 @@ def installed(folder: Path) -> Path:
     """The folder of its programs; made when it is not there or the lock file has changed since."""
     marker, wanted = folder / "installed", hashlib.sha256(LOCK.read_bytes()).hexdigest()
     programs = folder / "bin"
-    if not marker.exists() or marker.read_text() != wanted:
+    is_whole = marker.exists() and marker.read_text() == wanted and (programs / "trytond-admin").exists()
+    if not is_whole:
         venv.create(folder, clear=True, with_pip=True)
         # Without dependencies: the lock names them all, and `psycopg2-binary` stands in for `psycopg2`, which needs a compiler.
         quiet = ("-q", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(LOCK))

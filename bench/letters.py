@@ -13,17 +13,19 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from bench import ending
 from careloop.kernel import postgres
 
-ROOT = Path(__file__).resolve().parent.parent
-WORK = "import sys; sys.path.insert(0, sys.argv[1]); import letters; letters.inside(int(sys.argv[2]), int(sys.argv[3]))"
+WORK = "import sys; sys.path.insert(0, sys.argv[1]); from bench import letters; letters.inside(int(sys.argv[2]), int(sys.argv[3]))"
 
 
 def main() -> int:
@@ -32,10 +34,9 @@ def main() -> int:
     parser.add_argument("--letters", type=int, default=500)
     parser.add_argument("--without-address", type=int, default=20)
     given = parser.parse_args()
+    ending.in_order()
     with tempfile.TemporaryDirectory(prefix="careloop-bench-") as folder:
         cluster = postgres.cluster(Path(folder), fsync=True)
-        postgres.start(cluster)
-        postgres.ensure_database(cluster)
         environment = {
             **os.environ,
             "CARELOOP_DATA_DIR": folder,
@@ -47,11 +48,12 @@ def main() -> int:
             "PYTHONPATH": str(ROOT / "src"),
         }
         try:
-            subprocess.run(
-                [sys.executable, "-m", "careloop", "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL
-            )
-            arguments = [str(ROOT / "bench"), str(given.letters), str(given.without_address)]
-            subprocess.run([sys.executable, "-c", WORK, *arguments], env=environment, check=True)
+            with ending.whole():
+                postgres.start(cluster)
+                postgres.ensure_database(cluster)
+            ending.answer_of([sys.executable, "-m", "careloop", "migrate"], cwd=ROOT, environment=environment)
+            arguments = [str(ROOT), str(given.letters), str(given.without_address)]
+            print(ending.answer_of([sys.executable, "-c", WORK, *arguments], cwd=ROOT, environment=environment), end="")
         finally:
             postgres.destroy(cluster)
     return 0

@@ -9,6 +9,7 @@ The clients run on the same machine, so the delays include their own work.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import resource
@@ -26,7 +27,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import django
 
-import_module("tests.boot")  # it starts the database and names the settings
+from bench import ending
+
+ending.in_order()
+with ending.whole():
+    boot = import_module("tests.boot")  # it starts the database and names the settings
+    if boot.started:
+        atexit.register(boot.stop)
 django.setup()
 
 import aiohttp
@@ -140,7 +147,8 @@ def main() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = serve(port)
+    with ending.whole():
+        server = serve(port)
 
     def raise_one() -> None:
         try:

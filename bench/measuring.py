@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +65,10 @@ class Watched:
     postmaster: int
 
     def app_seconds(self) -> float:
-        """Each process once, also where one of those named is another one's child."""
-        return sum(cpu_seconds(pid) for pid in {pid for root in self.app for pid in family(root)})
+        """Each process once, also where one of those named is another one's child; those that are gone through their parent."""
+        return sum(
+            cpu_seconds(pid, with_dead_children=True) for pid in {pid for root in self.app for pid in family(root)}
+        )
 
     def database_seconds(self) -> float:
         """Backends that are gone count through their parent."""
@@ -80,15 +83,13 @@ def family(root: int) -> list[int]:
     while waiting:
         pid = waiting.pop()
         try:
-            children = [
-                int(one)
-                for task in Path(f"/proc/{pid}/task").iterdir()
-                for one in (task / "children").read_text().split()
-            ]
+            threads = list(Path(f"/proc/{pid}/task").iterdir())
         except OSError:
             continue
         found.append(pid)
-        waiting += children
+        for thread in threads:
+            with suppress(OSError):  # a thread that is over since; its process goes on
+                waiting += [int(one) for one in (thread / "children").read_text().split()]
     return found
 
 

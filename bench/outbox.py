@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import limit
+from bench import ending, limit
 from bench.measuring import cpu_seconds
 from careloop.kernel import postgres
 
@@ -66,6 +66,7 @@ def main() -> int:
     parser.add_argument("--kill", action="store_true", help="kill -9 the sender once, halfway")
     parser.add_argument("--at-once", type=int, default=32, help="requests under way at the same time")
     given = parser.parse_args()
+    ending.in_order()
     with tempfile.TemporaryDirectory(prefix="careloop-bench-") as folder:
         print(json.dumps(run(Path(folder), given)))
     return 0
@@ -74,8 +75,6 @@ def main() -> int:
 def run(folder: Path, given: argparse.Namespace) -> dict[str, object]:
     """One measured run."""
     cluster = postgres.cluster(folder, fsync=True)
-    postgres.start(cluster)
-    postgres.ensure_database(cluster)
     port = free_port()
     environment = {
         **os.environ,
@@ -92,10 +91,14 @@ def run(folder: Path, given: argparse.Namespace) -> dict[str, object]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
-        processes.append(subprocess.Popen([sys.executable, *arguments], env=environment))
+        with ending.whole():
+            processes.append(subprocess.Popen([sys.executable, *arguments], env=environment))
         return processes[-1]
 
     try:
+        with ending.whole():
+            postgres.start(cluster)
+            postgres.ensure_database(cluster)
         assert start("-m", "careloop", "migrate").wait() == 0
         assert start("-c", SEED, str(given.messages)).wait() == 0
         start(
@@ -135,8 +138,7 @@ def run(folder: Path, given: argparse.Namespace) -> dict[str, object]:
         floor = by_hand(cluster.url(postgres.SUPERUSER), port, given) if given.limit else 0.0
     finally:
         for process in processes:
-            process.kill()
-            process.wait()
+            ending.put_away(process, patience=10)
         postgres.destroy(cluster)
     seconds = (last - first).total_seconds()
     return {

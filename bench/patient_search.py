@@ -17,6 +17,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from bench import ending
 from bench.place import Place, place, tables
 
 DATABASE = "careloop_bench_search"
@@ -31,6 +32,7 @@ def main() -> int:
     options.add_argument("departments", type=int, nargs="?", default=40)
     options.add_argument("--keep", action="store_true", help="keep the filled database for the next run")
     chosen = options.parse_args()
+    ending.in_order()
     with place(DATABASE, keep=chosen.keep, durable=False) as here:
         tables()
         import django

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import beside, gnuhealth, measuring
+from bench import beside, ending, gnuhealth, measuring
 from bench import peer_work as work
 from bench import world as w
 from bench.gnuhealth import Rpc, Server
@@ -29,8 +28,7 @@ KEPT = ROOT / ".data" / "bench"
 def main() -> int:
     """Install, fill, measure, print; the JSON lies beside those of the product."""
     given = _options()
-    # A `kill` ends the run as Ctrl-C does: through every `finally`.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ending.in_order()
     started = time.perf_counter()
     size = w.Size(given.size)
     print("GNU Health: its packages", flush=True)

@@ -20,6 +20,7 @@ os.environ.setdefault("CARELOOP_SHARED_DATA", str(ROOT.parent / "shared" / "data
 os.environ.setdefault("CARELOOP_SECRET_KEY", secrets.token_urlsafe(60))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "careloop.config.settings")
 
+from bench import ending
 from careloop.config import env
 from careloop.kernel import postgres
 
@@ -44,13 +45,14 @@ def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -
     """
     import psycopg
 
-    cluster = postgres.cluster(env.load().data_dir, fsync=durable)
-    mine = postgres.start(cluster)
-    postgres.ensure_database(cluster)
+    cluster, mine = postgres.cluster(env.load().data_dir, fsync=durable), False
     here = Place(
         name, cluster.url(postgres.APP, name), cluster.url(postgres.OWNER, name), cluster.url(postgres.SUPERUSER, name)
     )
     try:
+        with ending.whole():
+            mine = postgres.start(cluster)
+            postgres.ensure_database(cluster)
         with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
             if fresh:
                 server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -59,11 +61,13 @@ def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -
         os.environ["CARELOOP_DATABASE_URL"], os.environ["CARELOOP_DATABASE_OWNER_URL"] = here.app, here.owner
         yield here
     finally:
-        if not keep:
-            with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
-                server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        if mine:
-            postgres.stop(cluster)
+        try:
+            if not keep:
+                with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
+                    server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            if mine:
+                postgres.stop(cluster)
 
 
 def tables() -> None:

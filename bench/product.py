@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from bench import ending
 from bench import world as w
 from bench.place import Place
 
@@ -62,7 +63,8 @@ def running(here: Place, logs: Path) -> Iterator[Doors]:
     processes = [Process(name, arguments, environment, logs / f"{name}.log") for name, arguments in wanted.items()]
     run = Supervisor(processes)
     try:
-        run.start()
+        with ending.whole():
+            run.start()
         for name, port in ports.items():
             _wait(port, f"{name} does not listen; see {logs}")
         pids = {process.name: process.running.pid for process in processes if process.running}

@@ -6,6 +6,7 @@ then times single completions with and without the triggers, the dashboard's rea
 
 from __future__ import annotations
 
+import atexit
 import statistics
 import sys
 import time
@@ -19,7 +20,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import django
 
-import_module("tests.boot")  # it starts the database and names the settings
+from bench import ending
+
+ending.in_order()
+with ending.whole():
+    boot = import_module("tests.boot")  # it starts the database and names the settings
+    if boot.started:
+        atexit.register(boot.stop)
 django.setup()
 
 from django.db import connection

@@ -53,6 +53,7 @@ class Given:
     """
 
     now: datetime
+    day_ends: datetime  # what is open was weighed today
     plan: str
     plan_url: str
     plan_title: str
@@ -83,9 +84,13 @@ def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str
     tables = _Rows(told, size).tables()
     started = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
-        counts = dict(
-            zip([t.model for t in tables], pool.map(lambda t: _copy(url, t, everything, now), tables), strict=True)
-        )
+        try:
+            counts = dict(
+                zip([t.model for t in tables], pool.map(lambda t: _copy(url, t, everything, now), tables), strict=True)
+            )
+        except BaseException:
+            _cut_off(url)  # who waits for the pool would wait for two large tables
+            raise
     say(f"  {sum(counts.values()):,} rows by COPY in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     with psycopg.connect(url, autocommit=True) as database:
@@ -94,6 +99,15 @@ def fill(url: str, size: w.Size, *, seed: int, now: datetime, say: Callable[[str
     _recount()
     say(f"  statistics and monthly roll-up in {time.perf_counter() - started:.0f} s")
     return counts
+
+
+def _cut_off(url: str) -> None:
+    """End what this role is writing here."""
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+        )
 
 
 def _hospital(now: datetime) -> None:
@@ -160,6 +174,8 @@ def _rename(table: str, old: str, new: str) -> None:
 
 def given(now: datetime) -> Given:
     """One plan, two forms; the answers are those the product itself makes of a filled form (see `bench.answers`)."""
+    from django.utils import timezone
+
     from careloop.messaging.models import MessageTemplate
     from careloop.plans.models import PlanDefinition
 
@@ -167,8 +183,9 @@ def given(now: datetime) -> Given:
     surveys = tuple(_answered(SURVEY, now, {"overall": str(level)}) for level in range(1, 6))
     template = MessageTemplate.objects.filter(code="follow-up-link", channel="sms", state="approved").get()
     explanation, fitting = _verdict(plan.url)
+    day_ends = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     return Given(
-        now, str(plan.pk), plan.url, plan.title, plan.title_en, explanation, fitting, _answered(FORM, now, {}), surveys,
+        now, day_ends, str(plan.pk), plan.url, plan.title, plan.title_en, explanation, fitting, _answered(FORM, now, {}), surveys,
         str(template.pk),
     )  # fmt: skip
 
@@ -313,6 +330,7 @@ class _Rows:
                 reasons, w.instant(task.due - timedelta(days=1)), w.instant(task.due), w.instant(task.due + timedelta(days=7)),
                 task.outcome, task.reason, w.instant(task.ended) if task.ended else r"\N", s.nurse if task.ended else r"\N",
                 int(task.called), task.outcome if task.called else "", "sent" if task.messaged else "",
+                w.instant(self.given.day_ends) if task.status == "requested" and task.due - timedelta(days=1) <= self.given.now else r"\N",
             )  # fmt: skip
 
     def calls(self, stays: Sequence[w.Stay]) -> Iterator[tuple[object, ...]]:
@@ -512,6 +530,7 @@ class _Rows:
                     "attempts",
                     "last_outcome",
                     "message_state",
+                    "weigh_again_at",
                 ),
                 self.tasks,
             ),
