@@ -52,6 +52,7 @@ NOT_ABOUT_A_PATIENT = {
     "alerts/promise/": "what the limits in force do at a level; no alert is looked at",
     "console/": "people and roles; the three administrators",
     "integration/messages/": "interface messages; what they say has a permission of its own",
+    "integration/sheets/<uuid": "one's own lists, for nobody else (integration/tests/test_sheets.py)",
     "messages/templates/": "texts for everybody",
     "letters/templates/": "letters for everybody, with invented samples",
     "letters/forms/": "empty forms",

@@ -15,6 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
+from django.utils.translation import override
 
 import careloop
 from careloop.config import env
@@ -126,6 +127,16 @@ def test_every_event_is_on_the_map_and_every_line_is_an_event():
     assert {e.name() for e in mapped - events} == set()
 
 
+def test_every_fact_has_words_for_those_who_read_the_trail_and_no_two_are_called_the_same():
+    mapped = {fact.name() for fact in import_string(settings.REACTIONS)}
+    words = import_string(settings.TRAIL_WORDS)
+    assert set(words) ^ mapped == set()
+    for language in ("zh-hans", "en"):
+        with override(language):
+            said = [str(told) for told in words.values()]
+        assert len(said) - len(set(said)) == 0
+
+
 def test_every_reaction_is_a_job_the_worker_knows():
     from procrastinate.contrib.django import app
 
@@ -164,7 +175,7 @@ def test_rooms_have_only_the_known_kinds_of_file():
         "templates", "static", "locale", "content", "migrations", "tests", "middleware.py", "__pycache__",
     }  # fmt: skip
     extra = {
-        "audit": {"record.py"}, "messaging": {"channels"}, "integration": {"hl7v2"},
+        "audit": {"record.py"}, "messaging": {"channels"}, "integration": {"hl7v2", "sheets"},
         "kernel": None, "config": None, "simulation": None,
     }  # fmt: skip
     strangers = []

@@ -57,6 +57,8 @@ LIMITS: dict[str, int] = {
     "account/": 3,
     "integration/": 8,
     "integration/health/": 5,
+    "integration/sheets/": 4,
+    "integration/sheets/blank/": 2,
     "console/people/": 9,
     "console/audit/": 4,
     "console/health/": 6,

@@ -35,6 +35,7 @@ ROOT_URLCONF = "careloop.config.urls_portal" if ENV.surface == "portal" else "ca
 REACTIONS = "careloop.config.reactions.REACTIONS"
 IN_TURN = "careloop.config.reactions.IN_TURN"
 BATCH_KINDS = "careloop.config.batches.BATCH_KINDS"
+TRAIL_WORDS = "careloop.config.trail.TRAIL_WORDS"
 AUTH_USER_MODEL = "accounts.Practitioner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ALLOWED_HOSTS = [host.strip() for host in ENV.allowed_hosts.split(",") if host.strip()]

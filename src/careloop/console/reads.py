@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Prefetch, Q
+from django.utils.functional import Promise
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from careloop.accounts.models import Organization, Practitioner, RoleAssignment
@@ -62,7 +66,7 @@ def audit_events(filters: dict[str, Any]) -> list[AuditEvent]:
     if filters.get("actor"):
         found = found.filter(Q(actor=filters["actor"]) | Q(actor__in=_actors_named(filters["actor"])))
     if filters.get("name"):
-        found = found.filter(name__startswith=filters["name"])
+        found = found.filter(Q(name__startswith=filters["name"]) | Q(name__in=_facts_called(filters["name"])))
     if filters.get("patient_id"):
         found = found.filter(patient_id=filters["patient_id"])
     if filters.get("outcome"):
@@ -72,6 +76,17 @@ def audit_events(filters: dict[str, Any]) -> list[AuditEvent]:
     if filters.get("before_id"):
         found = found.filter(pk__lt=filters["before_id"])
     return list(found.order_by("-pk")[:PAGE])
+
+
+def trail_words() -> Mapping[str, str]:
+    """What each fact is called, in the language of the page."""
+    words: Mapping[str, str | Promise] = import_string(settings.TRAIL_WORDS)
+    return {name: str(told) for name, told in words.items()}
+
+
+def _facts_called(text: str) -> list[str]:
+    wanted = text.strip().casefold()
+    return [name for name, told in trail_words().items() if wanted and wanted in told.casefold()]
 
 
 def _actors_named(text: str) -> list[str]:

@@ -171,6 +171,7 @@ def audit_log(request: PageRequest) -> HttpResponse:
         "form": form,
         "rows": rows,
         "names": reads.names_of({row.actor for row in rows}),
+        "words": reads.trail_words(),
         "older": rows[-1].pk if len(rows) == reads.PAGE else None,
         "query": {name: value for name, value in request.GET.items() if name != "before_id"},
     }

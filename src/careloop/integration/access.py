@@ -5,3 +5,4 @@ from careloop.kernel.access import Permission
 VIEW = Permission("integration.view", _("See data connections: counts, states and errors"))
 OPERATE = Permission("integration.operate", _("Map codes and re-run messages"))
 READ_CONTENT = Permission("integration.read-content", _("Read what a message says about a patient"))
+IMPORT = Permission("integration.import", _("Bring in lists of patients as spreadsheets"))

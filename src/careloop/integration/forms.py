@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -43,6 +44,16 @@ class MessageFilter(forms.Form):
         """The filters in use, as for a query string. One that makes no sense does not take the others with it."""
         self.is_valid()
         return {key: str(value) for key, value in self.cleaned_data.items() if value and key != "before"}
+
+
+def columns_form(given: Mapping[str, str]) -> tuple[dict[str, int], str]:
+    """Which place each column has (`column-3` = `phone`), and who issued the numbers. What makes no sense is left out."""
+    chosen: dict[str, int] = {}
+    for name, code in given.items():
+        place = name.removeprefix("column-")
+        if name.startswith("column-") and place.isdecimal() and len(place) < 4 and code:
+            chosen.setdefault(code, int(place))
+    return chosen, given.get("facility", "").replace("\x00", "")
 
 
 class DeadGroupForm(forms.Form):

@@ -1,4 +1,4 @@
-"""The inbox: every message from outside, as it came."""
+"""The inbox: every message from outside, as it came; and the lists that people bring as spreadsheets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from careloop.accounts.models import Practitioner
 from careloop.integration.access import VIEW
 from careloop.kernel.models import ScopedModel, ScopedQuerySet
 from careloop.kernel.viewer import Viewer
@@ -35,6 +36,7 @@ class InboxMessage(ScopedModel):
     class Channel(models.TextChoices):
         MLLP = "mllp", _("HL7 gateway")
         FILE = "file", _("Files")
+        SHEET = "sheet", _("Spreadsheets")
 
     class State(models.TextChoices):
         RECEIVED = "received", _("Queued")
@@ -116,3 +118,50 @@ class InboxMessage(ScopedModel):
     def scope(cls, viewer: Viewer) -> Q:
         """Everyone who may see connections sees every row; what it says about a patient has its own permission."""
         return Q() if viewer.can(VIEW) else Q(pk__in=[])
+
+
+class PatientSheet(ScopedModel):
+    """A list of patients that somebody brought: the file as it came, its cells as text, and what its columns were taken for."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("Being checked")
+        STARTED = "started", _("Import asked for")
+        STORED = "stored", _("Rows in the inbox")
+
+    name = models.CharField(max_length=200)  # the file's, as its owner called it
+    data = models.BinaryField()
+    sha256 = models.BinaryField(max_length=32)
+    headings = models.JSONField(default=list)
+    lines = models.JSONField(default=list)  # [number, [cell, …]]
+    meaning = models.JSONField(default=dict)  # column code → place of its heading
+    facility = models.CharField(max_length=120)  # who issued the record numbers
+    state = models.CharField(max_length=8, choices=State, default=State.DRAFT)
+    brought_by = models.ForeignKey(Practitioner, models.PROTECT, related_name="+", db_index=False)
+    started_at = models.DateTimeField(null=True)  # also `received_at` of its rows in the inbox
+    kept_out = models.PositiveIntegerField(default=0)  # rows with an error
+    other_person = models.PositiveIntegerField(default=0)  # rows whose number belongs to somebody with another name
+    known = models.PositiveIntegerField(default=0)  # rows that were imported before, unchanged
+    taken = models.PositiveIntegerField(default=0)  # rows that went into the inbox
+
+    privacy = {
+        "name": "quasi", "data": "direct", "sha256": "none", "headings": "none", "lines": "direct", "meaning": "none",
+        "facility": "none", "started_at": "none", "kept_out": "none", "other_person": "none", "known": "none", "taken": "none",
+    }  # fmt: skip
+
+    class Meta:
+        indexes = [models.Index(fields=["brought_by", "-id"], name="sheet_of_person")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="draft", started_at__isnull=True)
+                | Q(state__in=("started", "stored"), started_at__isnull=False),
+                name="sheet_start_has_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"PatientSheet {self.pk}"
+
+    @classmethod
+    def scope(cls, viewer: Viewer) -> Q:
+        """One's own: whoever brought a list has seen it."""
+        return Q(brought_by_id=viewer.practitioner_id) if viewer.practitioner_id else Q(pk__in=[])

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from careloop.accounts import actions
 from careloop.accounts.models import Organization, Practitioner, Role, RoleAssignment, StaffSession
@@ -306,6 +307,26 @@ def test_filters_narrow_together(cast):
     assert events(cast, actor="nobody-of-this-name") == 0
     assert events(cast, name="audit.", since=timezone.localdate().isoformat()) == 3
     assert events(cast, name="audit.", since=(timezone.localdate() + timedelta(days=1)).isoformat()) == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "shown"), [("zh-hans", "查看病历", "查看病历"), ("en", "record SEEN", "Record seen")]
+)
+def test_a_fact_is_shown_and_found_by_what_it_is_called(cast, language, typed, shown):
+    seen(patient_id=cast.zhang.pk, what="a", by=cast.as_wang)
+    denied(what="b", by=cast.as_li)
+    with override(language):
+        assert [row.name for row in reads.audit_events({"name": typed})] == ["audit.RecordSeen"]
+        assert reads.trail_words()["audit.RecordSeen"] == shown
+    page = cast.client(cast.audit_admin).get(reverse("console:audit"), {"name": "audit.RecordSeen"}).content.decode()
+    assert '<td title="audit.RecordSeen">查看病历</td>' in page
+
+
+def test_a_fact_of_an_older_version_keeps_its_code(cast):
+    with seeding():
+        AuditEvent.objects.create(actor="job:t", name="gone.FactOfOld", payload={})
+    page = cast.client(cast.audit_admin).get(reverse("console:audit"), {"name": "gone."}).content.decode()
+    assert '<td title="gone.FactOfOld">gone.FactOfOld</td>' in page
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.facts import Facts, Ignored, Site, Unusable
 from careloop.integration.hl7v2.mapping import Outcome, read_message
 from careloop.integration.hl7v2.message import Message
+from careloop.integration.models import InboxMessage
 from careloop.integration.rules import UNEXPECTED, next_try
+from careloop.integration.sheets.rows import facts_of
 from careloop.kernel.actions import action, one_piece, savepoint, wrote
 from careloop.kernel.errors import Refused
 from careloop.kernel.viewer import Viewer
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 
 # Unfinished messages whose patient has no earlier unfinished one. Locked rows are another process's work.
 _CLAIM = """
-SELECT m.id, m.seq, m.raw, m.attempts, m.facility FROM integration_inboxmessage m
+SELECT m.id, m.channel, m.raw, m.attempts, m.facility FROM integration_inboxmessage m
 WHERE m.state IN ('received', 'retry') AND (m.next_try IS NULL OR m.next_try <= %(at)s)
   AND (m.partition_key = '' OR NOT EXISTS (
     SELECT 1 FROM integration_inboxmessage e WHERE e.state IN ('received', 'retry')
@@ -127,14 +129,16 @@ def _claim(limit: int, at: datetime) -> list[_Work]:
         cursor.execute(_CLAIM, {"at": at, "limit": limit})
         rows = cursor.fetchall()
     return [
-        _Work(message_id, attempts, facility, _read(bytes(raw), here), site=here)
-        for message_id, _seq, raw, attempts, facility in rows
+        _Work(message_id, attempts, facility, _read(bytes(raw), channel, here), site=here)
+        for message_id, channel, raw, attempts, facility in rows
     ]
 
 
-def _read(raw: bytes, here: Site) -> Outcome:
+def _read(raw: bytes, channel: str, here: Site) -> Outcome:
     """The pure part. A message that breaks our reading of it is our fault, and must not stop the others."""
     try:
+        if channel == InboxMessage.Channel.SHEET:
+            return facts_of(raw, site=here)
         return read_message(Message(decode(raw, site_default=settings.ENV.hl7_charset).text), site=here)
     except Exception as error:
         log.exception("a message could not be read")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from careloop.integration.hl7v2.answer import Code, Header, header_of
 from careloop.integration.hl7v2.charsets import SITE_DEFAULT, decode
@@ -82,6 +82,16 @@ def bare(raw: bytes) -> Intake:
         keys=(),
         refusal=Refusal(Code.ACCEPT, "unexpected", ""),
     )
+
+
+def row_of_a_list(raw: bytes, *, sha256: bytes, facility: str, key: str, number: str) -> Intake:
+    """A row of a spreadsheet on its way into the same inbox. It was examined before; `sha256` is of what it says, `number` names it."""
+    empty = Message("")
+    header = replace(header_of(empty), message_type="ROW", sending_facility=facility, control_id=number)
+    return Intake(
+        raw=raw, message=empty, header=header, facility=facility, charset="utf-8", flags=(), sha256=sha256, keys=(key,),
+        refusal=None,
+    )  # fmt: skip
 
 
 def _flags(message: Message, charset: str, *, guessed: bool) -> list[str]:

@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.db import close_old_connections, connection, connections
 from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from careloop.integration import actions
 from careloop.integration.actions import Processed, process_batch
 from careloop.kernel.jobs import at_once, job, periodic
 from careloop.kernel.listening import parameters
@@ -65,6 +67,21 @@ def process_waiting(*, timestamp: int) -> None:
 def process_replayed(*, event: dict[str, Any]) -> None:
     """A person sent messages through again and looks at the page: run them now."""
     process_inbox(limit=5_000)
+
+
+@job()
+def import_sheet(*, event: dict[str, Any]) -> None:
+    """A person had a list imported and looks at the page: its rows into the inbox, and what is there applied."""
+    by = Viewer.system("integration.import_sheet")
+    actions.store_sheet(sheet_id=UUID(event["sheet_id"]), at=timezone.now(), by=by)
+    announce()
+    process_inbox()
+
+
+@periodic("50 18 * * *")
+def drop_old_drafts(*, timestamp: int) -> None:
+    """At night (02:50 in the hospital)."""
+    actions.drop_old_drafts(at=datetime.fromtimestamp(timestamp, UTC), by=Viewer.system("integration.drop_old_drafts"))
 
 
 class Helper:

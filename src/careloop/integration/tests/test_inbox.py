@@ -456,6 +456,7 @@ class TestCounting:
         assert {each.channel: each.last_at for each in health.channels} == {
             "mllp": AT + timedelta(hours=5),
             "file": None,
+            "sheet": None,
         }
 
     def test_a_big_batch_takes_few_queries(self, cast: Cast, django_assert_max_num_queries: Any) -> None:

@@ -22,6 +22,7 @@ from careloop.integration.forms import DeadGroupForm, MapForm, MessageFilter
 from careloop.integration.hl7v2.charsets import decode
 from careloop.integration.hl7v2.message import Message
 from careloop.integration.models import InboxMessage
+from careloop.integration.sheets.rows import cells_of
 from careloop.kernel.errors import Refused
 from careloop.kernel.lookup import get_or_404
 from careloop.kernel.pages import PageRequest, page, render
@@ -108,7 +109,7 @@ class SegmentRow:
 
     name: str
     title: str
-    fields: list[tuple[int, str]]
+    fields: list[tuple[int | str, str]]
 
 
 @page(access.VIEW)
@@ -181,7 +182,11 @@ def message(request: PageRequest, message_id: UUID) -> HttpResponse:
     may_read = reads.may_read_content(row, by=request.viewer)
     if may_read:
         actions.content_seen(message=row, by=request.viewer)
-        segments = _segments(bytes(row.raw), row.charset)
+        segments = (
+            _row_of_a_list(bytes(row.raw))
+            if row.channel == InboxMessage.Channel.SHEET
+            else _segments(bytes(row.raw), row.charset)
+        )
     title, advice = REASONS.get(row.error_code, (row.error_code, row.error_text))
     context = {
         "title": row.event_type or _("Unreadable message"),
@@ -294,6 +299,15 @@ def _segments(raw: bytes, charset: str) -> list[SegmentRow]:
         )
         for segment in found
     ]
+
+
+def _row_of_a_list(raw: bytes) -> list[SegmentRow]:
+    """Every cell as it stood under its heading."""
+    line, cells = cells_of(raw)
+    said: list[tuple[int | str, str]] = [
+        (heading, value[:_SHOWN_CHARACTERS]) for heading, value in cells.items() if value
+    ]
+    return [SegmentRow(str(line), _("Row of the list"), said)]
 
 
 SEGMENTS: dict[str, str | Promise] = {

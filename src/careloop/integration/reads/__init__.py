@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 
 from careloop.integration.access import READ_CONTENT
-from careloop.integration.hl7v2.facts import Site
 from careloop.integration.models import InboxMessage
+from careloop.integration.reads.here import site
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Patient
+
+__all__ = [
+    "MOST_GROUPS", "PAGE", "ChannelHealth", "DeadGroup", "Health", "Outcome", "dead_groups", "group_ids", "health",
+    "may_read_content", "messages", "outcome_of", "site",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +191,6 @@ def _channel(channel: str, label: str, last_at: datetime | None, row: dict[str, 
         dead=number("dead"),
         duplicates=number("again"),
     )
-
-
-def site() -> Site:
-    """This hospital's settings for reading messages."""
-    return Site(zone=ZoneInfo(settings.ENV.time_zone))
 
 
 PAGE = 50

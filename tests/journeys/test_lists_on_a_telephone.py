@@ -1,0 +1,42 @@
+"""Lists of staff on a telephone: entries below each other, nothing runs out of the page, the call within reach of the thumb."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Browser
+
+from careloop.plans.actions import load_shipped_content
+from careloop.tasks.tests.factories import make_patient
+from careloop.workbench.tests.test_today import due_now
+from tests.browser import page, site
+from tests.cast import SYSTEM, make_cast, signed_in
+from tests.journeys.conftest import SHOTS
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_nothing_scrolls_sideways(browser: Browser, language: str) -> None:
+    cast = make_cast()
+    load_shipped_content(at=timezone.now(), by=SYSTEM)
+    for n in range(4):
+        due_now(cast, make_patient(cast, phones=1), priority=500 - n)
+    SHOTS.mkdir(exist_ok=True)
+    with site() as url, page(browser, 375, 812, has_touch=True, is_mobile=True) as tab:
+        for name, one in signed_in(cast.wang).cookies.items():
+            tab.context.add_cookies([{"name": name, "value": one.value, "url": url}])
+        tab.context.add_cookies([{"name": "careloop_language", "value": language, "url": url}])
+        for path, rows in (("/today/", "tr[data-task]"), ("/plans/", "tr[data-plan]")):
+            tab.goto(url + path)
+            tab.locator(rows).first.wait_for()
+            tab.screenshot(path=str(SHOTS / f"telephone{path.replace('/', '-')}{language}.png"))
+            wide = tab.evaluate(
+                "[...document.querySelectorAll('.scroll, .scroll-x, .card-x, html')].filter(e => e.scrollWidth > e.clientWidth + 1 && !e.matches('.tabs')).map(e => e.className || e.tagName)"
+            )
+            assert wide == []
+        tab.goto(f"{url}/today/")
+        call = tab.locator("tr[data-task] [data-call]").first.bounding_box()
+    assert call is not None
+    assert min(call["width"], call["height"]) >= 44
+    assert call["x"] > 375 / 2
