@@ -20,6 +20,7 @@ from careloop.integration.sheets.columns import Line, columns
 from careloop.integration.sheets.rows import Problem, Told, examine, visit_day
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Encounter, PatientIdentifier
+from careloop.patients.rules.codes import clean
 from careloop.patients.rules.names import clean_name
 
 KEPT_SHEETS = 50
@@ -74,10 +75,12 @@ def sheets(*, by: Viewer) -> list[PatientSheet]:
 
 
 def lines_of(sheet: PatientSheet) -> Iterator[tuple[Line, Told]]:
-    """Each row with what it says under the columns that were recognised or chosen."""
+    """Each row with what it says under the columns that were recognised or chosen, full-width digits and spaces put right:
+    a number must be found again however it was typed.
+    """
     for number, cells in sheet.lines:
         line = Line(number, tuple(cells))
-        yield line, {code: cells[place] for code, place in sheet.meaning.items() if cells[place]}
+        yield line, {code: text for code, place in sheet.meaning.items() if (text := clean(cells[place]))}
 
 
 def may_import(by: Viewer) -> bool:

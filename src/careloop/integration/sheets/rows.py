@@ -37,6 +37,8 @@ _DIAGNOSIS_KINDS: Final[dict[str, Literal["discharge", "admission"]]] = {
     "admitted": "admission",
 }
 _SHORTEST_DAY: Final = len("2026-1-1")
+_FILED: Final = ("number", "visit", "admission")
+_LONGEST_NUMBER: Final = 80
 _NUMBERS: Final = ("number", "visit", "admission", "id_card", "phone", "relative_phone")
 
 
@@ -60,6 +62,7 @@ def examine(told: Told, *, site: Site, on: date) -> Reading:
     """What keeps this row out, and what somebody should look at. `on` is today in the hospital."""
     errors = [Problem(code, "missing") for code in ("number", "name") if code not in told]
     errors += [Problem(code, "rounded") for code in _NUMBERS if _ROUNDED.fullmatch(told.get(code, "")) and code in told]
+    errors += [Problem(code, "too-long") for code in _FILED if len(told.get(code, "")) > _LONGEST_NUMBER]
     times = {code: _time(told, code, site) for code in _DAYS}
     errors += [Problem(code, "no-date") for code in _DAYS if code in told and times[code] is None]
     errors += _impossible_days(times, site, on)

@@ -34,6 +34,7 @@ class TestErrors:
         [
             ({"number": None}, Problem("number", "missing")), ({"name": None}, Problem("name", "missing")),
             ({"number": "4.4010619590E+17"}, Problem("number", "rounded")), ({"id_card": "4.4E+17"}, Problem("id_card", "rounded")),
+            ({"number": "7" * 81}, Problem("number", "too-long")), ({"visit": "V" * 81}, Problem("visit", "too-long")),
             ({"discharged": "下周"}, Problem("discharged", "no-date")), ({"discharged": "45981"}, Problem("discharged", "no-date")),
             ({"admitted": "2026-13-01"}, Problem("admitted", "no-date")), ({"birth": "1958"}, Problem("birth", "no-date")),
             ({"discharged": "2026-11-21"}, Problem("discharged", "in-future")), ({"birth": "2027-01-01"}, Problem("birth", "in-future")),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +22,11 @@ from careloop.integration.jobs import import_sheet, process_inbox
 from careloop.integration.jobs.process import drop_old_drafts
 from careloop.integration.models import InboxMessage, PatientSheet
 from careloop.integration.reads import sheets as reads
+from careloop.integration.sheets import rows
 from careloop.integration.sheets.opening import grid_of
 from careloop.integration.tests.factories import adt, receive
 from careloop.integration.tests.sheets import HEADINGS, csv_of, person, xlsx_of
+from careloop.integration.views.sheets import PROBLEMS
 from careloop.kernel.actions import seeding
 from careloop.kernel.viewer import Viewer
 from careloop.patients.models import Condition, ContactPoint, Encounter, Patient, PatientIdentifier
@@ -139,6 +143,13 @@ class TestImport:
         )
         assert (sheet.taken, sheet.other_person) == (1, 1)
         assert patient().name == "沈若溪"
+
+    def test_a_number_typed_in_full_width_is_the_same_number(self, by: Viewer, card: str) -> None:
+        imported(brought(by, csv_of(person(**{"出院科室": card}))), by)
+        seen = reads.examined(brought(by, csv_of(person("７００１", "别人", **{"出院科室": card}))), at=AT)
+        assert (len(seen.good), len(seen.other_person)) == (0, 1)
+        again = imported(brought(by, csv_of(person(" ７００１ ", **{"出院科室": card}))), by)
+        assert (again.taken, again.known) == (0, 1)
 
     def test_two_names_beside_one_number_keep_the_second_out(self, by: Viewer, card: str) -> None:
         seen = reads.examined(brought(by, csv_of(person(), person(name="别人"))), at=AT)
@@ -354,3 +365,9 @@ class TestPages:
             "沈若溪"
             not in cast.client(cast.system_admin).get(reverse("integration:message", args=[row.pk])).content.decode()
         )
+
+
+def test_every_problem_a_row_can_have_has_words() -> None:
+    source = Path(rows.__file__).read_text() + Path(reads.__file__).read_text()
+    codes = set(re.findall(r'Problem\([\w"]+, "([a-z-]+)"\)', source))
+    assert codes ^ set(PROBLEMS) == set()

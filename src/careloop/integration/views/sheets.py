@@ -31,6 +31,7 @@ SHOWN = 100
 PROBLEMS: dict[str, str | Promise] = {
     "missing": gettext_lazy("Is empty. Every row needs it."),
     "rounded": gettext_lazy("Excel has rounded this number. Format the column as text and enter it again."),
+    "too-long": gettext_lazy("Is longer than any number of a patient or visit. Is this the right column?"),
     "no-date": gettext_lazy("Is no day. Write it as 2026-11-20."),
     "in-future": gettext_lazy("Lies in the future."),
     "before-admission": gettext_lazy("Lies before the admission."),
