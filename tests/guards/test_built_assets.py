@@ -107,3 +107,10 @@ def test_every_icon_a_template_names_is_in_the_sprite(built):
         used |= set(re.findall(r"""\bicon\(\s*["']([a-z0-9-]+)["']""", text))
         used |= set(re.findall(r"""\bicon_name=["']([a-z0-9-]+)["']""", text))
     assert used - known == set()
+
+
+def test_longer_english_words_keep_to_the_call_screen_and_the_record_at_1366_pixels(built: dict[str, bytes]) -> None:
+    css = built["app.css"].decode()
+    assert re.search(r"\.res \.op\{[^}]*white-space:nowrap", css), "a result broken over lines leaves its button"
+    assert re.search(r"html\[lang=en\] \.callscreen \.foot\{[^}]*flex-wrap:wrap", css)
+    assert re.search(r"html\[lang=en\] \.p3-head \.tabs\{[^}]*flex-wrap:wrap", css), "Follow up now is off the page"
