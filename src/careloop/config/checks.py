@@ -153,6 +153,7 @@ CHECKS: Mapping[str, Check] = {
     "email_quiet_hours": hours,
     "messages_per_day": between(0, 100),
     "messages_per_week": between(0, 500),
+    "survey_interval_days": between(0, 3650),
     "message_languages": some_of("zh", "en"),
     "codes_per_hour": between(0, 1_000_000),
     "outbox_lease_seconds": between(1, 3_600),

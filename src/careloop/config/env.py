@@ -101,6 +101,10 @@ class Env:
     email_from: str = _setting("no-reply@localhost", "Sender address of e-mail.")
     messages_per_day: int = _setting(2, "Most messages that one patient gets in a day on one channel; more wait.")
     messages_per_week: int = _setting(5, "Most messages that one patient gets in seven days on one channel; more wait.")
+    survey_interval_days: int = _setting(
+        90,
+        "Nobody is asked again how satisfied they were within this many days, whatever stays come. 0: after every stay.",
+    )
     message_languages: str = _setting("zh", "Languages that a message template must cover, separated by commas.")
     codes_per_hour: int = _setting(500, "One-time codes of the whole hospital in an hour; then a person has to look.")
     outbox_lease_seconds: int = _setting(

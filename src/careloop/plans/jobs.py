@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
@@ -18,7 +19,7 @@ from careloop.kernel.viewer import Viewer
 from careloop.plans import actions
 from careloop.plans.actions import replaying as replays
 from careloop.plans.models import CarePlan, PlanDefinition, VersionAdoption
-from careloop.plans.reads import due, replaying
+from careloop.plans.reads import due, replaying, surveys
 from careloop.tasks.reads import ended_task
 
 BATCH = 500
@@ -165,6 +166,14 @@ def run_channel_ladder(timestamp: int) -> None:
     for patient_id in due.patients_with_due_ladders(at=at, limit=BATCH):
         with suppress(AlreadyEnqueued):  # a worker that is behind does not get the same patient twice
             climb_ladders.configure(queueing_lock=f"plans.ladder:{patient_id}").defer(patient_id=str(patient_id))
+
+
+@periodic("10 0 * * *")
+def ask_satisfaction(timestamp: int) -> None:
+    """Every morning at 08:10 in China: whoever's stay has been over long enough is asked how satisfied they were."""
+    at, by = datetime.fromtimestamp(timestamp, UTC), Viewer.system("plans.ask_satisfaction")
+    for ids in surveys.stays_to_ask(at=at, size=BATCH):
+        actions.ask_satisfaction(encounter_ids=ids, interval_days=settings.ENV.survey_interval_days, at=at, by=by)
 
 
 @periodic("40 17 * * *")

@@ -16,6 +16,7 @@ from careloop.plans.rules import packing
 from careloop.plans.rules.changes import Change, Changes, fold, parse_change
 from careloop.plans.rules.content import PlanContent, parse_plan
 from careloop.plans.rules.schedule import Anchors
+from careloop.plans.rules.surveys import SURVEYS
 
 # Published content never changes, so equal hashes are equal contents: kept for the life of the process.
 _PARSED: dict[str, PlanContent] = {}
@@ -28,7 +29,11 @@ class PlanDefinitionQuerySet(WatchedQuerySet["PlanDefinition"]):
         return self.filter(status=PlanDefinition.Status.ACTIVE)
 
     def enrolling(self) -> Self:
-        return self.active().filter(enrols=True)
+        """Judged at the discharge. Surveys are not: they are asked for days later, beside whatever else runs."""
+        return self.active().filter(enrols=True).exclude(group=SURVEYS)
+
+    def surveying(self) -> Self:
+        return self.active().filter(enrols=True, group=SURVEYS)
 
 
 class PlanDefinition(BaseModel):

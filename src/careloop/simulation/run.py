@@ -32,7 +32,7 @@ CALLS_PER_NURSE = 60
 SENT_AGAIN = 0.01
 NIGHTLY = ("careloop.plans.jobs.end_plans", "careloop.reports.jobs.check_rollup")
 EVERY_STOP = (
-    "careloop.plans.jobs.run_channel_ladder", "careloop.alerts.jobs.escalate_due",
+    "careloop.plans.jobs.ask_satisfaction", "careloop.plans.jobs.run_channel_ladder", "careloop.alerts.jobs.escalate_due",
     "careloop.tasks.jobs.refresh_priorities", "careloop.reports.jobs.fold_rollup",
 )  # fmt: skip
 

@@ -81,6 +81,7 @@ from careloop.plans.actions.replaying import (
     start_replay,
     stop_replay,
 )
+from careloop.plans.actions.surveys import ask_satisfaction
 from careloop.plans.actions.versions import (
     AdoptionStands,
     NothingToAdopt,
@@ -91,6 +92,7 @@ from careloop.plans.actions.versions import (
 )
 
 __all__ = [
+    "ask_satisfaction",
     "AdoptionStands",
     "BadPlanContent",
     "BadReplay",

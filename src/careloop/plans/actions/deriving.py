@@ -29,6 +29,7 @@ from careloop.plans.rules.content import Activity, OwnerRule, Step
 from careloop.plans.rules.ending import PlanState, end_reason, nothing_follows
 from careloop.plans.rules.ladder import channel_of_person, hours_before_phone
 from careloop.plans.rules.schedule import NoMore, Occurrence, Progress, instants, next_occurrence
+from careloop.plans.rules.surveys import SURVEYS
 from careloop.tasks.actions import request_tasks
 from careloop.tasks.models import Task
 from careloop.tasks.rules import TaskRequest
@@ -151,21 +152,22 @@ def _dated(
 ) -> list[_Due]:
     wanted = (step for step in plan.definition.plan().steps if step.code not in but)
     answers = ((step, next_occurrence(step, plan.anchors(), progress, shipped_calendar(), changes)) for step in wanted)
-    return [_due(step, answer, at=at) for step, answer in answers if isinstance(answer, Occurrence)]
+    survey = plan.definition.group == SURVEYS
+    return [_due(step, answer, survey=survey, at=at) for step, answer in answers if isinstance(answer, Occurrence)]
 
 
 def _instants(occurrence: Occurrence) -> tuple[datetime, datetime, datetime]:
     return instants(occurrence, zone=timezone.get_default_timezone(), start=WORK_BEGINS, end=WORK_ENDS)
 
 
-def _due(step: Step, occurrence: Occurrence, *, at: datetime) -> _Due:
+def _due(step: Step, occurrence: Occurrence, *, survey: bool, at: datetime) -> _Due:
     opens, due, closes = _instants(occurrence)
     hours = hours_before_phone(step.ladder)
     if hours is None:
         due = closes  # messages do it all: a person sees it only when they failed to the very end
     starts = max(opens.replace(hour=MESSAGES_BEGIN.hour, minute=MESSAGES_BEGIN.minute) if hours != 0 else opens, at)
     told = {
-        "kind": _KINDS[step.activity], "channel": channel_of_person(step.ladder).value, "step_code": step.code,
+        "kind": Task.Kind.SURVEY if survey else _KINDS[step.activity], "channel": channel_of_person(step.ladder).value, "step_code": step.code,
         "occurrence": occurrence.number, "questionnaire_url": step.questionnaire or "", "step_title": step.title.zh,
         "step_title_en": step.title.en,
         "available_at": due if hours is None else min(_phone_from(hours, starts, due), due), "due_at": due,

@@ -28,6 +28,7 @@ from careloop.plans.reads import facts
 from careloop.plans.reads.facts import Stay
 from careloop.plans.reads.locking import hold_patients
 from careloop.plans.rules.enrolment import BEATEN, Choice, Match, Outcome, choose
+from careloop.plans.rules.surveys import SURVEYS
 
 BY_HAND = "started-by-hand"
 DECLINED = "no-follow-up"  # a person said at discharge that nobody needs to call
@@ -169,6 +170,8 @@ def _unwanted(mine: Sequence[CarePlan], wanted: Mapping[str, PlanDefinition], ou
             continue
         if outcome not in (Outcome.ENROLLED, Outcome.NO_PLAN):
             work.ending[outcome.value].append(plan)
+        elif plan.definition.group == SURVEYS:
+            continue  # asked for days later, whatever the diagnoses say
         elif plan.definition.group in groups:
             work.ending["replaced"].append(plan)
         else:

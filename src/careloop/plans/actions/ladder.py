@@ -239,7 +239,11 @@ def _hand_over(climbs: Sequence[_Climb], *, at: datetime, by: Viewer) -> None:
     """Whose turn it is now: a person's, or nobody's because a message was all there was to do."""
     calls = [climb.task.pk for climb in climbs if climb.run.ended_how == "phone"]
     spent = [climb for climb in climbs if climb.run.ended_how == "exhausted"]
-    calls += [climb.task.pk for climb in spent if climb.step.activity in (Activity.QUESTIONNAIRE, Activity.REVISIT)]
+    calls += [
+        climb.task.pk
+        for climb in spent
+        if climb.step.activity in (Activity.QUESTIONNAIRE, Activity.REVISIT) and climb.task.kind != Task.Kind.SURVEY
+    ]  # a survey waits for the patient and lapses: nobody calls for it
     open_early(task_ids=calls, at=at, by=by)
     told = [climb for climb in spent if climb.step.activity in (Activity.EDUCATION, Activity.REMINDER)]
     sent = [climb.task.pk for climb in told if any(not entry.get("failed") for entry in climb.run.tried)]

@@ -23,6 +23,8 @@ FORMS = {
     "diabetes-national",
     "phq-9",
     "gad-7",
+    "inpatient-satisfaction",
+    "outpatient-satisfaction",
     "barthel",
     "nrs-pain",
 }

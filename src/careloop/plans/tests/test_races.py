@@ -246,3 +246,16 @@ def test_eight_revivers_begin_a_lost_replay_once(scene: Scene) -> None:
     found = together(*[lambda: actions.revive_replays(at=later, by=SYSTEM) for _ in range(WORKERS)])
     assert sum(map(len, found)) == 1
     assert [one for one in found if one] == [[replay.pk]]
+
+
+def test_two_stays_of_one_patient_asked_about_at_once_give_one_survey(scene: Scene) -> None:
+    patient = scene.new_patient()
+    stays = [scene.discharge(patient, at=AT - timedelta(days=days)) for days in (4, 3)]
+    made = together(
+        *[
+            lambda stay=stay: actions.ask_satisfaction(encounter_ids=[stay.pk], interval_days=90, at=AT, by=SYSTEM)
+            for stay in stays * 3
+        ]
+    )
+    assert sum(made) == 1
+    assert CarePlan.objects.unscoped("test").count() == Task.objects.unscoped("test").count() == 1
