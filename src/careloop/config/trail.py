@@ -1,4 +1,4 @@
-"""What each fact is called where people read the audit trail: `room.Fact` → words. The codes stay what is stored and exported."""
+"""What each fact is called where people read the audit trail: `room.Fact` → words. The codes stay what is stored."""
 
 from __future__ import annotations
 

@@ -11,10 +11,18 @@ from typing import Any
 _NUMBERS: dict[str, Any] = json.loads((Path(__file__).parent / "content" / "answers.json").read_text())
 
 
+MARKS = ("5", "4", "3", "2", "1")
+"""Very satisfied … very dissatisfied, as the surveys offer them."""
+
+
 def choose(link_id: str, codes: Sequence[str], *, worse: bool, random: random.Random) -> str:
-    """One of the offered codes. Forms list the harmless option first; somebody who worsens picks a later one."""
+    """One of the offered codes. Forms list the harmless option first; somebody who worsens picks a later one.
+    Marks are spread, whoever gives them: somebody who is well may have been treated badly.
+    """
     if codes == [str(n) for n in range(11)]:
         return str(int(number(link_id, worse=worse, random=random)))
+    if tuple(codes) == MARKS:
+        return str(random.choices(codes, weights=_NUMBERS["marks"])[0])
     if link_id in {"answerer", "mode"} or len(codes) == 1:
         return codes[0]
     if worse and random.random() < 0.55:

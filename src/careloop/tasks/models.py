@@ -71,10 +71,7 @@ class Task(ScopedModel):
         MESSAGE = "message", _("Message from patient")
         WORK_ORDER = "work-order", _("Work order")
         RE_CHECK = "re-check", _("Re-check call")
-        SURVEY = (
-            "survey",
-            _("Satisfaction survey"),
-        )  # answered by the patient alone: on nobody's list, in no rate of follow-up
+        SURVEY = "survey", _("Satisfaction survey")  # the patient alone answers: on no list, in no rate of follow-up
 
     class Status(models.TextChoices):
         REQUESTED = "requested", _("To do")
