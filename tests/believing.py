@@ -43,6 +43,10 @@ ROWS = {
 # (table, column) → share of each value. Everything else with choices is taken to be spread evenly.
 SHARES = {
     ("reports_clockrollup", "measure"): {"due": 0.35, "opens": 0.35, "waiting": 0.3},
+    ("tasks_task", "kind"): {
+        "follow-up": 0.80, "survey": 0.06, "revisit": 0.03, "reminder": 0.03, "education": 0.02, "contact-check": 0.02,
+        "message": 0.01, "alert": 0.01, "work-order": 0.01, "re-check": 0.01,
+    },
     ("tasks_task", "status"): {"completed": 0.70, "cancelled": 0.28, "requested": 0.02},
     ("patients_encounter", "status"): {"finished": 0.98, "in-progress": 0.02},
     ("messaging_communication", "state"): {"completed": 0.95, "queued": 0.01, "sending": 0.0001},
