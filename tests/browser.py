@@ -15,7 +15,7 @@ import pytest
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.db import connections
 from django.test.testcases import LiveServerThread
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -82,6 +82,15 @@ def page(
     finally:
         context.close()
     assert [fault for fault in faults if cut_off not in fault] == []
+
+
+def ready(tab: Page) -> None:
+    """Waits until the page hears what is done to it: its scripts have run and no part of it is being replaced.
+
+    What a test finds in the text of a page may be there before its scripts are; a choice made then is heard by nobody.
+    """
+    tab.wait_for_load_state("load")
+    expect(tab.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
 
 
 def _is_fault(kind: str, text: str) -> bool:

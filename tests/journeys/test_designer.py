@@ -14,7 +14,7 @@ from careloop.accounts.models import Practitioner
 from careloop.questionnaires import actions
 from careloop.questionnaires.models import Questionnaire, QuestionnaireDraft, QuestionnaireResponse
 from careloop.questionnaires.tests.forms import choice, content, number
-from tests.browser import axe_violations, overflow, page, site
+from tests.browser import axe_violations, overflow, page, ready, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -54,7 +54,7 @@ def settled(tab: Page, step: Any) -> None:
     before = tab.locator("#designer").get_attribute("data-revision")
     step()
     expect(tab.locator(f"#designer:not([data-revision='{before}'])")).to_be_visible()
-    expect(tab.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
+    ready(tab)
 
 
 def test_built_replayed_published_answered_superseded(browser: Browser, transactional_db: None) -> None:

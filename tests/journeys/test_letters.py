@@ -26,7 +26,7 @@ from careloop.messaging.reads.texts import link_address
 from careloop.patients.models import Patient
 from careloop.portal.tests.conftest import PHONE_ZHANG
 from careloop.portal.tests.forms import make_task
-from tests.browser import ROOT, axe_violations, overflow, page, site
+from tests.browser import ROOT, axe_violations, overflow, page, ready, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -171,6 +171,7 @@ def test_a_group_becomes_one_file_and_a_pile_for_the_post(
         tab.goto(f"{url}/follow-up/groups/{kept.pk}/")
         tab.locator("#write-letters").click()
         expect(tab.locator("#bulk")).to_have_attribute("data-included", "4")
+        ready(tab)
         cover = LetterTemplate.objects.get(code="plan-cover", state="approved")
         tab.locator("#bulk-letter").select_option(str(cover.pk))
         expect(tab.locator('[data-reason="letter-no-address"]')).to_contain_text("1")

@@ -15,7 +15,7 @@ from careloop.accounts.models import Practitioner
 from careloop.publichealth import actions
 from careloop.publichealth.models import Opinion, OpinionChoice, OpinionDraft, OpinionTable
 from careloop.publichealth.tests.factories import ONCOLOGY, answered, give, publish_all
-from tests.browser import axe_violations, overflow, page, site
+from tests.browser import axe_violations, overflow, page, ready, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 SETTLED = """() => { window.editorSettled = new Promise(done => document.addEventListener("htmx:afterSettle",
@@ -28,10 +28,6 @@ def sign_in(tab: Page, url: str, person: Practitioner) -> None:
     tab.context.add_cookies([{"name": "careloop_staff", "value": key, "url": url}])
 
 
-def settled(tab: Page) -> None:
-    expect(tab.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
-
-
 def changed(tab: Page, step: Callable[[], Any]) -> None:
     """Do something that posts a change, and wait until the editor is as it is after it."""
     before = tab.locator("#designer").get_attribute("data-revision")
@@ -39,7 +35,7 @@ def changed(tab: Page, step: Callable[[], Any]) -> None:
     step()
     tab.evaluate("window.editorSettled")
     expect(tab.locator(f"#designer:not([data-revision='{before}'])")).to_be_visible()
-    settled(tab)
+    ready(tab)
 
 
 def past_answers(cast: Cast) -> None:
@@ -154,7 +150,7 @@ def open_row(tab: Page, place: str) -> Locator:
     tab.locator(f"[data-table-row='{place}'] .qt").click()
     found = tab.locator(f"[data-table-row='{place}'].on")
     expect(found).to_be_visible()
-    settled(tab)
+    ready(tab)
     return found
 
 

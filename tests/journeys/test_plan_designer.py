@@ -16,7 +16,7 @@ from careloop.plans.jobs import replay_draft
 from careloop.plans.models import CarePlan, PlanDefinition, PlanDraft
 from careloop.plans.tests.factories import Scene, tasks_of
 from careloop.questionnaires.actions import load_shipped_content as load_forms
-from tests.browser import axe_violations, overflow, page, site
+from tests.browser import axe_violations, overflow, page, ready, site
 from tests.cast import SYSTEM, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -66,7 +66,7 @@ def test_designed_replayed_published_enrolled(browser: Browser, transactional_db
 
 def open_part(tab: Page, name: str) -> None:
     """Another part of the plan, once what was done before has come back: a link that is being replaced takes no click."""
-    tab.wait_for_function("() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    ready(tab)
     tab.locator(f"[data-part={name}]").click()
     tab.wait_for_url(f"**part={name}")
 

@@ -14,7 +14,7 @@ from careloop.batches.models import Batch
 from careloop.cohorts.models import Cohort, Topic
 from careloop.cohorts.tests import factories as make
 from careloop.tasks.models import Task
-from tests.browser import axe_violations, overflow, page, site
+from tests.browser import axe_violations, overflow, page, ready, site
 from tests.cast import Cast, make_cast, signed_in
 from tests.figures import figure
 
@@ -78,7 +78,7 @@ def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: B
         expect(tab.locator("#cb-count")).to_have_attribute("data-total", re.compile(r"^7$"))
         faults["conditions"] = axe_violations(tab)
         tab.wait_for_timeout(600)  # the field's own delay; then nothing may be under way when the page goes
-        tab.wait_for_function("!document.querySelector('.htmx-request')")
+        ready(tab)
         hands.click("#show")
 
         expect(tab.locator('#left-out [data-reason="died"]')).to_be_visible()
@@ -140,6 +140,7 @@ def test_chosen_rows_are_counted_before_anything_is_done(cast: Cast, browser: Br
         tab.locator("[data-bulk-go]").click()
         tab.locator('nav.tabs a[href*="/tag/"]').click()
         expect(tab.locator("#bulk-start")).to_be_disabled()
+        ready(tab)
         tab.locator('[name="tag"]:visible').fill("study")
         expect(tab.locator("#bulk-start")).to_be_enabled()
         assert axe_violations(tab) == []
