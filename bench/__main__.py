@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import ending, measuring, report, results
+from bench import ending, measuring, pace, report, results
 from bench import world as w
 from bench.place import ROOT, Place, machine, place, postmaster, tables
 
@@ -27,7 +27,7 @@ def main() -> int:
     given = _options()
     ending.in_order()
     name = f"careloop_bench_{given.size}"
-    started = time.perf_counter()
+    started, before = time.perf_counter(), pace.taken(results.KEPT)
     with place(name, keep=given.keep) as here:
         sizes = _prepare(here, w.Size(given.size))
         rows = _measure(here, given, sizes)
@@ -37,7 +37,7 @@ def main() -> int:
     outcome = {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "tasks": given.size,
         "command": f"python -m bench --size {given.size:g} --seconds {given.seconds:g}", "seconds": round(time.perf_counter() - started), "rows": rows,
-        "sizes": sizes, "live": live,
+        "sizes": sizes, "live": live, "pace": [before, pace.taken(results.KEPT)],
     }  # fmt: skip
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(outcome, indent=1, ensure_ascii=False))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench import pace
 from bench.measuring import Sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,7 +102,7 @@ def table(outcome: Outcome, ours: Outcome | None) -> str:
     lines = [
         f"\n{outcome['tasks']:,} follow-ups · {outcome['when']} · {outcome['machine']} · `{outcome['command']}`"
         f" · {outcome['seconds']} s in all\n",
-        HEAD, *(line(each, of.get(WORK[each["name"]][0])) for each in outcome["rows"]), "",
+        *pace.lines(outcome), HEAD, *(line(each, of.get(WORK[each["name"]][0])) for each in outcome["rows"]), "",
         f"Memory of its server {outcome['memory_mb']} MB{_memory(ours)}; disk for a discharge with its follow-ups"
         f" {outcome['sizes']['per_discharge']:,.0f} B{_disk(ours)}.", "",
         *(f"- **{each['name']}**: {WORK[each['name']][2]}." for each in outcome["rows"]),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import beside, ending, gnuhealth, measuring
+from bench import beside, ending, gnuhealth, measuring, pace
 from bench import peer_work as work
 from bench import world as w
 from bench.gnuhealth import Rpc, Server
@@ -29,7 +29,7 @@ def main() -> int:
     """Install, fill, measure, print; the JSON lies beside those of the product."""
     given = _options()
     ending.in_order()
-    started = time.perf_counter()
+    started, before = time.perf_counter(), pace.taken(KEPT)
     size = w.Size(given.size)
     print("GNU Health: its packages", flush=True)
     programs = gnuhealth.installed(KEPT / "gnuhealth")
@@ -42,6 +42,7 @@ def main() -> int:
     outcome |= {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "tasks": given.size,
         "command": f"make bench-peer SIZE={given.size}", "seconds": round(time.perf_counter() - started),
+        "pace": [before, pace.taken(KEPT)],
     }  # fmt: skip
     beside.keep(outcome)
     print(beside.table(outcome, beside.product(given.size)))

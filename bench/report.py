@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench import pace
 from bench.measuring import Sample
 
 TARGETS: dict[str, tuple[str, float]] = {
@@ -77,7 +78,7 @@ def table(outcome: Mapping[str, Any]) -> str:
     """The whole report as Markdown."""
     lines = [
         f"\n{outcome['tasks']:,} follow-ups · {outcome['when']} · {outcome['machine']} · {outcome['seconds']} s in all\n",
-        HEAD, *(line(r) for r in outcome["rows"]),
+        *pace.lines(outcome), HEAD, *(line(r) for r in outcome["rows"]),
     ]  # fmt: skip
     sizes = outcome["sizes"]
     lines.append(

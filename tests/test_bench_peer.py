@@ -48,6 +48,11 @@ def test_each_line_stands_beside_ours_with_what_corresponds() -> None:
     assert "4,100 B (CareLoop, with answers, messages and audit: 31,190 B)" in text
 
 
+def test_both_runs_say_how_fast_the_machine_was() -> None:
+    pace = {"python_ms": 40.5, "disk_ms": 0.6}
+    assert "Python 40.5 → 40.5 ms" in beside.table(outcome() | {"pace": [pace, pace]}, ours())
+
+
 @pytest.mark.parametrize(
     "product", [None, ours(names=()), ours(names=("W5",))], ids=["no-run", "no-lines", "other-lines"]
 )

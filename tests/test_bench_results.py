@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench import report, results
+from bench import pace, report, results
 from bench.measuring import Sample
 
 
@@ -29,6 +29,22 @@ def test_growth_has_a_column_for_each_size_and_a_dash_for_what_was_not_measured(
     assert "100,000 | 1,000,000" in lines[0]
     assert next(line for line in lines if line.startswith("| W2 JSON")) == "| W2 JSON | 80.0 (2.0) | 60.0 (2.0) |"
     assert next(line for line in lines if line.startswith("| W6")).endswith("| – |")
+
+
+PACE = [{"python_ms": 40.5, "disk_ms": 0.6}, {"python_ms": 81.0, "disk_ms": 1.25}]
+
+
+def test_a_run_says_how_fast_its_machine_was() -> None:
+    told = report.table(outcome(100_000, 80) | {"pace": PACE})
+    assert "a million steps of Python 40.5 → 81 ms, a page written for good 0.6 → 1.25 ms" in told
+    assert "Pace" not in report.table(outcome(100_000, 80))  # of an older run nothing is invented
+
+
+def test_the_pace_is_measured_here_and_leaves_nothing(tmp_path) -> None:
+    found = pace.taken(tmp_path / "new")
+    assert found["python_ms"] > 0
+    assert found["disk_ms"] > 0
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_what_people_wrote_stays() -> None:
