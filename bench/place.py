@@ -53,9 +53,9 @@ def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -
         with ending.whole():
             mine = postgres.start(cluster)
             postgres.ensure_database(cluster)
+        if fresh:
+            _drop(cluster, name)
         with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
-            if fresh:
-                server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 server.execute(f'CREATE DATABASE "{name}"')
         os.environ["CARELOOP_DATABASE_URL"], os.environ["CARELOOP_DATABASE_OWNER_URL"] = here.app, here.owner
@@ -63,11 +63,18 @@ def place(name: str, *, keep: bool, durable: bool = True, fresh: bool = False) -
     finally:
         try:
             if not keep:
-                with psycopg.connect(cluster.url(postgres.OWNER), autocommit=True) as server:
-                    server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                _drop(cluster, name)
         finally:
             if mine:
                 postgres.stop(cluster)
+
+
+def _drop(cluster: postgres.Cluster, name: str) -> None:
+    """By the superuser: the owner may not end who else is in there, autovacuum (a process of no role) among them."""
+    import psycopg
+
+    with psycopg.connect(cluster.url(postgres.SUPERUSER), autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def tables() -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from careloop.config import env
 from careloop.kernel import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-MARK = "CARELOOP_BENCH_MARK"
+MARK = "BENCH_MARK"  # not one of ours: CareLoop refuses settings it does not know
 # A measurement that starts another one, which starts a server of its own and puts it away at its end.
 INNER = """
 import subprocess, sys, time
@@ -38,6 +40,15 @@ from pathlib import Path
 from bench import ending
 ending.in_order()
 ending.answer_of([sys.executable, "-c", sys.argv[2], sys.argv[1]], cwd=Path.cwd(), environment=os.environ)
+"""
+
+# Whoever is still in a database when it is put away: here the application, as autovacuum may be a process the owner may not end.
+STILL_IN = """
+import sys
+import psycopg
+from bench.place import place
+with place(sys.argv[1], keep=False, durable=False) as here:
+    inside = psycopg.connect(here.app)
 """
 
 
@@ -125,3 +136,11 @@ def test_the_outbox_takes_its_database_server_along(tmp_path: Path) -> None:
     assert process.wait(60) == 143
     wait_until_none(mark)
     assert (list(tmp_path.iterdir()), made.exists()) == ([], False)
+
+
+def test_a_database_is_dropped_whoever_is_still_in_it() -> None:
+    name, data = f"left_{uuid4().hex}", env.load().data_dir  # on the server that the tests use anyway
+    ended = begun([sys.executable, "-c", STILL_IN, name], "left", CARELOOP_DATA_DIR=str(data))
+    assert ended.wait(timeout=120) == 0
+    with psycopg.connect(postgres.cluster(data, fsync=False).url(postgres.SUPERUSER)) as server:
+        assert server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None
