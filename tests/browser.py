@@ -23,7 +23,9 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
+PATIENCE = 30_000  # ms: how long a test waits for what must come; a slow machine is no fault of the page
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def page(
     context = browser.new_context(
         viewport={"width": width, "height": height}, locale="zh-CN", java_script_enabled=javascript, **options
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     tab = context.new_page()
     faults: list[str] = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
@@ -91,6 +93,12 @@ def ready(tab: Page) -> None:
     """
     tab.wait_for_load_state("load")
     expect(tab.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
+
+
+def arrived(tab: Page, selector: str) -> None:
+    """Waits for a page of which only this is known, and until it hears what is done to it."""
+    tab.wait_for_selector(selector)
+    ready(tab)
 
 
 def _is_fault(kind: str, text: str) -> bool:

@@ -195,7 +195,7 @@ def test_the_qr_code_proves_the_number_while_the_drawer_watches(people, browser)
         expect(tab.locator("[data-qr] svg")).to_be_visible()
         link = AccessLink.objects.unscoped("test").get(purpose="verify")
         scanned(link_address(link.pk))
-        expect(tab.locator('[data-number][data-trust="verified"]')).to_have_count(1, timeout=15_000)
+        expect(tab.locator('[data-number][data-trust="verified"]')).to_have_count(1)
         expect(tab.locator("[data-qr]")).to_have_count(0)
 
 

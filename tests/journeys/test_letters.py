@@ -26,7 +26,7 @@ from careloop.messaging.reads.texts import link_address
 from careloop.patients.models import Patient
 from careloop.portal.tests.conftest import PHONE_ZHANG
 from careloop.portal.tests.forms import make_task
-from tests.browser import ROOT, axe_violations, overflow, page, ready, site
+from tests.browser import ROOT, arrived, axe_violations, overflow, page, ready, site
 from tests.cast import SYSTEM, Cast, make_cast, signed_in
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -117,7 +117,7 @@ def test_from_the_patients_page_through_the_post_to_the_answered_letter(people: 
         expect(tab.locator("#factor")).to_be_visible()  # one wrong try is no way in
         tab.fill("#factor", PHONE_ZHANG)
         tab.click("button[form=check]")
-        tab.wait_for_selector("form[data-question-form]")
+        arrived(tab, "form[data-question-form]")
         while "/q/" in tab.url:
             answer_here(tab)
         tab.click("button[form=send]")

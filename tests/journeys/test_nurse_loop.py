@@ -18,7 +18,7 @@ from careloop.tasks.models import ContactAttempt, Task
 from careloop.tasks.tests.factories import make_patient
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
-from tests.browser import axe_violations, overflow, page, site
+from tests.browser import arrived, axe_violations, overflow, page, site
 from tests.cast import Cast, make_cast, signed_in
 from tests.figures import figure
 
@@ -52,7 +52,6 @@ def desk(browser: Browser, person: Practitioner, url: str, path: str = "/today/"
     with page(browser, 1366, 768) as tab:
         cookies = signed_in(person).cookies
         tab.context.add_cookies([{"name": name, "value": one.value, "url": url} for name, one in cookies.items()])
-        tab.set_default_timeout(10000)
         tab.add_init_script(COUNT)
         tab.goto(url + path)
         yield tab
@@ -78,7 +77,7 @@ def test_nine_questions_with_at_most_22_keys_and_no_click(people, browser):
             keys += 1
 
         press("F9")
-        tab.wait_for_selector(f'.callscreen[data-task="{first.pk}"]')
+        arrived(tab, f'.callscreen[data-task="{first.pk}"]')
         press("F2")
         tab.wait_for_selector('.callscreen[data-state="talking"]')
         for digit in "1111111":  # who, pain (none: the next question is left out), wound, drugs, sleep, salt, smoke
@@ -106,7 +105,7 @@ def test_an_unanswered_call_takes_three_keys(people, browser):
     first, second = waiting(people, 2)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
-        tab.wait_for_selector(f'.callscreen[data-task="{first.pk}"]')
+        arrived(tab, f'.callscreen[data-task="{first.pk}"]')
         for key in ("F2", "F4", "F4"):
             tab.keyboard.press(key)
         tab.wait_for_selector(f'.callscreen[data-task="{second.pk}"]')
@@ -123,7 +122,7 @@ def test_two_nurses_never_get_the_same_patient(people, browser):
             tab.keyboard.press("F9")
         for _round in range(3):
             for tab in (wang, sun):
-                tab.wait_for_selector(".callscreen[data-finish]")
+                arrived(tab, ".callscreen[data-finish]")
                 got.append(tab.locator(".callscreen").get_attribute("data-task") or "")
             for tab in (wang, sun):
                 before = tab.locator(".callscreen").get_attribute("data-task")
@@ -139,7 +138,7 @@ def test_a_killed_browser_loses_at_most_the_answer_that_was_being_typed(people, 
     with site() as url:
         with desk(browser, people.wang, url) as tab:
             tab.keyboard.press("F9")
-            tab.wait_for_selector(".callscreen[data-finish]")
+            arrived(tab, ".callscreen[data-finish]")
             tab.keyboard.press("F2")
             for _n in range(4):
                 tab.keyboard.press("Digit1")
@@ -158,7 +157,7 @@ def test_answers_wait_for_the_network_and_leave_nothing_after_logout(people, bro
     waiting(people)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
-        tab.wait_for_selector(".callscreen[data-finish]")
+        arrived(tab, ".callscreen[data-finish]")
         tab.keyboard.press("F2")
         tab.wait_for_selector('.callscreen[data-state="talking"]')
         tab.evaluate(
@@ -183,7 +182,7 @@ def test_undo_brings_the_patient_back(people, browser):
     first, second = waiting(people, 2)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
-        tab.wait_for_selector(f'.callscreen[data-task="{first.pk}"]')
+        arrived(tab, f'.callscreen[data-task="{first.pk}"]')
         tab.keyboard.press("F4")
         tab.keyboard.press("F4")
         tab.wait_for_selector(f'.callscreen[data-task="{second.pk}"]')
@@ -198,7 +197,7 @@ def test_the_next_patient_is_there_within_300_ms(people, browser):
     took = []
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
-        tab.wait_for_selector(".callscreen[data-finish]")
+        arrived(tab, ".callscreen[data-finish]")
         loads = tab.evaluate("performance.getEntriesByType('navigation').length")
         for _n in range(8):
             before = tab.locator(".callscreen").get_attribute("data-task")
@@ -220,7 +219,7 @@ def test_a_dangerous_answer_shows_owner_and_deadline_and_goes_out_with_one_key(p
     waiting(people)
     with site() as url, desk(browser, people.wang, url) as tab:
         tab.keyboard.press("F9")
-        tab.wait_for_selector(".callscreen[data-finish]")
+        arrived(tab, ".callscreen[data-finish]")
         tab.keyboard.press("F2")
         for digit in ("1", "2", "2"):
             tab.keyboard.press(f"Digit{digit}")
@@ -261,7 +260,7 @@ def test_at_1366_ten_rows_no_sideways_scroll_and_nothing_for_axe(people, browser
         assert axe_violations(tab) == []
         expect(tab.locator("#start")).to_be_in_viewport()
         tab.keyboard.press("F9")
-        tab.wait_for_selector(".callscreen[data-finish]")
+        arrived(tab, ".callscreen[data-finish]")
         assert overflow(tab) == 0
         assert axe_violations(tab) == []
         expect(tab.locator("[data-finish-button]")).to_be_in_viewport()

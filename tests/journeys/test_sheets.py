@@ -44,6 +44,6 @@ def test_from_the_file_to_the_patients(browser: Browser, width: int) -> None:
         tab.locator("[data-start]").click()
         expect(tab.locator('#sheet-progress[data-under-way="1"]')).to_be_visible()
         import_sheet(event={"sheet_id": str(PatientSheet.objects.unscoped("test").get().pk)})
-        expect(tab.locator('#sheet-progress[data-under-way="0"]')).to_be_visible(timeout=15_000)
+        expect(tab.locator('#sheet-progress[data-under-way="0"]')).to_be_visible()
         assert "12 / 13" in tab.get_by_role("status").first.inner_text()
         tab.screenshot(path=str(SHOTS / f"sheet-done-{width}.png"), full_page=True)

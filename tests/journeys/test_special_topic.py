@@ -96,9 +96,7 @@ def test_an_ad_hoc_search_becomes_a_running_special_topic(cast: Cast, browser: B
         expect(tab.locator("#topic")).to_have_attribute("data-enrolling", "yes")
 
         assert batches_jobs.work_through(Batch.objects.get().pk, seconds=60)
-        expect(tab.locator("#topic")).to_have_attribute(
-            "data-enrolling", "no", timeout=15_000
-        )  # the page found out itself
+        expect(tab.locator("#topic")).to_have_attribute("data-enrolling", "no")  # the page found out itself
         expect(tab.locator('[data-count="open=5"]')).to_be_visible()
         expect(tab.locator('[data-count="excluded=2"]')).to_be_visible()
         faults["topic"] = axe_violations(tab)
@@ -147,7 +145,7 @@ def test_chosen_rows_are_counted_before_anything_is_done(cast: Cast, browser: Br
         tab.locator("#bulk-start").click()
         tab.wait_for_url("**/batches/*/")
         assert batches_jobs.work_through(Batch.objects.get().pk, seconds=60)
-        expect(tab.locator("#batch")).to_have_attribute("data-state", "done", timeout=15_000)
+        expect(tab.locator("#batch")).to_have_attribute("data-state", "done")
         assert axe_violations(tab) == []
         tab.locator("[data-undo]").click()
         tab.wait_for_url(re.compile(r"/batches/"))

@@ -25,7 +25,7 @@ from careloop.tasks.tests.factories import make_patient
 from careloop.workbench.rules.keystrokes import Estimate, Press, estimate
 from careloop.workbench.tests import forms
 from careloop.workbench.tests.test_today import due_now
-from tests.browser import site
+from tests.browser import arrived, site
 from tests.cast import SYSTEM, Cast, make_cast
 from tests.figures import figure
 from tests.journeys.test_nurse_loop import desk, status
@@ -72,7 +72,7 @@ def due(cast: Cast, url: str, how_many: int = 2) -> list[Task]:
 def begin(tab: Page, task: Task) -> None:
     """The patient is on the screen; from now on presses count."""
     tab.keyboard.press("F9")
-    tab.wait_for_selector(f'.callscreen[data-task="{task.pk}"]')
+    arrived(tab, f'.callscreen[data-task="{task.pk}"]')
     tab.evaluate(RECORDER)
 
 
