@@ -4,13 +4,13 @@ The suite tries the same examples every time: a red run is the change's doing. `
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.figures import told
+from tests.order import by_length, file_of
 
 pytest_plugins = ["tests.cast", "tests.browser"]
 
@@ -35,26 +35,12 @@ def _leaves_no_jobs(request: pytest.FixtureRequest) -> Iterator[None]:
             )
 
 
-LONG = (  # few tests, many seconds: begun first, or one core waits for them at the end
-    "tests/test_bench_run.py",
-    "tests/journeys/test_simulation.py",
-    "src/careloop/messaging/tests/test_kill.py",
-    "src/careloop/audit/tests/test_recording.py",
-    "src/careloop/tasks/tests/test_channels.py",
-    "tests/journeys/test_designer.py",
-)
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers: long files first, then those of most tests. Within a file nothing moves."""
-    if not hasattr(config, "workerinput"):
-        return
-    files = [item.nodeid.partition("::")[0] for item in items]
-    many = Counter(files)
-    rank = {name: (LONG.index(name) if name in LONG else len(LONG), -many[name]) for name in files}
-    first = {name: place for place, name in reversed(list(enumerate(files)))}
-    items.sort(key=lambda item: (*rank[name := item.nodeid.partition("::")[0]], first[name]))
+    """With several workers long files begin first. Within a file nothing moves."""
+    if hasattr(config, "workerinput"):
+        place = by_length(item.nodeid for item in items)
+        items.sort(key=lambda item: place[file_of(item.nodeid)])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
