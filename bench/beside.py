@@ -30,7 +30,7 @@ WORK: Mapping[str, tuple[str, str, str]] = {
         "W1a", "a discharge with diagnosis and eight follow-ups",
         "five calls, each a transaction of its own: a stop in the middle leaves half a discharge, and saying it again makes a"
         " second patient. Ours is one HL7 message that may come twice: parsed, the patient found again, the plan chosen and"
-        " explained, the plan's next follow-ups (not always eight) written, after the acknowledgement",
+        " explained, its eight follow-ups written, after the acknowledgement",
     ),
 }  # fmt: skip
 """Line → (the product's line, what it is, what of it corresponds and what does not)."""
