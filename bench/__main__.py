@@ -27,17 +27,18 @@ def main() -> int:
     given = _options()
     ending.in_order()
     name = f"careloop_bench_{given.size}"
-    started, before = time.perf_counter(), pace.taken(results.KEPT)
+    started, looks = time.perf_counter(), [pace.taken(results.KEPT)]
     with place(name, keep=given.keep) as here:
         sizes = _prepare(here, w.Size(given.size))
-        rows = _measure(here, given, sizes)
+        rows = _measure(here, given, sizes, looks)
     if not given.only or "W6" in given.only.upper():
         rows += [_outbox(*each) for each in OUTBOX_RUNS]
+        looks.append(pace.taken(results.KEPT))
     live = None if given.only and "LIVE" not in given.only.upper() else _live()
     outcome = {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "machine": machine(), "tasks": given.size,
         "command": f"python -m bench --size {given.size:g} --seconds {given.seconds:g}", "seconds": round(time.perf_counter() - started), "rows": rows,
-        "sizes": sizes, "live": live, "pace": [before, pace.taken(results.KEPT)],
+        "sizes": sizes, "live": live, "pace": [*looks, pace.taken(results.KEPT)],
     }  # fmt: skip
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(outcome, indent=1, ensure_ascii=False))
@@ -76,7 +77,10 @@ def _prepare(here: Place, size: w.Size) -> dict[str, object]:
     return seeding.sizes(here.owner, size)
 
 
-def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -> list[dict[str, object]]:
+def _measure(
+    here: Place, given: argparse.Namespace, sizes: dict[str, object], looks: list[dict[str, float]]
+) -> list[dict[str, object]]:
+    """The lines of the workloads; adds a look at the machine before each of them, and the processes' memory."""
     from bench import product, workloads
 
     only = {name for name in given.only.upper().split(",") if name}
@@ -87,6 +91,7 @@ def _measure(here: Place, given: argparse.Namespace, sizes: dict[str, object]) -
         bench = workloads.Bench(here, doors, given.seconds, loop, postmaster(here))
         for workload in (bench.w2, bench.w4, bench.w5, bench.w3, bench.w1):
             if not only or workload.__name__.upper() in only:
+                looks.append(pace.taken(results.KEPT))
                 for row in workload():
                     rows.append(row)
                     print("  " + report.line(row), flush=True)

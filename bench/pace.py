@@ -6,7 +6,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,18 @@ def _write(file: int) -> float:
 
 
 def lines(outcome: Mapping[str, Any]) -> list[str]:
-    """What a reader compares two runs by; nothing of a run that was made before this was measured."""
-    if "pace" not in outcome:
+    """What a reader compares two runs by, of all looks at the machine; nothing of a run made before this was measured."""
+    looks = outcome.get("pace")
+    if not looks:
         return []
-    before, after = outcome["pace"]
-    worked, stolen = after["worked"] - before["worked"], after["stolen"] - before["stolen"]
+    worked, stolen = (looks[-1][what] - looks[0][what] for what in ("worked", "stolen"))
     return [
-        f"Pace of the machine, before → after the run: a million steps of Python {before['python_ms']:g} → {after['python_ms']:g} ms,"
-        f" a page written for good {before['disk_ms']:g} → {after['disk_ms']:g} ms;"
+        f"Pace of the machine, {len(looks)} looks during the run: a million steps of Python {_span(looks, 'python_ms')},"
+        f" a page written for good {_span(looks, 'disk_ms')};"
         f" {stolen / max(worked + stolen, 1):.0%} of the time it wanted to work went to other guests of its host\n"
     ]
+
+
+def _span(looks: Sequence[Mapping[str, float]], what: str) -> str:
+    times = [look[what] for look in looks]
+    return f"{min(times):g}–{max(times):g} ms (median {statistics.median(times):.3g})"

@@ -50,7 +50,7 @@ def test_each_line_stands_beside_ours_with_what_corresponds() -> None:
 
 def test_both_runs_say_how_fast_the_machine_was() -> None:
     pace = {"python_ms": 40.5, "disk_ms": 0.6, "worked": 7, "stolen": 0}
-    assert "Python 40.5 → 40.5 ms" in beside.table(outcome() | {"pace": [pace, pace]}, ours())
+    assert "Python 40.5–40.5 ms (median 40.5)" in beside.table(outcome() | {"pace": [pace, pace]}, ours())
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,15 @@ def test_growth_has_a_column_for_each_size_and_a_dash_for_what_was_not_measured(
 
 PACE = [
     {"python_ms": 40.5, "disk_ms": 0.6, "worked": 1000, "stolen": 50},
+    {"python_ms": 205.0, "disk_ms": 0.5, "worked": 1100, "stolen": 60},
     {"python_ms": 81.0, "disk_ms": 1.25, "worked": 1300, "stolen": 150},
 ]
 
 
 def test_a_run_says_how_fast_its_machine_was() -> None:
     told = report.table(outcome(100_000, 80) | {"pace": PACE})
-    assert "a million steps of Python 40.5 → 81 ms, a page written for good 0.6 → 1.25 ms; 25% of the time" in told
+    assert "3 looks during the run: a million steps of Python 40.5–205 ms (median 81)," in told
+    assert "a page written for good 0.5–1.25 ms (median 0.6); 25% of the time" in told
     assert "Pace" not in report.table(outcome(100_000, 80))  # of an older run nothing is invented
 
 
